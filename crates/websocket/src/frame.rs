@@ -1,0 +1,236 @@
+//! The header of a frame, read and written (RFC 6455, section 5.2).
+//!
+//! Each rule that one header alone can break is refused here, as soon as the byte that breaks it is there;
+//! rules between frames are `message`'s. Nothing is allocated by what a header claims.
+
+use std::fmt;
+
+use crate::close::{CloseCode, Rule};
+use crate::extension::{Extensions, RSV1, RSV2, RSV3};
+use crate::mask;
+use crate::opcode::Opcode;
+
+/// Longest header in bytes: two, eight of extended length, four of masking key.
+pub const HEADER_MAX_BYTES: usize = 14;
+
+/// Longest payload of a control frame in bytes (section 5.5).
+pub const CONTROL_PAYLOAD_MAX_BYTES: usize = 125;
+
+const FIN: u8 = 0x80;
+const OPCODE_BITS: u8 = 0x0f;
+const MASKED: u8 = 0x80;
+const LENGTH_BITS: u8 = 0x7f;
+/// Values of the seven length bits that say where the length really is (section 5.2).
+const LENGTH_IN_2_BYTES: u8 = 126;
+const LENGTH_IN_8_BYTES: u8 = 127;
+
+/// Who sent a frame: a client masks all of its frames, a server none (section 5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The endpoint that asked for the connection.
+    Client,
+    /// The endpoint that accepted it.
+    Server,
+}
+
+/// A frame's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// The last fragment of its message; always set on control frames.
+    pub fin: bool,
+    /// What the frame is.
+    pub opcode: Opcode,
+    /// The masking key, if the payload is masked.
+    pub mask: Option<[u8; 4]>,
+    /// Bytes of payload that the header claims, below 2^63.
+    pub payload_length: u64,
+}
+
+/// A header breaks a rule that needs no other frame to judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameError {
+    /// A reserved bit that no agreed extension owns.
+    ReservedBits,
+    /// An opcode without meaning.
+    ReservedOpcode(u8),
+    /// A control frame without FIN.
+    FragmentedControl(Opcode),
+    /// A control frame that claims more than 125 bytes.
+    LongControl(Opcode),
+    /// A client's frame without a mask.
+    Unmasked,
+    /// A server's frame with a mask.
+    Masked,
+    /// A length in more bytes than it needs.
+    LengthNotMinimal,
+    /// A length with its most significant bit set.
+    LengthOver63Bits,
+}
+
+impl Header {
+    /// Reads a header from the start of `bytes`, and says how many bytes it takes; none if more must come.
+    ///
+    /// Rules are checked in the order of the bytes, so that the answer to a broken header does not depend
+    /// on how it was cut in pieces.
+    pub fn decode(
+        bytes: &[u8],
+        sent_by: Side,
+        extensions: Extensions,
+    ) -> Result<Option<(Self, usize)>, FrameError> {
+        let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
+        let (fin, opcode) = decode_first(first, extensions)?;
+        let Some((&second, rest)) = rest.split_first() else { return Ok(None) };
+        let masked = decode_mask_bit(second, sent_by)?;
+        let short_length = second & LENGTH_BITS;
+        if opcode.is_control() && usize::from(short_length) > CONTROL_PAYLOAD_MAX_BYTES {
+            return Err(FrameError::LongControl(opcode));
+        }
+        let Some((payload_length, rest)) = decode_length(short_length, rest)? else { return Ok(None) };
+        let (mask, rest) = if masked {
+            let Some((key, rest)) = rest.split_first_chunk::<4>() else { return Ok(None) };
+            (Some(*key), rest)
+        } else {
+            (None, rest)
+        };
+        Ok(Some((Self { fin, opcode, mask, payload_length }, bytes.len() - rest.len())))
+    }
+
+    /// The header's bytes, with the shortest form of the length.
+    #[must_use]
+    pub fn encode(&self) -> EncodedHeader {
+        let mut encoded = EncodedHeader { bytes: [0; HEADER_MAX_BYTES], length: 0 };
+        let mask_bit = if self.mask.is_some() { MASKED } else { 0 };
+        encoded.push(&[if self.fin { FIN } else { 0 } | self.opcode.bits()]);
+        let [.., b7, b8] = self.payload_length.to_be_bytes();
+        match self.payload_length {
+            0..126 => encoded.push(&[mask_bit | b8]),
+            126..0x1_0000 => encoded.push(&[mask_bit | LENGTH_IN_2_BYTES, b7, b8]),
+            _ => {
+                encoded.push(&[mask_bit | LENGTH_IN_8_BYTES]);
+                encoded.push(&self.payload_length.to_be_bytes());
+            }
+        }
+        if let Some(key) = self.mask {
+            encoded.push(&key);
+        }
+        encoded
+    }
+}
+
+/// FIN and opcode of a header's first byte.
+fn decode_first(first: u8, extensions: Extensions) -> Result<(bool, Opcode), FrameError> {
+    if first & (RSV1 | RSV2 | RSV3) & !extensions.owned_bits() != 0 {
+        return Err(FrameError::ReservedBits);
+    }
+    let bits = first & OPCODE_BITS;
+    let opcode = Opcode::from_bits(bits).ok_or(FrameError::ReservedOpcode(bits))?;
+    let fin = first & FIN != 0;
+    if opcode.is_control() && !fin {
+        return Err(FrameError::FragmentedControl(opcode));
+    }
+    Ok((fin, opcode))
+}
+
+/// The mask bit of the second byte, which must be what its sender owes.
+fn decode_mask_bit(second: u8, sent_by: Side) -> Result<bool, FrameError> {
+    match (second & MASKED != 0, sent_by) {
+        (true, Side::Client) => Ok(true),
+        (false, Side::Server) => Ok(false),
+        (false, Side::Client) => Err(FrameError::Unmasked),
+        (true, Side::Server) => Err(FrameError::Masked),
+    }
+}
+
+/// The payload length, and what follows it; none if its bytes have not all come.
+fn decode_length(short_length: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, FrameError> {
+    let (length, rest, least) = match short_length {
+        LENGTH_IN_2_BYTES => {
+            let Some((bytes, rest)) = rest.split_first_chunk::<2>() else { return Ok(None) };
+            (u64::from(u16::from_be_bytes(*bytes)), rest, 126)
+        }
+        LENGTH_IN_8_BYTES => {
+            let Some((bytes, rest)) = rest.split_first_chunk::<8>() else { return Ok(None) };
+            (u64::from_be_bytes(*bytes), rest, 0x1_0000)
+        }
+        _ => (u64::from(short_length), rest, 0),
+    };
+    if length < least {
+        return Err(FrameError::LengthNotMinimal);
+    }
+    if length >> 63 != 0 {
+        return Err(FrameError::LengthOver63Bits);
+    }
+    Ok(Some((length, rest)))
+}
+
+/// Appends a whole frame: its header, and the payload, masked if there is a key.
+pub fn write_frame(fin: bool, opcode: Opcode, mask: Option<[u8; 4]>, payload: &[u8], output: &mut Vec<u8>) {
+    let header = Header { fin, opcode, mask, payload_length: payload.len() as u64 }.encode();
+    output.reserve(header.len() + payload.len());
+    output.extend_from_slice(&header);
+    let start = output.len();
+    output.extend_from_slice(payload);
+    if let Some(key) = mask {
+        mask::apply(&mut output[start..], key, 0);
+    }
+}
+
+/// A header's bytes, in place; it reads as a slice.
+#[derive(Debug, Clone, Copy)]
+pub struct EncodedHeader {
+    bytes: [u8; HEADER_MAX_BYTES],
+    /// At most [`HEADER_MAX_BYTES`].
+    length: usize,
+}
+
+impl EncodedHeader {
+    fn push(&mut self, bytes: &[u8]) {
+        self.bytes[self.length..self.length + bytes.len()].copy_from_slice(bytes);
+        self.length += bytes.len();
+    }
+}
+
+impl std::ops::Deref for EncodedHeader {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl FrameError {
+    /// The rule that was broken.
+    #[must_use]
+    pub const fn rule(self) -> Rule {
+        let (section, reason) = match self {
+            Self::ReservedBits => ("5.2", "reserved bit set"),
+            Self::ReservedOpcode(_) => ("5.2", "reserved opcode"),
+            Self::FragmentedControl(_) => ("5.5", "fragmented control frame"),
+            Self::LongControl(_) => ("5.5", "control frame over 125 bytes"),
+            Self::Unmasked => ("5.1", "client frame without mask"),
+            Self::Masked => ("5.1", "server frame with mask"),
+            Self::LengthNotMinimal => ("5.2", "length not in its shortest form"),
+            Self::LengthOver63Bits => ("5.2", "length of 2^63 or more"),
+        };
+        Rule { code: CloseCode::PROTOCOL_ERROR, section, reason }
+    }
+}
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReservedBits => f.write_str("a frame sets a reserved bit that no agreed extension owns"),
+            Self::ReservedOpcode(bits) => write!(f, "a frame has the reserved opcode 0x{bits:X}"),
+            Self::FragmentedControl(opcode) => {
+                write!(f, "a {opcode} frame without FIN: control frames are whole")
+            }
+            Self::LongControl(opcode) => write!(f, "a {opcode} frame claims more than 125 bytes of payload"),
+            Self::Unmasked => f.write_str("a client's frame is not masked"),
+            Self::Masked => f.write_str("a server's frame is masked"),
+            Self::LengthNotMinimal => f.write_str("a payload length is written in more bytes than it needs"),
+            Self::LengthOver63Bits => f.write_str("a payload length has its most significant bit set"),
+        }
+    }
+}
+
+impl std::error::Error for FrameError {}

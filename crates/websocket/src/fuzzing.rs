@@ -1,0 +1,224 @@
+//! The bodies of the fuzz targets: each takes any bytes and asserts what must hold for all of them.
+//!
+//! They are public so that `fuzz/` can name them and the stored corpora can be replayed by an ordinary test;
+//! no user of the library needs them. A panic here is a finding.
+
+use crate::close::CloseCode;
+use crate::connection::{Connection, Event, Role};
+use crate::handshake::client::{ClientHandshake, ClientRequest, HandshakeError, Progress, Response};
+use crate::handshake::head::{HEAD_MAX_BYTES, HeadBuffer};
+use crate::handshake::server;
+use crate::mask::{self, MaskKeys};
+use crate::message::{Limits, Message};
+use crate::read::{Input, ProtocolError};
+use crate::utf8::Validator;
+
+/// Longest frame that one call may answer with: a masked control frame.
+const ANSWER_MAX_BYTES: usize = 131;
+
+/// Fixed part of what a connection may keep on the heap, and the least that a vector takes.
+const HEAP_FIXED_BYTES: usize = 208;
+
+/// An event without its borrow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Told {
+    Text(String),
+    Binary(Vec<u8>),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Close(Option<CloseCode>, String, bool),
+    Error(ProtocolError),
+}
+
+/// A peer's bytes against one connection: byte 0 chooses role and limits, byte 1 the pieces, the rest is
+/// what came. Any cut of the bytes must give the same events and the same answers.
+pub fn fuzz_ws_session(data: &[u8]) {
+    let [choice, pieces, wire @ ..] = data else { return };
+    let limits = match choice >> 1 & 3 {
+        0 => Limits::default(),
+        1 => Limits { max_message_bytes: 200, max_fragments: 3 },
+        2 => Limits { max_message_bytes: 0, max_fragments: 0 },
+        _ => Limits { max_message_bytes: usize::MAX, max_fragments: u32::MAX },
+    };
+    let is_client = choice & 1 == 1;
+    let whole = run_session(is_client, limits, wire, wire.len());
+    assert_eq!(run_session(is_client, limits, wire, usize::from(*pieces) + 1), whole);
+    assert_eq!(run_session(is_client, limits, wire, 1), whole);
+    let (_, answers) = whole;
+    let (told, _) = run_session(!is_client, Limits::default(), &answers, answers.len());
+    assert!(
+        !told.iter().any(|event| matches!(event, Told::Error(_))),
+        "a peer refuses our answers: {told:?}"
+    );
+}
+
+fn run_session(is_client: bool, limits: Limits, wire: &[u8], piece: usize) -> (Vec<Told>, Vec<u8>) {
+    let role = if is_client { Role::Client(MaskKeys::from_seed([1; 16])) } else { Role::Server };
+    let mut connection = Connection::new(role, limits);
+    let (mut told, mut output) = (Vec::new(), Vec::new());
+    let (mut seen, mut ended) = (0, false);
+    for piece in wire.chunks(piece.max(1)) {
+        let mut bytes = piece.to_vec();
+        let mut input = Input::new(&mut bytes);
+        loop {
+            let before = output.len();
+            let event = connection.handle_input(&mut input, &mut output).map(tell);
+            assert!(output.len() - before <= ANSWER_MAX_BYTES);
+            let Some(event) = event else { break };
+            assert!(!ended, "{event:?} after the end");
+            ended = matches!(event, Told::Close(..) | Told::Error(_));
+            assert_eq!(connection.is_closed(), ended);
+            told.push(event);
+        }
+        assert!(input.is_empty());
+        seen += piece.len();
+        assert!(connection.unfinished_bytes() <= seen);
+        assert!(connection.heap_bytes() <= HEAP_FIXED_BYTES + 2 * seen);
+        assert!(!ended || (connection.heap_bytes() == 0 && !connection.has_unfinished_message()));
+    }
+    assert_eq!(connection.handle_eof().is_some(), !ended);
+    assert_eq!(connection.heap_bytes(), 0);
+    (told, output)
+}
+
+fn tell(event: Event<'_>) -> Told {
+    match event {
+        Event::Message(Message::Text(text)) => Told::Text(text.to_owned()),
+        Event::Message(Message::Binary(bytes)) => Told::Binary(bytes.to_vec()),
+        Event::Ping(payload) => Told::Ping(payload.to_vec()),
+        Event::Pong(payload) => Told::Pong(payload.to_vec()),
+        Event::Close(close) => Told::Close(close.code, close.reason.to_owned(), close.clean),
+        Event::Error(error) => {
+            assert!(error.code().is_allowed_on_wire() && error.reason().len() <= 123);
+            Told::Error(error)
+        }
+    }
+}
+
+/// A request's bytes against the server's part: byte 0 chooses the pieces.
+pub fn fuzz_ws_handshake(data: &[u8]) {
+    let [pieces, wire @ ..] = data else { return };
+    let whole = collect(wire, wire.len());
+    assert_eq!(collect(wire, usize::from(*pieces) + 1), whole);
+    let parsed = server::parse(wire);
+    if let Ok(Some(head)) = &parsed {
+        assert!(head.length <= HEAD_MAX_BYTES);
+        assert_eq!(whole.as_deref(), Some(&wire[..head.length]));
+    }
+    let refusal = match &parsed {
+        Ok(None) => return,
+        Ok(Some(head)) => match server::accept(&head.request(), &["chat", "tidegate.v1"]) {
+            Ok(accepted) => return check_accepted(&accepted, head),
+            Err(refusal) => refusal,
+        },
+        Err(refusal) => refusal.clone(),
+    };
+    assert!([400, 405, 426, 431, 505].contains(&refusal.status));
+    assert_eq!(refusal.version_header, refusal.status == 426);
+    assert!(refusal.sentence.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()));
+}
+
+/// The head that a buffer finds when the bytes come in pieces.
+fn collect(wire: &[u8], piece: usize) -> Option<Vec<u8>> {
+    let mut head = HeadBuffer::default();
+    for piece in wire.chunks(piece.max(1)) {
+        if head.handle_input(piece).ok()?.is_some() {
+            let head = head.bytes();
+            assert_ne!(server::parse(head), Ok(None), "a whole head must be read or refused");
+            return Some(head.to_vec());
+        }
+        assert!(head.bytes().len() <= HEAD_MAX_BYTES);
+    }
+    None
+}
+
+fn check_accepted(accepted: &server::Accepted, head: &server::RequestHead<'_>) {
+    assert!(server::is_upgrade(&head.request()));
+    assert_eq!(accepted.accept_key.len(), 28);
+    let mut answer = Vec::new();
+    server::write_response(accepted, &[("Server", "x")], &mut answer).expect("the field may be sent");
+    let mut headers = [httparse::EMPTY_HEADER; 8];
+    let mut response = httparse::Response::new(&mut headers);
+    assert_eq!(response.parse(&answer), Ok(httparse::Status::Complete(answer.len())));
+    assert_eq!(response.code, Some(101));
+}
+
+/// An answer's bytes against the client's part: byte 0 chooses the pieces.
+pub fn fuzz_client_handshake(data: &[u8]) {
+    let [pieces, wire @ ..] = data else { return };
+    let whole = run_client(wire, wire.len());
+    let cut = run_client(wire, usize::from(*pieces) + 1);
+    match (whole, cut) {
+        (Err(HandshakeError::Refused(whole)), Err(HandshakeError::Refused(cut))) => {
+            assert_eq!(whole.response, cut.response);
+            assert!(whole.body.starts_with(&cut.body));
+        }
+        (whole, cut) => assert_eq!(whole, cut),
+    }
+}
+
+/// The outcome, with `consumed` counted from the first byte; none if more must come.
+fn run_client(wire: &[u8], piece: usize) -> Result<Option<Response>, HandshakeError> {
+    let request = ClientRequest {
+        host: "example.com",
+        target: "/chat",
+        key: *b"the sample nonce",
+        subprotocols: &["chat", "superchat"],
+        headers: &[],
+    };
+    let mut handshake = ClientHandshake::new(&request, &mut Vec::new()).expect("the request can be written");
+    let mut taken = 0;
+    for piece in wire.chunks(piece.max(1)) {
+        match handshake.handle_input(piece) {
+            Ok(Progress::NeedMore) => taken += piece.len(),
+            Ok(Progress::Done(mut response)) => {
+                assert_eq!(response.status, 101);
+                assert!(response.consumed <= piece.len());
+                response.consumed += taken;
+                return Ok(Some(response));
+            }
+            Err(HandshakeError::Refused(mut refused)) => {
+                assert_ne!(refused.response.status, 101);
+                refused.response.consumed += taken;
+                return Err(HandshakeError::Refused(refused));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// Bytes in pieces against the standard library: byte 0 is their length. What cannot be mended must be
+/// refused with the piece that broke it.
+pub fn fuzz_utf8(data: &[u8]) {
+    let [piece, bytes @ ..] = data else { return };
+    let (mut validator, mut text, mut seen) = (Validator::default(), String::new(), 0);
+    for piece in bytes.chunks(usize::from(*piece).max(1)) {
+        seen += piece.len();
+        let outcome = validator.push(piece, &mut text);
+        let whole = std::str::from_utf8(&bytes[..seen]);
+        let is_hopeless = whole.is_err_and(|error| error.error_len().is_some());
+        assert_eq!(outcome.is_err(), is_hopeless);
+        if is_hopeless {
+            return;
+        }
+        assert_eq!(text.len() + validator.carried(), seen);
+        assert!(bytes.starts_with(text.as_bytes()));
+    }
+    assert_eq!(validator.finish().is_ok(), std::str::from_utf8(bytes).is_ok());
+}
+
+/// Masking in two pieces against the RFC's formula: four bytes of key, one of cut, the rest is payload.
+pub fn fuzz_mask(data: &[u8]) {
+    let [a, b, c, d, cut, payload @ ..] = data else { return };
+    let key = [*a, *b, *c, *d];
+    let expected: Vec<u8> = payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
+    let cut = usize::from(*cut).min(payload.len());
+    let mut masked = payload.to_vec();
+    let (head, tail) = masked.split_at_mut(cut);
+    mask::apply(head, key, 0);
+    mask::apply(tail, key, cut);
+    assert_eq!(masked, expected);
+    mask::apply(&mut masked, key, 0);
+    assert_eq!(masked, payload);
+}

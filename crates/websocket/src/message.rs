@@ -1,0 +1,248 @@
+//! Messages, and how fragments become one (RFC 6455, section 5.4).
+//!
+//! The rules between the data frames of a message are here: their order, their number, the size of what
+//! they add up to, and the UTF-8 of text. Payloads come in unmasked, in pieces of any length.
+
+use std::fmt;
+
+use crate::close::{CloseCode, Rule};
+use crate::frame::Header;
+use crate::opcode::Opcode;
+use crate::utf8::Validator;
+
+/// A whole message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// UTF-8.
+    Text(&'a str),
+    /// Any bytes.
+    Binary(&'a [u8]),
+}
+
+/// Text or binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MessageKind {
+    /// UTF-8.
+    Text,
+    /// Any bytes.
+    Binary,
+}
+
+/// What a peer may send in one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Payload bytes of a message, whatever its fragments. Beyond: close code 1009, as soon as a header
+    /// claims so much. It also bounds what one connection keeps of an unfinished message.
+    pub max_message_bytes: usize,
+    /// Frames of a message, empty ones too. Beyond: close code 1008. An unfragmented message passes always.
+    pub max_fragments: u32,
+}
+
+impl Default for Limits {
+    /// 64 KiB in 256 fragments: clients of a push gateway send little.
+    fn default() -> Self {
+        Self { max_message_bytes: 64 * 1024, max_fragments: 256 }
+    }
+}
+
+/// A data frame that breaks a rule of its message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageError {
+    /// A continuation, and no message has begun.
+    NothingToContinue,
+    /// A new message before the last one ended.
+    Interrupted,
+    /// More frames than [`Limits::max_fragments`].
+    TooManyFragments {
+        /// The limit.
+        max_fragments: u32,
+    },
+    /// More bytes than [`Limits::max_message_bytes`].
+    TooBig {
+        /// The limit.
+        max_message_bytes: usize,
+    },
+    /// Text that is not UTF-8.
+    NotUtf8,
+}
+
+impl<'a> Message<'a> {
+    /// Text or binary.
+    #[must_use]
+    pub const fn kind(&self) -> MessageKind {
+        match self {
+            Self::Text(_) => MessageKind::Text,
+            Self::Binary(_) => MessageKind::Binary,
+        }
+    }
+
+    /// The payload.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+}
+
+impl MessageKind {
+    /// The opcode of the message's first frame.
+    #[must_use]
+    pub const fn opcode(self) -> Opcode {
+        match self {
+            Self::Text => Opcode::Text,
+            Self::Binary => Opcode::Binary,
+        }
+    }
+}
+
+/// A message that has begun: what came of it so far.
+#[derive(Debug)]
+pub(crate) struct Assembly {
+    body: Body,
+    /// Headers that came, at least 1.
+    fragments: u32,
+    /// The last fragment has come whole.
+    finished: bool,
+}
+
+#[derive(Debug)]
+enum Body {
+    Text { text: String, utf8: Validator },
+    Binary(Vec<u8>),
+}
+
+/// Judges the header of a data frame against the message that it belongs to, if one has begun.
+pub(crate) fn check_header(
+    header: &Header,
+    begun: Option<&Assembly>,
+    limits: &Limits,
+) -> Result<(), MessageError> {
+    match (header.opcode, begun) {
+        (Opcode::Continuation, None) => return Err(MessageError::NothingToContinue),
+        (Opcode::Text | Opcode::Binary, Some(_)) => return Err(MessageError::Interrupted),
+        _ => {}
+    }
+    let (fragments, length) = begun.map_or((0, 0), |message| (message.fragments, message.length()));
+    if fragments >= limits.max_fragments.max(1) {
+        return Err(MessageError::TooManyFragments { max_fragments: limits.max_fragments });
+    }
+    let room = limits.max_message_bytes.saturating_sub(length);
+    if header.payload_length > room as u64 {
+        return Err(MessageError::TooBig { max_message_bytes: limits.max_message_bytes });
+    }
+    Ok(())
+}
+
+impl Assembly {
+    /// A message of this kind, of which the first header has come.
+    pub(crate) fn new(kind: MessageKind) -> Self {
+        let body = match kind {
+            MessageKind::Text => Body::Text { text: String::new(), utf8: Validator::default() },
+            MessageKind::Binary => Body::Binary(Vec::new()),
+        };
+        Self { body, fragments: 1, finished: false }
+    }
+
+    /// A further header of the message has come.
+    pub(crate) fn count_fragment(&mut self) {
+        self.fragments = self.fragments.saturating_add(1);
+    }
+
+    /// Adds what came of the current frame's payload. What an extension does to a payload belongs here.
+    pub(crate) fn append(&mut self, payload: &[u8], limits: &Limits) -> Result<(), MessageError> {
+        match &mut self.body {
+            Body::Text { text, utf8 } => {
+                text.reserve_exact(room(text.len(), text.capacity(), payload.len() + utf8.carried(), limits));
+                utf8.push(payload, text).map_err(|_| MessageError::NotUtf8)
+            }
+            Body::Binary(bytes) => {
+                bytes.reserve_exact(room(bytes.len(), bytes.capacity(), payload.len(), limits));
+                bytes.extend_from_slice(payload);
+                Ok(())
+            }
+        }
+    }
+
+    /// The last fragment has come whole.
+    pub(crate) fn finish(&mut self) -> Result<(), MessageError> {
+        if let Body::Text { utf8, .. } = &self.body {
+            utf8.finish().map_err(|_| MessageError::NotUtf8)?;
+        }
+        self.finished = true;
+        Ok(())
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// Payload bytes so far.
+    pub(crate) fn length(&self) -> usize {
+        match &self.body {
+            Body::Text { text, utf8 } => text.len() + utf8.carried(),
+            Body::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    /// Bytes of heap that hold the payload.
+    pub(crate) fn capacity(&self) -> usize {
+        match &self.body {
+            Body::Text { text, .. } => text.capacity(),
+            Body::Binary(bytes) => bytes.capacity(),
+        }
+    }
+
+    pub(crate) fn message(&self) -> Message<'_> {
+        match &self.body {
+            Body::Text { text, .. } => Message::Text(text),
+            Body::Binary(bytes) => Message::Binary(bytes),
+        }
+    }
+}
+
+/// What to reserve beyond `length` so that `incoming` bytes fit: doubling, so that many small pieces cost
+/// linear time, but never past the limit, and never by what a header claims.
+fn room(length: usize, capacity: usize, incoming: usize, limits: &Limits) -> usize {
+    let needed = length + incoming;
+    if needed <= capacity {
+        return 0;
+    }
+    needed.max((capacity * 2).min(limits.max_message_bytes)) - length
+}
+
+impl MessageError {
+    /// The rule that was broken.
+    #[must_use]
+    pub const fn rule(self) -> Rule {
+        let (code, section, reason) = match self {
+            Self::NothingToContinue => (CloseCode::PROTOCOL_ERROR, "5.4", "nothing to continue"),
+            Self::Interrupted => (CloseCode::PROTOCOL_ERROR, "5.4", "new message before the last one ended"),
+            Self::TooManyFragments { .. } => (CloseCode::POLICY_VIOLATION, "10.4", "too_many_fragments"),
+            Self::TooBig { .. } => (CloseCode::MESSAGE_TOO_BIG, "10.4", "message too big"),
+            Self::NotUtf8 => (CloseCode::INVALID_PAYLOAD, "8.1", "text is not UTF-8"),
+        };
+        Rule { code, section, reason }
+    }
+}
+
+impl fmt::Display for MessageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NothingToContinue => f.write_str("a continuation frame came, and no message had begun"),
+            Self::Interrupted => {
+                f.write_str("a new message began before the fragments of the last one ended")
+            }
+            Self::TooManyFragments { max_fragments } => {
+                write!(f, "a message came in more than {max_fragments} fragments")
+            }
+            Self::TooBig { max_message_bytes } => {
+                write!(f, "a message is longer than {max_message_bytes} bytes")
+            }
+            Self::NotUtf8 => f.write_str("a text message is not UTF-8"),
+        }
+    }
+}
+
+impl std::error::Error for MessageError {}

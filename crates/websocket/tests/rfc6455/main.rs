@@ -1,0 +1,17 @@
+//! The rules of RFC 6455, one test each, grouped by subject; and what must hold for all inputs.
+//!
+//! All of them drive the public API with bytes; `peer` writes what the other end sends.
+
+mod peer;
+
+mod closing;
+mod control;
+mod corpus;
+mod fragments;
+mod frames;
+mod handshake_client;
+mod handshake_server;
+mod limits;
+mod sending;
+mod splits;
+mod text;

@@ -1,0 +1,99 @@
+//! What the application sends: frames of both roles, fragments, and what is refused.
+
+use tidegate_websocket::{CloseCode, Fragment, Message, Opcode, PreparedMessage, SendError};
+
+use crate::peer::*;
+
+#[test]
+fn a_server_sends_unmasked_frames() {
+    let (mut connection, mut output) = (server(), Vec::new());
+    connection.send_text("hé", &mut output).unwrap();
+    connection.send_binary(&[0xff], &mut output).unwrap();
+    connection.send_ping(b"p", &mut output).unwrap();
+    connection.send_pong(b"q", &mut output).unwrap();
+    let expected = [
+        unmasked(0x81, "hé".as_bytes()),
+        unmasked(0x82, &[0xff]),
+        unmasked(0x89, b"p"),
+        unmasked(0x8a, b"q"),
+    ];
+    assert_eq!(output, expected.concat());
+}
+
+#[test]
+fn a_client_masks_each_frame_with_a_new_key() {
+    let (mut connection, mut output) = (client(), Vec::new());
+    (0..20).for_each(|_| connection.send_text("same", &mut output).unwrap());
+    let keys: std::collections::BTreeSet<&[u8]> = output.chunks(10).map(|frame| &frame[2..6]).collect();
+    assert_eq!(keys.len(), 20);
+    assert_eq!(feed(&mut server(), &output).0, vec![text("same"); 20]);
+}
+
+#[test]
+fn fragments_are_sent_with_pings_between_them() {
+    let (mut connection, mut output) = (server(), Vec::new());
+    connection.send_fragment(Message::Text("a"), Fragment::More, &mut output).unwrap();
+    connection.send_ping(b"", &mut output).unwrap();
+    connection.send_fragment(Message::Text(""), Fragment::More, &mut output).unwrap();
+    connection.send_fragment(Message::Text("b"), Fragment::Last, &mut output).unwrap();
+    connection.send_fragment(Message::Binary(b"c"), Fragment::Last, &mut output).unwrap();
+    let expected = [
+        unmasked(0x01, b"a"),
+        unmasked(0x89, b""),
+        unmasked(0x00, b""),
+        unmasked(0x80, b"b"),
+        unmasked(0x82, b"c"),
+    ];
+    assert_eq!(output, expected.concat());
+}
+
+#[test]
+fn no_other_message_may_stand_between_fragments() {
+    let (mut connection, mut output) = (server(), Vec::new());
+    connection.send_fragment(Message::Text("a"), Fragment::More, &mut output).unwrap();
+    let written = output.len();
+    assert_eq!(connection.send_text("b", &mut output), Err(SendError::MessageUnfinished));
+    let other = connection.send_fragment(Message::Binary(b"b"), Fragment::Last, &mut output);
+    assert_eq!(other, Err(SendError::MessageUnfinished));
+    assert_eq!(output.len(), written);
+}
+
+#[test]
+fn a_ping_of_126_bytes_is_not_sent() {
+    let mut output = Vec::new();
+    assert_eq!(server().send_ping(&[0; 125], &mut output), Ok(()));
+    assert_eq!(output.len(), 127);
+    assert_eq!(server().send_ping(&[0; 126], &mut output), Err(SendError::LongControl));
+    assert_eq!(server().send_pong(&[0; 126], &mut output), Err(SendError::LongControl));
+    assert_eq!(output.len(), 127);
+}
+
+#[test]
+fn nothing_follows_a_close() {
+    let mut ours = server();
+    ours.close(CloseCode::NORMAL, "", &mut Vec::new());
+    let mut theirs = server();
+    feed(&mut theirs, &masked(0x88, b""));
+    let mut failed = server();
+    feed(&mut failed, &[0xff]);
+    for mut connection in [ours, theirs, failed] {
+        let mut output = Vec::new();
+        assert_eq!(connection.send_text("x", &mut output), Err(SendError::Closed));
+        assert_eq!(connection.send_ping(b"", &mut output), Err(SendError::Closed));
+        assert_eq!(connection.send_pong(b"", &mut output), Err(SendError::Closed));
+        let fragment = connection.send_fragment(Message::Text("x"), Fragment::More, &mut output);
+        assert_eq!(fragment, Err(SendError::Closed));
+        assert!(output.is_empty());
+    }
+}
+
+#[test]
+fn a_prepared_message_is_what_the_server_would_send() {
+    let mut output = Vec::new();
+    server().send_text("shared", &mut output).unwrap();
+    let prepared = PreparedMessage::text("shared");
+    assert_eq!(prepared.clone().into_bytes(), output);
+    assert_eq!(prepared.bytes().as_ptr(), prepared.clone().bytes().as_ptr());
+    assert_eq!(prepared.payload(), "shared");
+    assert_eq!(PreparedMessage::new(Opcode::Ping, b"").bytes(), &unmasked(0x89, b""));
+}

@@ -1,0 +1,5 @@
+//! An answer's bytes against the client's part of the handshake; what must hold is said at
+//! [`tidegate_websocket::fuzzing::fuzz_client_handshake`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tidegate_websocket::fuzzing::fuzz_client_handshake(data));

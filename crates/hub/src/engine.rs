@@ -1,0 +1,376 @@
+//! The embedded engine: the logs of the channels that are at home on one shard, and who follows them.
+//!
+//! Appending gives the position; following answers with what was missed. Both are asked by the shard that
+//! owns this engine, in the order in which its mailbox brings them, which is why what was missed and
+//! what is live meet without gap or overlap.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+use crate::log::{Log, Recovery, Retention};
+use crate::name::ChannelName;
+use crate::position::{Epoch, Position};
+use crate::publication::{Item, Publication};
+
+/// One shard of the process, counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ShardId(pub u16);
+
+/// Bounds of one engine, which is one shard's part of the process' limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineLimits {
+    /// Channels with a log (`channels.max_total`).
+    pub max_channels: usize,
+    /// Payload bytes kept in all logs together (`history.max_total`).
+    pub max_history_bytes: usize,
+    /// Payload bytes of one recovery; more is not recoverable.
+    pub max_recovery_bytes: usize,
+}
+
+/// What whoever creates a log must bring: its retention and a random epoch.
+#[derive(Debug, Clone, Copy)]
+pub struct Fresh {
+    /// What the log keeps, if it is created now.
+    pub retention: Retention,
+    /// The log's epoch, if it is created now.
+    pub epoch: Epoch,
+}
+
+/// An appended publication.
+#[derive(Debug, Clone)]
+pub struct Appended {
+    /// Its place.
+    pub position: Position,
+    /// As subscribers get it.
+    pub publication: Publication,
+    /// How many subscriptions follow the channel, on all shards.
+    pub followers: u32,
+}
+
+/// There are as many channels as there may be (`channels.max_total`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooManyChannels;
+
+/// What the admin listener shows of a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelStatus {
+    /// The channel.
+    pub name: ChannelName,
+    /// Its newest position.
+    pub position: Position,
+    /// Subscriptions on all shards.
+    pub followers: u32,
+    /// Publications kept.
+    pub kept: usize,
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub struct Engine {
+    channels: HashMap<ChannelName, Home, foldhash::fast::RandomState>,
+    /// Channels by their last use, oldest first: whom to forget when history takes too much room.
+    by_use: BTreeMap<u64, ChannelName>,
+    uses: u64,
+    swept: u64,
+    kept_bytes: usize,
+    shards: u16,
+    limits: EngineLimits,
+}
+
+#[derive(Debug)]
+struct Home {
+    log: Log,
+    /// Subscriptions by shard.
+    followers: Box<[u32]>,
+    last_use: u64,
+}
+
+/// Channels looked at in one sweep, so that a sweep never holds its shard for long.
+const SWEEP_CHANNELS: usize = 1024;
+
+impl Engine {
+    /// An engine whose channels may be followed from `shards` shards.
+    #[must_use]
+    pub fn new(shards: u16, limits: EngineLimits) -> Self {
+        Self {
+            channels: HashMap::default(),
+            by_use: BTreeMap::new(),
+            uses: 0,
+            swept: 0,
+            kept_bytes: 0,
+            shards,
+            limits,
+        }
+    }
+
+    /// Appends `item` to the log of `name`, which is created from `fresh` if there is none.
+    pub fn append(
+        &mut self,
+        name: &ChannelName,
+        item: Item,
+        fresh: Fresh,
+        now: Instant,
+    ) -> Result<Appended, TooManyChannels> {
+        let home = self.home(name, fresh)?;
+        let before = home.log.kept_bytes();
+        let publication = home.log.append(item, now);
+        let appended =
+            Appended { position: home.log.position(), publication, followers: home.followers.iter().sum() };
+        let after = home.log.kept_bytes();
+        self.kept_bytes = self.kept_bytes - before + after;
+        self.make_room(name);
+        Ok(appended)
+    }
+
+    /// One subscription more from `shard`; answers with what it gets before what is live.
+    pub fn follow(
+        &mut self,
+        name: &ChannelName,
+        shard: ShardId,
+        after: Option<Position>,
+        fresh: Fresh,
+        now: Instant,
+    ) -> Result<Recovery, TooManyChannels> {
+        let max_bytes = self.limits.max_recovery_bytes;
+        let home = self.home(name, fresh)?;
+        if let Some(count) = home.followers.get_mut(usize::from(shard.0)) {
+            *count += 1;
+        }
+        let before = home.log.kept_bytes();
+        let recovery = home.log.recover(after, max_bytes, now);
+        let after = home.log.kept_bytes();
+        self.kept_bytes = self.kept_bytes - before + after;
+        Ok(recovery)
+    }
+
+    /// One subscription less from `shard`; gives how many are left on all shards.
+    pub fn leave(&mut self, name: &ChannelName, shard: ShardId) -> u32 {
+        let Some(home) = self.channels.get_mut(name) else { return 0 };
+        if let Some(count) = home.followers.get_mut(usize::from(shard.0)) {
+            *count = count.saturating_sub(1);
+        }
+        home.followers.iter().sum()
+    }
+
+    /// The shards that follow `name`.
+    pub fn following(&self, name: &ChannelName) -> impl Iterator<Item = ShardId> {
+        let followers = self.channels.get(name).map(|home| home.followers.as_ref()).unwrap_or_default();
+        (0..).zip(followers).filter(|(_, count)| **count > 0).map(|(shard, _)| ShardId(shard))
+    }
+
+    /// Subscriptions of `name` on all shards.
+    #[must_use]
+    pub fn followers(&self, name: &ChannelName) -> u32 {
+        self.channels.get(name).map_or(0, |home| home.followers.iter().sum())
+    }
+
+    /// The log of `name`.
+    #[must_use]
+    pub fn log(&self, name: &ChannelName) -> Option<&Log> {
+        self.channels.get(name).map(|home| &home.log)
+    }
+
+    /// Forgets the channel; a later publication begins a new epoch. Gives the shards that followed it.
+    pub fn remove(&mut self, name: &ChannelName) -> Option<Vec<ShardId>> {
+        let following = self.following(name).collect();
+        let home = self.channels.remove(name)?;
+        self.by_use.remove(&home.last_use);
+        self.kept_bytes -= home.log.kept_bytes();
+        Some(following)
+    }
+
+    /// Trims aged history and frees channels that nobody follows and that keep nothing. To be called
+    /// every few seconds; each call looks at a part of the channels.
+    pub fn sweep(&mut self, now: Instant) {
+        let part: Vec<_> = self
+            .by_use
+            .range(self.swept..)
+            .take(SWEEP_CHANNELS)
+            .map(|(last_use, name)| (*last_use, name.clone()))
+            .collect();
+        self.swept = match part.last() {
+            Some((last_use, _)) if part.len() == SWEEP_CHANNELS => last_use + 1,
+            _ => 0,
+        };
+        for (_, name) in part {
+            let Some(home) = self.channels.get_mut(&name) else { continue };
+            let before = home.log.kept_bytes();
+            home.log.trim(now);
+            self.kept_bytes = self.kept_bytes - before + home.log.kept_bytes();
+            if home.log.kept() == 0 && home.followers.iter().all(|count| *count == 0) {
+                self.remove(&name);
+            }
+        }
+    }
+
+    /// Channels with a log.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// True without any channel.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.channels.is_empty()
+    }
+
+    /// Payload bytes kept in all logs.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        self.kept_bytes
+    }
+
+    /// The state of one channel.
+    #[must_use]
+    pub fn status(&self, name: &ChannelName) -> Option<ChannelStatus> {
+        let (name, home) = self.channels.get_key_value(name)?;
+        Some(ChannelStatus {
+            name: name.clone(),
+            position: home.log.position(),
+            followers: home.followers.iter().sum(),
+            kept: home.log.kept(),
+        })
+    }
+
+    /// At most `limit` channels in the order of their names, beginning after `after`.
+    #[must_use]
+    pub fn list(&self, after: Option<&str>, limit: usize) -> Vec<ChannelStatus> {
+        let beyond = |name: &&ChannelName| after.is_none_or(|after| name.to_string().as_str() > after);
+        let mut names: Vec<_> = self.channels.keys().filter(beyond).collect();
+        names.sort_by_cached_key(ToString::to_string);
+        names.truncate(limit);
+        names.into_iter().filter_map(|name| self.status(name)).collect()
+    }
+
+    fn home(&mut self, name: &ChannelName, fresh: Fresh) -> Result<&mut Home, TooManyChannels> {
+        if !self.channels.contains_key(name) {
+            if self.channels.len() >= self.limits.max_channels {
+                return Err(TooManyChannels);
+            }
+            let followers = vec![0; usize::from(self.shards)].into();
+            // Uses count from 1: no other channel stands at 0.
+            let home = Home { log: Log::new(fresh.epoch, fresh.retention), followers, last_use: 0 };
+            self.channels.insert(name.clone(), home);
+        }
+        self.uses += 1;
+        let Some(home) = self.channels.get_mut(name) else { return Err(TooManyChannels) };
+        self.by_use.remove(&home.last_use);
+        home.last_use = self.uses;
+        self.by_use.insert(self.uses, name.clone());
+        Ok(home)
+    }
+
+    /// Forgets the history of the channels that were used longest ago until the rest fits. Offsets of a
+    /// channel that somebody follows go on; one that nobody follows goes whole, and is a new epoch later.
+    fn make_room(&mut self, keep: &ChannelName) {
+        while self.kept_bytes > self.limits.max_history_bytes {
+            let oldest = self.by_use.values().find(|name| {
+                self.channels.get(*name).is_some_and(|home| home.log.kept() > usize::from(*name == keep))
+            });
+            let Some(name) = oldest.cloned() else { return };
+            let Some(home) = self.channels.get_mut(&name) else { return };
+            let before = home.log.kept_bytes();
+            home.log.forget_oldest();
+            self.kept_bytes = self.kept_bytes - before + home.log.kept_bytes();
+            if home.log.kept() == 0 && home.followers.iter().all(|count| *count == 0) && name != *keep {
+                self.remove(&name);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::publication::Payload;
+
+    const LIMITS: EngineLimits =
+        EngineLimits { max_channels: 3, max_history_bytes: 10, max_recovery_bytes: 1024 };
+    const FRESH: Fresh = Fresh {
+        retention: Retention { size: 10, ttl: Duration::from_secs(60), document: false },
+        epoch: Epoch(1),
+    };
+
+    fn name(text: &str) -> ChannelName {
+        ChannelName::from_text(text).unwrap()
+    }
+
+    fn append(engine: &mut Engine, channel: &str, text: &str, now: Instant) -> Appended {
+        engine.append(&name(channel), Payload::from(text).into(), FRESH, now).unwrap()
+    }
+
+    #[test]
+    fn a_publication_is_placed_and_its_followers_are_known() {
+        let (now, mut engine) = (Instant::now(), Engine::new(2, LIMITS));
+        assert_eq!(append(&mut engine, "a", "1", now).followers, 0);
+        let recovery = engine.follow(&name("a"), ShardId(1), None, FRESH, now).unwrap();
+        assert_eq!(recovery.position.offset, 1);
+        let appended = append(&mut engine, "a", "2", now);
+        assert_eq!((appended.position.offset, appended.followers), (2, 1));
+        assert_eq!(engine.following(&name("a")).collect::<Vec<_>>(), [ShardId(1)]);
+        assert_eq!(engine.leave(&name("a"), ShardId(1)), 0);
+        assert_eq!(engine.following(&name("a")).count(), 0);
+    }
+
+    #[test]
+    fn channels_are_bounded() {
+        let (now, mut engine) = (Instant::now(), Engine::new(1, LIMITS));
+        for channel in ["a", "b", "c"] {
+            append(&mut engine, channel, "", now);
+        }
+        let refused = engine.append(&name("d"), Payload::from("x").into(), FRESH, now);
+        assert_eq!(refused.unwrap_err(), TooManyChannels);
+        assert!(engine.follow(&name("d"), ShardId(0), None, FRESH, now).is_err());
+        append(&mut engine, "a", "still open", now);
+    }
+
+    #[test]
+    fn history_makes_room_by_forgetting_the_oldest_channel() {
+        let (now, mut engine) = (Instant::now(), Engine::new(1, LIMITS));
+        append(&mut engine, "a", "12345", now);
+        append(&mut engine, "b", "12345", now);
+        append(&mut engine, "b", "12345", now);
+        assert_eq!(engine.log(&name("a")).map(Log::position), None, "nobody followed it: it goes whole");
+        assert_eq!(engine.kept_bytes(), 10);
+        engine.follow(&name("b"), ShardId(0), None, FRESH, now).unwrap();
+        append(&mut engine, "c", "1234567890", now);
+        assert_eq!(engine.log(&name("b")).unwrap().position().offset, 2, "followed: its offsets go on");
+        assert_eq!(engine.kept_bytes(), 10);
+    }
+
+    #[test]
+    fn one_publication_larger_than_all_room_is_kept_alone() {
+        let (now, mut engine) = (Instant::now(), Engine::new(1, LIMITS));
+        append(&mut engine, "a", "12345", now);
+        append(&mut engine, "a", "12345678901", now);
+        assert_eq!(engine.log(&name("a")).unwrap().kept(), 1);
+    }
+
+    #[test]
+    fn a_sweep_frees_what_nobody_needs() {
+        let (now, mut engine) = (Instant::now(), Engine::new(1, LIMITS));
+        append(&mut engine, "a", "1", now);
+        engine.follow(&name("b"), ShardId(0), None, FRESH, now).unwrap();
+        engine.sweep(now);
+        assert_eq!(engine.len(), 2);
+        engine.sweep(now + Duration::from_secs(61));
+        assert_eq!((engine.len(), engine.kept_bytes()), (1, 0));
+        assert_eq!(engine.list(None, 10)[0].name, name("b"));
+    }
+
+    #[test]
+    fn the_list_is_paged_by_name() {
+        let (now, mut engine) = (Instant::now(), Engine::new(1, LIMITS));
+        for channel in ["c", "a", "b"] {
+            append(&mut engine, channel, "", now);
+        }
+        let names = |after, limit| -> Vec<String> {
+            engine.list(after, limit).iter().map(|status| status.name.to_string()).collect()
+        };
+        assert_eq!(names(None, 2), ["a", "b"]);
+        assert_eq!(names(Some("b"), 2), ["c"]);
+    }
+}

@@ -1,0 +1,519 @@
+//! The hub of one shard: its sessions, which channels they follow here, and fan-out into send queues.
+//!
+//! Publications come from the channels' homes, in order; commands come from the sessions' protocols. What
+//! goes out: bytes in send queues, the list of dirty sessions to flush, and [`Departure`]s that the homes
+//! must learn of. Encoding is the caller's, asked once for each form and round.
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::Bytes;
+use slab::Slab;
+
+use crate::name::ChannelName;
+use crate::position::Epoch;
+use crate::publication::Publication;
+use crate::queue::{Full, Outgoing, QueueLimits, SendQueue};
+
+/// The wire form that a session's door speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// WebSocket frames with the bare payload.
+    Bare,
+    /// WebSocket text frames with a `tidegate.v1` envelope.
+    Envelope,
+    /// Server-sent events.
+    EventStream,
+}
+
+/// All forms, in the order of their index.
+pub const FORMS: [Form; 3] = [Form::Bare, Form::Envelope, Form::EventStream];
+
+/// One client's stay on this shard. The generation tells a reused place from the one meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId {
+    index: u32,
+    generation: u32,
+}
+
+/// Turns publications into bytes: called once for each form that somebody needs in a round.
+pub trait Encode {
+    /// All of `publications` of one channel, joined in wire form.
+    fn encode(
+        &mut self,
+        form: Form,
+        channel: &ChannelName,
+        epoch: Epoch,
+        publications: &[Publication],
+    ) -> Bytes;
+}
+
+/// Why a subscription could not be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscribeError {
+    /// The session is gone.
+    Gone,
+    /// It follows the channel already.
+    Twice,
+    /// It follows as many channels as it may (`channels.max_per_conn`).
+    TooMany,
+}
+
+/// A session that must be closed because its queue was full (slow consumer).
+pub type Overflow = SessionId;
+
+/// One session. `attachment` is the caller's: its connection.
+#[derive(Debug)]
+pub struct Session<T> {
+    /// What is to be sent.
+    pub queue: SendQueue,
+    /// What the caller keeps with the session.
+    pub attachment: T,
+    generation: u32,
+    form: Form,
+    dirty: bool,
+    /// Nothing is queued any more by fan-out: a last word is on its way.
+    ending: bool,
+    subscriptions: Vec<Subscription>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Subscription {
+    channel: u32,
+    state: SubscriptionState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SubscriptionState {
+    /// The home has been asked.
+    AwaitHome,
+    /// At this place of the channel's list for the session's form.
+    Live(u32),
+}
+
+#[derive(Debug)]
+struct Channel {
+    name: ChannelName,
+    /// Sessions by form.
+    live: [Vec<u32>; FORMS.len()],
+    /// Subscriptions that the home has not answered yet.
+    awaiting: u32,
+    /// Came in this round, not yet fanned out.
+    fresh: Vec<Publication>,
+    epoch: Epoch,
+}
+
+/// See the module's head. Nothing here blocks, and no call is slower than the subscriptions it touches.
+#[derive(Debug)]
+pub struct Hub<T> {
+    sessions: Slab<Session<T>>,
+    generations: u32,
+    channels: Slab<Channel>,
+    by_name: HashMap<ChannelName, u32, foldhash::fast::RandomState>,
+    fresh_channels: Vec<u32>,
+    dirty: VecDeque<SessionId>,
+    overflows: Vec<Overflow>,
+    queue_limits: QueueLimits,
+    max_channels_per_session: usize,
+    enqueued_messages: u64,
+}
+
+impl<T> Hub<T> {
+    /// An empty hub.
+    #[must_use]
+    pub fn new(queue_limits: QueueLimits, max_channels_per_session: usize) -> Self {
+        Self {
+            sessions: Slab::new(),
+            generations: 0,
+            channels: Slab::new(),
+            by_name: HashMap::default(),
+            fresh_channels: Vec::new(),
+            dirty: VecDeque::new(),
+            overflows: Vec::new(),
+            queue_limits,
+            max_channels_per_session,
+            enqueued_messages: 0,
+        }
+    }
+
+    /// New bounds, for what is queued and subscribed from now on.
+    pub fn set_limits(&mut self, queue_limits: QueueLimits, max_channels_per_session: usize) {
+        self.queue_limits = queue_limits;
+        self.max_channels_per_session = max_channels_per_session;
+    }
+
+    /// A new session. Call [`Hub::detach`] when it ends.
+    pub fn attach(&mut self, form: Form, attachment: T) -> SessionId {
+        self.generations = self.generations.wrapping_add(1);
+        let generation = self.generations;
+        let index = self.sessions.insert(Session {
+            queue: SendQueue::default(),
+            attachment,
+            generation,
+            form,
+            dirty: false,
+            ending: false,
+            subscriptions: Vec::new(),
+        });
+        // A slab of 2^32 sessions does not fit a process.
+        SessionId { index: u32::try_from(index).unwrap_or(u32::MAX), generation }
+    }
+
+    /// The session, while it is there.
+    #[must_use]
+    pub fn session(&self, id: SessionId) -> Option<&Session<T>> {
+        self.sessions.get(id.index as usize).filter(|session| session.generation == id.generation)
+    }
+
+    /// The session, while it is there.
+    pub fn session_mut(&mut self, id: SessionId) -> Option<&mut Session<T>> {
+        self.sessions.get_mut(id.index as usize).filter(|session| session.generation == id.generation)
+    }
+
+    /// The place that the next session will get.
+    #[must_use]
+    pub fn next_index(&self) -> usize {
+        self.sessions.vacant_key()
+    }
+
+    /// The session at a place.
+    #[must_use]
+    pub fn id_at(&self, index: usize) -> Option<SessionId> {
+        self.sessions.get(index).map(|session| id_of(index, session))
+    }
+
+    /// All sessions.
+    pub fn sessions(&self) -> impl Iterator<Item = (SessionId, &Session<T>)> {
+        self.sessions.iter().map(|(index, session)| (id_of(index, session), session))
+    }
+
+    /// How many sessions there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// True without any session.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Messages that fan-out has put into send queues since the start.
+    #[must_use]
+    pub fn enqueued_messages(&self) -> u64 {
+        self.enqueued_messages
+    }
+
+    /// Ends a session. Gives back what was attached and the channels whose homes must be told that it
+    /// left (subscriptions that still await their home are told when the answer comes).
+    pub fn detach(&mut self, id: SessionId) -> Option<(T, Vec<ChannelName>)> {
+        self.session(id)?;
+        let session = self.sessions.remove(id.index as usize);
+        let mut left = Vec::new();
+        for subscription in session.subscriptions {
+            left.extend(self.unlink(subscription, session.form));
+        }
+        Some((session.attachment, left))
+    }
+
+    /// Notes that `id` wants to follow `name`: from now until [`Hub::begin`] the home's answer is awaited.
+    pub fn await_home(&mut self, id: SessionId, name: &ChannelName) -> Result<(), SubscribeError> {
+        let channel = self.channel_index(name);
+        let max = self.max_channels_per_session;
+        let refused = match self.session_mut(id) {
+            None => Some(SubscribeError::Gone),
+            Some(session) if session.subscriptions.iter().any(|one| one.channel == channel) => {
+                Some(SubscribeError::Twice)
+            }
+            Some(session) if session.subscriptions.len() >= max => Some(SubscribeError::TooMany),
+            Some(session) => {
+                session.subscriptions.push(Subscription { channel, state: SubscriptionState::AwaitHome });
+                None
+            }
+        };
+        if let Some(error) = refused {
+            self.free_if_unused(channel);
+            return Err(error);
+        }
+        if let Some(channel) = self.channels.get_mut(channel as usize) {
+            channel.awaiting += 1;
+        }
+        Ok(())
+    }
+
+    /// The home has answered: `id` follows `name` from here. What other sessions have still to get of this
+    /// round is fanned out first. False if the session has gone meanwhile: then the home must be told.
+    pub fn begin(&mut self, id: SessionId, name: &ChannelName, encoder: &mut dyn Encode) -> bool {
+        let Some(&index) = self.by_name.get(name) else { return false };
+        self.fan_out_channel(index, encoder);
+        let Some(channel) = self.channels.get_mut(index as usize) else { return false };
+        let session =
+            self.sessions.get_mut(id.index as usize).filter(|session| session.generation == id.generation);
+        let Some(session) = session else { return false };
+        let waiting =
+            |one: &&mut Subscription| one.channel == index && one.state == SubscriptionState::AwaitHome;
+        let Some(subscription) = session.subscriptions.iter_mut().find(waiting) else { return false };
+        let list = &mut channel.live[session.form as usize];
+        // One entry a session, and sessions are fewer than 2^32.
+        subscription.state = SubscriptionState::Live(u32::try_from(list.len()).unwrap_or(u32::MAX));
+        list.push(id.index);
+        channel.awaiting -= 1;
+        true
+    }
+
+    /// `id` follows `name` no longer. True if its home must be told.
+    pub fn unsubscribe(&mut self, id: SessionId, name: &ChannelName) -> bool {
+        let Some(&index) = self.by_name.get(name) else { return false };
+        let Some(session) = self.session_mut(id) else { return false };
+        let form = session.form;
+        let Some(place) = session.subscriptions.iter().position(|one| one.channel == index) else {
+            return false;
+        };
+        let subscription = session.subscriptions.swap_remove(place);
+        self.unlink(subscription, form).is_some()
+    }
+
+    /// The channels that `id` follows.
+    pub fn subscriptions(&self, id: SessionId) -> impl Iterator<Item = &ChannelName> {
+        let subscriptions =
+            self.session(id).map(|session| session.subscriptions.as_slice()).unwrap_or_default();
+        subscriptions.iter().filter_map(|one| self.channels.get(one.channel as usize)).map(|one| &one.name)
+    }
+
+    /// The sessions that follow `name`, with their forms.
+    pub fn followers(&self, name: &ChannelName) -> Vec<(SessionId, Form)> {
+        let channel = self.by_name.get(name).and_then(|index| self.channels.get(*index as usize));
+        let lists = channel.map(|channel| channel.live.as_slice()).unwrap_or_default();
+        let sessions =
+            FORMS.iter().zip(lists).flat_map(|(form, list)| list.iter().map(move |at| (*at, *form)));
+        sessions
+            .filter_map(|(at, form)| {
+                let session = self.sessions.get(at as usize)?;
+                Some((id_of(at as usize, session), form))
+            })
+            .collect()
+    }
+
+    /// Publications of `name` have come from its home, in order. They are fanned out with
+    /// [`Hub::fan_out`], together with what else the round brings.
+    pub fn publish(&mut self, name: &ChannelName, epoch: Epoch, publication: Publication) {
+        let Some(&index) = self.by_name.get(name) else { return };
+        let Some(channel) = self.channels.get_mut(index as usize) else { return };
+        if channel.fresh.is_empty() {
+            self.fresh_channels.push(index);
+        }
+        channel.epoch = epoch;
+        channel.fresh.push(publication);
+    }
+
+    /// Puts all that came since the last call into the send queues, encoded once for each form in use.
+    pub fn fan_out(&mut self, encoder: &mut dyn Encode) {
+        let channels = std::mem::take(&mut self.fresh_channels);
+        for index in &channels {
+            self.fan_out_channel(*index, encoder);
+        }
+        self.fresh_channels = channels;
+        self.fresh_channels.clear();
+    }
+
+    fn fan_out_channel(&mut self, index: u32, encoder: &mut dyn Encode) {
+        let Some(channel) = self.channels.get_mut(index as usize) else { return };
+        if channel.fresh.is_empty() {
+            return;
+        }
+        let publications = std::mem::take(&mut channel.fresh);
+        let messages = u32::try_from(publications.len()).unwrap_or(u32::MAX);
+        let mut queued = 0;
+        for (form, list) in FORMS.iter().zip(&channel.live) {
+            if list.is_empty() {
+                continue;
+            }
+            let bytes = encoder.encode(*form, &channel.name, channel.epoch, &publications);
+            for at in list {
+                let Some(session) = self.sessions.get_mut(*at as usize) else { continue };
+                if session.ending {
+                    continue;
+                }
+                let id = id_of(*at as usize, session);
+                let outgoing = Outgoing { bytes: bytes.clone(), messages };
+                match session.queue.push(outgoing, self.queue_limits) {
+                    Ok(()) => {
+                        queued += u64::from(messages);
+                        mark_dirty(session, id, &mut self.dirty);
+                    }
+                    Err(Full) => {
+                        session.ending = true;
+                        self.overflows.push(id);
+                    }
+                }
+            }
+        }
+        self.enqueued_messages += queued;
+    }
+
+    /// Queues bytes for one session. A full queue makes it an [`Overflow`].
+    pub fn send(&mut self, id: SessionId, outgoing: Outgoing) {
+        let limits = self.queue_limits;
+        let Some(session) = self.sessions.get_mut(id.index as usize) else { return };
+        if session.generation != id.generation || session.ending {
+            return;
+        }
+        match session.queue.push(outgoing, limits) {
+            Ok(()) => mark_dirty(session, id, &mut self.dirty),
+            Err(Full) => {
+                session.ending = true;
+                self.overflows.push(id);
+            }
+        }
+    }
+
+    /// Queues the last bytes of a session, whatever its queue holds; nothing is queued after them. With
+    /// `drop_unsent` what nobody has seen a byte of gives way. Gives the number of messages dropped.
+    pub fn send_last(&mut self, id: SessionId, bytes: Bytes, drop_unsent: bool) -> u32 {
+        let Some(session) = self.sessions.get_mut(id.index as usize) else { return 0 };
+        if session.generation != id.generation {
+            return 0;
+        }
+        let dropped = if drop_unsent { session.queue.drop_unsent() } else { 0 };
+        session.queue.push_last(Outgoing { bytes, messages: 0 });
+        session.ending = true;
+        mark_dirty(session, id, &mut self.dirty);
+        dropped
+    }
+
+    /// To be flushed although nothing new was queued (its transport has room again).
+    pub fn mark_dirty(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(id.index as usize)
+            && session.generation == id.generation
+        {
+            mark_dirty(session, id, &mut self.dirty);
+        }
+    }
+
+    /// The next session to flush, oldest first. What it gets queued later makes it dirty again.
+    pub fn poll_dirty(&mut self) -> Option<SessionId> {
+        while let Some(id) = self.dirty.pop_front() {
+            if let Some(session) = self.session_mut(id) {
+                session.dirty = false;
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// True while [`Hub::poll_dirty`] has something to give.
+    #[must_use]
+    pub fn has_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// The next slow consumer. It gets nothing more; the caller says why and closes it.
+    pub fn poll_overflow(&mut self) -> Option<Overflow> {
+        self.overflows.pop()
+    }
+
+    fn channel_index(&mut self, name: &ChannelName) -> u32 {
+        if let Some(index) = self.by_name.get(name) {
+            return *index;
+        }
+        let index = self.channels.insert(Channel {
+            name: name.clone(),
+            live: [const { Vec::new() }; FORMS.len()],
+            awaiting: 0,
+            fresh: Vec::new(),
+            epoch: Epoch(0),
+        });
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        self.by_name.insert(name.clone(), index);
+        index
+    }
+
+    /// Takes a subscription out of its channel. Gives the name if its home knows of it.
+    fn unlink(&mut self, subscription: Subscription, form: Form) -> Option<ChannelName> {
+        let channel = self.channels.get_mut(subscription.channel as usize)?;
+        let name = channel.name.clone();
+        let told = match subscription.state {
+            SubscriptionState::AwaitHome => {
+                channel.awaiting -= 1;
+                None
+            }
+            SubscriptionState::Live(place) => {
+                let list = &mut channel.live[form as usize];
+                list.swap_remove(place as usize);
+                if let Some(moved) =
+                    list.get(place as usize).and_then(|at| self.sessions.get_mut(*at as usize))
+                {
+                    let same = |one: &&mut Subscription| one.channel == subscription.channel;
+                    if let Some(other) = moved.subscriptions.iter_mut().find(same) {
+                        other.state = SubscriptionState::Live(place);
+                    }
+                }
+                Some(name)
+            }
+        };
+        self.free_if_unused(subscription.channel);
+        told
+    }
+
+    fn free_if_unused(&mut self, index: u32) {
+        let unused = self
+            .channels
+            .get(index as usize)
+            .is_some_and(|channel| channel.awaiting == 0 && channel.live.iter().all(Vec::is_empty));
+        if unused {
+            let channel = self.channels.remove(index as usize);
+            self.by_name.remove(&channel.name);
+            self.fresh_channels.retain(|fresh| *fresh != index);
+        }
+    }
+}
+
+impl<T> Session<T> {
+    /// The form that its door speaks.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// A last word is queued; nothing follows it.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.ending
+    }
+}
+
+impl SessionId {
+    /// A number for tables outside the hub; unique while the session is there.
+    #[must_use]
+    pub fn index(self) -> u32 {
+        self.index
+    }
+}
+
+impl std::fmt::Display for SessionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:x}.{:x}", self.index, self.generation)
+    }
+}
+
+impl std::str::FromStr for SessionId {
+    type Err = std::num::ParseIntError;
+
+    /// Reads what a [`SessionId`] prints.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (index, generation) = text.split_once('.').unwrap_or((text, ""));
+        let number = |digits| u32::from_str_radix(digits, 16);
+        Ok(Self { index: number(index)?, generation: number(generation)? })
+    }
+}
+
+fn id_of<T>(index: usize, session: &Session<T>) -> SessionId {
+    SessionId { index: u32::try_from(index).unwrap_or(u32::MAX), generation: session.generation }
+}
+
+fn mark_dirty<T>(session: &mut Session<T>, id: SessionId, dirty: &mut VecDeque<SessionId>) {
+    if !session.dirty {
+        session.dirty = true;
+        dirty.push_back(id);
+    }
+}

@@ -1,0 +1,28 @@
+//! Channels, positions, publications, history, subscriptions, fan-out and send queues, without IO.
+//!
+//! ```text
+//!  source, publisher ── item ──▶ engine: append → offset → history        (on the channel's home shard)
+//!                                   │ publication, once for each shard that follows
+//!                                   ▼
+//!  session ── subscribe ──▶ hub: channel → fan-out → send queues, dirty list     (on each shard)
+//! ```
+//!
+//! Nothing here reads a clock, draws a random number, takes a lock or knows a socket: time and random
+//! bytes are arguments, bytes and values go out.
+#![forbid(unsafe_code)]
+
+pub mod name;
+pub mod position;
+pub mod publication;
+pub mod queue;
+pub mod log;
+pub mod engine;
+pub mod hub;
+
+pub use engine::{Appended, ChannelStatus, Engine, EngineLimits, Fresh, ShardId, TooManyChannels};
+pub use hub::{Encode, FORMS, Form, Hub, Session, SessionId, SubscribeError};
+pub use log::{Log, Recovery, Retention};
+pub use name::{ChannelName, NameError};
+pub use position::{Epoch, Position, PositionError};
+pub use publication::{Item, Payload, PayloadKind, Publication};
+pub use queue::{Full, Outgoing, QueueLimits, SendQueue};

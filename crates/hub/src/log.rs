@@ -1,0 +1,235 @@
+//! The log of one channel: gives publications their offsets and keeps the newest of them.
+//!
+//! A ring bounded by count, by age and (through the engine) by bytes. The home of the channel owns it;
+//! what it answers is either everything that was missed or a clear no, never a part.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::position::{Epoch, Position};
+use crate::publication::{Item, Publication};
+
+/// What a log keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Publications (`history.size`); 0 keeps none.
+    pub size: u32,
+    /// Age (`history.ttl`).
+    pub ttl: Duration,
+    /// Each publication is the whole document, so the newest one alone is worth having: it is kept
+    /// whatever its age, and a new subscriber gets it first.
+    pub document: bool,
+}
+
+/// The answer to a subscriber: what to send before what is live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovery {
+    /// The newest position when the answer was made; live publications follow from there.
+    pub position: Position,
+    /// True if the subscriber's `after` was honoured, or if it asked for none.
+    pub recovered: bool,
+    /// What to send first: everything after `after`, or the newest document, or nothing.
+    pub publications: Vec<Publication>,
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub struct Log {
+    epoch: Epoch,
+    /// The offset of the newest publication; 0 before the first.
+    newest: u64,
+    /// Ascending offsets without holes; the last one is `newest` unless all have gone.
+    kept: VecDeque<Kept>,
+    kept_bytes: usize,
+    retention: Retention,
+}
+
+#[derive(Debug)]
+struct Kept {
+    publication: Publication,
+    appended: Instant,
+}
+
+impl Log {
+    /// An empty log. `epoch` is random.
+    #[must_use]
+    pub fn new(epoch: Epoch, retention: Retention) -> Self {
+        Self { epoch, newest: 0, kept: VecDeque::new(), kept_bytes: 0, retention }
+    }
+
+    /// The place of the newest publication.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position { epoch: self.epoch, offset: self.newest }
+    }
+
+    /// What this log keeps.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        self.retention
+    }
+
+    /// Bytes of payload kept.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        self.kept_bytes
+    }
+
+    /// Publications kept.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Gives `item` the next offset.
+    pub fn append(&mut self, item: Item, now: Instant) -> Publication {
+        self.newest += 1;
+        let publication = Publication { offset: self.newest, item };
+        self.kept_bytes += publication.item.payload.bytes().len();
+        self.kept.push_back(Kept { publication: publication.clone(), appended: now });
+        self.trim(now);
+        publication
+    }
+
+    /// Forgets what is too old or too many.
+    pub fn trim(&mut self, now: Instant) {
+        let floor = usize::from(self.retention.document);
+        let size = usize::try_from(self.retention.size).unwrap_or(usize::MAX).max(floor);
+        while self.kept.len() > floor {
+            let Some(oldest) = self.kept.front() else { break };
+            let aged = now.saturating_duration_since(oldest.appended) > self.retention.ttl;
+            if !aged && self.kept.len() <= size {
+                break;
+            }
+            self.forget_oldest();
+        }
+    }
+
+    /// Forgets the oldest publication, to make room for other channels; false if none may go.
+    pub fn forget_oldest(&mut self) -> bool {
+        let Some(oldest) = self.kept.pop_front() else { return false };
+        self.kept_bytes -= oldest.publication.item.payload.bytes().len();
+        true
+    }
+
+    /// The newest publication, if it is kept.
+    #[must_use]
+    pub fn newest(&self) -> Option<&Publication> {
+        self.kept.back().map(|kept| &kept.publication)
+    }
+
+    /// Everything after `after`, oldest first, if all of it is kept; `None` if the position is of another
+    /// epoch, lies in the future, or something after it has gone.
+    #[must_use]
+    pub fn after(&self, after: Position) -> Option<impl Iterator<Item = &Publication>> {
+        if after.epoch != self.epoch || after.offset > self.newest {
+            return None;
+        }
+        let missed = usize::try_from(self.newest - after.offset).ok()?;
+        let skip = self.kept.len().checked_sub(missed)?;
+        Some(self.kept.iter().skip(skip).map(|kept| &kept.publication))
+    }
+
+    /// The newest `limit` publications that are kept, oldest first.
+    pub fn tail(&self, limit: usize) -> impl Iterator<Item = &Publication> {
+        let skip = self.kept.len().saturating_sub(limit);
+        self.kept.iter().skip(skip).map(|kept| &kept.publication)
+    }
+
+    /// What a subscriber gets first. `max_bytes` bounds the replay: more than that counts as not
+    /// recoverable, because it would overflow the send queue that it goes to.
+    pub fn recover(&mut self, after: Option<Position>, max_bytes: usize, now: Instant) -> Recovery {
+        self.trim(now);
+        let position = self.position();
+        let missed: Option<Vec<_>> =
+            after.and_then(|after| self.after(after)).map(|all| all.cloned().collect());
+        let size =
+            |all: &Vec<Publication>| all.iter().map(|one| one.item.payload.bytes().len()).sum::<usize>();
+        match missed {
+            Some(publications) if size(&publications) <= max_bytes => {
+                Recovery { position, recovered: true, publications }
+            }
+            _ => {
+                let newest = self.newest().filter(|_| self.retention.document).cloned();
+                Recovery { position, recovered: after.is_none(), publications: newest.into_iter().collect() }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publication::Payload;
+
+    const KEEP: Retention = Retention { size: 3, ttl: Duration::from_secs(60), document: false };
+
+    fn log(retention: Retention, count: u64, now: Instant) -> Log {
+        let mut log = Log::new(Epoch(7), retention);
+        for number in 1..=count {
+            let publication = log.append(Payload::from(number.to_string().as_str()).into(), now);
+            assert_eq!(publication.offset, number);
+        }
+        log
+    }
+
+    fn at(offset: u64) -> Option<Position> {
+        Some(Position { epoch: Epoch(7), offset })
+    }
+
+    fn offsets(recovery: &Recovery) -> Vec<u64> {
+        recovery.publications.iter().map(|publication| publication.offset).collect()
+    }
+
+    #[test]
+    fn recovery_is_everything_or_a_clear_no() {
+        let now = Instant::now();
+        let mut log = log(KEEP, 5, now);
+        for (after, recovered, expected) in [
+            (None, true, vec![]),
+            (at(5), true, vec![]),
+            (at(4), true, vec![5]),
+            (at(2), true, vec![3, 4, 5]),
+            (at(1), false, vec![]),
+            (at(6), false, vec![]),
+            (Some(Position { epoch: Epoch(8), offset: 5 }), false, vec![]),
+        ] {
+            let recovery = log.recover(after, 1024, now);
+            assert_eq!((recovery.recovered, offsets(&recovery)), (recovered, expected), "after {after:?}");
+            assert_eq!(Some(recovery.position), at(5));
+        }
+        assert!(!log.recover(at(2), 2, now).recovered, "a replay past the queue's bound is refused");
+    }
+
+    #[test]
+    fn a_document_outlives_its_age_and_comes_first() {
+        let now = Instant::now();
+        let mut log = log(Retention { document: true, ..KEEP }, 5, now);
+        let later = now + Duration::from_secs(61);
+        let recovery = log.recover(None, 1024, later);
+        assert_eq!((recovery.recovered, offsets(&recovery)), (true, vec![5]));
+        let stale = log.recover(at(3), 1024, later);
+        assert_eq!((stale.recovered, offsets(&stale)), (false, vec![5]));
+        assert_eq!(log.kept(), 1);
+    }
+
+    #[test]
+    fn what_is_too_old_goes_and_offsets_go_on() {
+        let now = Instant::now();
+        let mut log = log(KEEP, 2, now);
+        let later = now + Duration::from_secs(61);
+        assert!(!log.recover(at(1), 1024, later).recovered);
+        assert_eq!((log.kept(), log.kept_bytes()), (0, 0));
+        assert_eq!(log.append(Payload::from("3").into(), later).offset, 3);
+        assert!(log.recover(at(2), 1024, later).recovered);
+    }
+
+    #[test]
+    fn a_size_of_nothing_keeps_nothing() {
+        let now = Instant::now();
+        let mut log = log(Retention { size: 0, ..KEEP }, 2, now);
+        assert_eq!(log.kept(), 0);
+        assert!(log.recover(at(2), 0, now).recovered);
+        assert!(!log.recover(at(1), 1024, now).recovered);
+    }
+}

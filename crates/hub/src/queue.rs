@@ -1,0 +1,272 @@
+//! A send queue: what one session has still to be sent, as references to shared bytes.
+//!
+//! Publications come in from fan-out, replies from the session's protocol; the transport takes them out
+//! with one vectored write at a time. An empty queue owns no memory.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::{Bytes, BytesMut};
+
+/// Whole frames (or events) in wire form. Several publications of one round may be joined in it.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// What goes onto the wire.
+    pub bytes: Bytes,
+    /// How many messages it holds; 0 for control frames and comments.
+    pub messages: u32,
+}
+
+/// How much a queue may hold before its session counts as a slow consumer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueLimits {
+    /// Bytes waiting (`ws.out_queue_bytes`).
+    pub max_bytes: usize,
+    /// Messages waiting (`ws.out_queue_msgs`).
+    pub max_messages: u32,
+}
+
+/// The queue is full: nothing was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+/// See the module's head. Between calls `written < the first item's length`, `bytes` is what is unsent.
+#[derive(Debug, Default)]
+pub struct SendQueue {
+    items: Items,
+    /// Bytes of the first item that the transport has taken.
+    written: usize,
+    bytes: usize,
+    messages: u32,
+}
+
+#[derive(Debug, Default)]
+enum Items {
+    #[default]
+    Empty,
+    One(Outgoing),
+    Many(VecDeque<Outgoing>),
+}
+
+impl SendQueue {
+    /// Appends `outgoing` unless the queue would pass `limits`.
+    pub fn push(&mut self, outgoing: Outgoing, limits: QueueLimits) -> Result<(), Full> {
+        let bytes = self.bytes.saturating_add(outgoing.bytes.len());
+        let messages = self.messages.saturating_add(outgoing.messages);
+        if bytes > limits.max_bytes || messages > limits.max_messages {
+            return Err(Full);
+        }
+        self.append(outgoing);
+        Ok(())
+    }
+
+    /// Appends what must go out whatever the limits say: a close frame, a last word. The caller does
+    /// this at most once or twice in a queue's life.
+    pub fn push_last(&mut self, outgoing: Outgoing) {
+        self.append(outgoing);
+    }
+
+    fn append(&mut self, outgoing: Outgoing) {
+        if outgoing.bytes.is_empty() {
+            return;
+        }
+        self.bytes += outgoing.bytes.len();
+        self.messages = self.messages.saturating_add(outgoing.messages);
+        self.items = match std::mem::take(&mut self.items) {
+            Items::Empty => Items::One(outgoing),
+            Items::One(first) => Items::Many(VecDeque::from([first, outgoing])),
+            Items::Many(mut items) => {
+                items.push_back(outgoing);
+                Items::Many(items)
+            }
+        };
+    }
+
+    /// True when all was taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Unsent bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Messages not yet taken whole.
+    #[must_use]
+    pub fn messages(&self) -> u32 {
+        self.messages
+    }
+
+    /// The only item, when there is just one and nothing of it was taken: the common case of a lone
+    /// publication, which needs no vector.
+    #[must_use]
+    pub fn single(&self) -> Option<&[u8]> {
+        match &self.items {
+            Items::One(item) => item.bytes.get(self.written..),
+            Items::Empty | Items::Many(_) => None,
+        }
+    }
+
+    /// Fills `slices` with what is to be written next and gives their number.
+    pub fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut count = 0;
+        let mut skip = self.written;
+        let mut add = |item: &'a Outgoing| {
+            let Some(slice) = slices.get_mut(count) else { return false };
+            *slice = IoSlice::new(item.bytes.get(skip..).unwrap_or_default());
+            skip = 0;
+            count += 1;
+            true
+        };
+        match &self.items {
+            Items::Empty => {}
+            Items::One(item) => {
+                add(item);
+            }
+            Items::Many(items) => {
+                let _ = items.iter().all(&mut add);
+            }
+        }
+        count
+    }
+
+    /// The transport has taken `count` bytes.
+    pub fn advance(&mut self, count: usize) {
+        debug_assert!(count <= self.bytes, "more was taken than was there");
+        self.bytes = self.bytes.saturating_sub(count);
+        if self.bytes == 0 {
+            *self = Self::default();
+            return;
+        }
+        self.written += count;
+        let Items::Many(items) = &mut self.items else { return };
+        while let Some(first) = items.front() {
+            if self.written < first.bytes.len() {
+                break;
+            }
+            self.written -= first.bytes.len();
+            self.messages = self.messages.saturating_sub(first.messages);
+            items.pop_front();
+        }
+    }
+
+    /// Takes all that waits as one buffer: shared where it is one item, joined otherwise.
+    pub fn take_joined(&mut self) -> Bytes {
+        let taken = std::mem::take(self);
+        match taken.items {
+            Items::Empty => Bytes::new(),
+            Items::One(mut item) => item.bytes.split_off(taken.written.min(item.bytes.len())),
+            Items::Many(items) => {
+                let mut joined = BytesMut::with_capacity(taken.bytes);
+                let mut skip = taken.written;
+                for item in &items {
+                    joined.extend_from_slice(item.bytes.get(skip..).unwrap_or_default());
+                    skip = 0;
+                }
+                joined.freeze()
+            }
+        }
+    }
+
+    /// Drops what nobody has seen a byte of; gives the number of messages dropped. An item that is
+    /// partly on the wire stays, so that frames are never torn.
+    pub fn drop_unsent(&mut self) -> u32 {
+        let before = self.messages;
+        let started = match std::mem::take(&mut self.items) {
+            Items::One(item) if self.written > 0 => Some(item),
+            Items::Many(mut items) if self.written > 0 => items.pop_front(),
+            Items::Empty | Items::One(_) | Items::Many(_) => None,
+        };
+        let written = self.written;
+        *self = Self::default();
+        if let Some(item) = started {
+            self.append(item);
+            self.written = written;
+            self.bytes -= written;
+        }
+        before - self.messages
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: QueueLimits = QueueLimits { max_bytes: 16, max_messages: 3 };
+
+    fn item(text: &'static str) -> Outgoing {
+        Outgoing { bytes: Bytes::from_static(text.as_bytes()), messages: 1 }
+    }
+
+    fn filled(queue: &SendQueue) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); 8];
+        let count = queue.fill(&mut slices);
+        slices[..count].iter().flat_map(|slice| slice.to_vec()).collect()
+    }
+
+    #[test]
+    fn the_bound_holds_in_bytes_and_in_messages() {
+        let mut queue = SendQueue::default();
+        assert_eq!(queue.push(item("0123456789abcdef"), LIMITS), Ok(()));
+        assert_eq!(queue.push(item("x"), LIMITS), Err(Full));
+        let mut queue = SendQueue::default();
+        for text in ["a", "b", "c"] {
+            assert_eq!(queue.push(item(text), LIMITS), Ok(()));
+        }
+        assert_eq!(queue.push(item("d"), LIMITS), Err(Full));
+        assert_eq!(filled(&queue), b"abc");
+    }
+
+    #[test]
+    fn any_split_of_the_writes_gives_the_same_bytes() {
+        for step in 1..=9 {
+            let mut queue = SendQueue::default();
+            for text in ["abc", "defg", "hi"] {
+                queue.push(item(text), LIMITS).unwrap();
+            }
+            let mut seen = Vec::new();
+            while !queue.is_empty() {
+                let now = filled(&queue);
+                let count = step.min(now.len());
+                seen.extend_from_slice(&now[..count]);
+                queue.advance(count);
+            }
+            assert_eq!(seen, b"abcdefghi", "step {step}");
+            assert_eq!(queue.messages(), 0);
+        }
+    }
+
+    #[test]
+    fn dropping_never_tears_a_frame() {
+        let mut queue = SendQueue::default();
+        for text in ["abc", "defg"] {
+            queue.push(item(text), LIMITS).unwrap();
+        }
+        queue.advance(1);
+        assert_eq!(queue.drop_unsent(), 1);
+        queue.push_last(item("!"));
+        assert_eq!(filled(&queue), b"bc!");
+        let mut untouched = SendQueue::default();
+        untouched.push(item("abc"), LIMITS).unwrap();
+        assert_eq!(untouched.drop_unsent(), 1);
+        assert!(untouched.is_empty());
+    }
+
+    #[test]
+    fn joining_takes_what_is_left() {
+        let mut queue = SendQueue::default();
+        queue.push(item("abc"), LIMITS).unwrap();
+        queue.advance(1);
+        assert_eq!(queue.single(), Some(&b"bc"[..]));
+        assert_eq!(queue.take_joined(), "bc");
+        for text in ["abc", "de"] {
+            queue.push(item(text), LIMITS).unwrap();
+        }
+        queue.advance(2);
+        assert_eq!(queue.take_joined(), "cde");
+        assert!(queue.is_empty());
+    }
+}

@@ -1,0 +1,224 @@
+//! Fan-out against a model: random subscribes, publications, departures and partial writes. What each
+//! session's queue gives out must be exactly the publications of the time in which it was subscribed.
+
+use bytes::{Bytes, BytesMut};
+use proptest::prelude::*;
+use tidegate_hub::{
+    ChannelName, Encode, Epoch, Form, Hub, Item, Payload, Publication, QueueLimits, SessionId, SubscribeError,
+};
+
+const LIMITS: QueueLimits = QueueLimits { max_bytes: 1 << 20, max_messages: 1 << 16 };
+
+/// One line a publication, so that the test reads back what was encoded; counts its calls.
+#[derive(Default)]
+struct Lines {
+    calls: usize,
+}
+
+impl Encode for Lines {
+    fn encode(&mut self, form: Form, name: &ChannelName, _: Epoch, publications: &[Publication]) -> Bytes {
+        self.calls += 1;
+        let mut text = BytesMut::new();
+        for publication in publications {
+            text.extend_from_slice(format!("{form:?} {name} {}\n", publication.offset).as_bytes());
+        }
+        text.freeze()
+    }
+}
+
+fn name(number: usize) -> ChannelName {
+    ChannelName::from_text(&format!("c{number}")).unwrap()
+}
+
+fn publication(offset: u64) -> Publication {
+    Publication { offset, item: Item::from(Payload::from("x")) }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Subscribe { session: usize, channel: usize },
+    Answer { session: usize, channel: usize },
+    Unsubscribe { session: usize, channel: usize },
+    Publish { channel: usize },
+    FanOut,
+    Drain { session: usize },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (session, channel) = (0..4usize, 0..3usize);
+    prop_oneof![
+        1 => (session.clone(), channel.clone()).prop_map(|(session, channel)| Step::Subscribe { session, channel }),
+        1 => (session.clone(), channel.clone()).prop_map(|(session, channel)| Step::Answer { session, channel }),
+        1 => (session.clone(), channel.clone()).prop_map(|(session, channel)| Step::Unsubscribe { session, channel }),
+        4 => channel.prop_map(|channel| Step::Publish { channel }),
+        2 => Just(Step::FanOut),
+        1 => session.prop_map(|session| Step::Drain { session }),
+    ]
+}
+
+#[derive(Default, Clone, Copy, PartialEq)]
+enum Follows {
+    #[default]
+    No,
+    Awaits,
+    Live,
+}
+
+#[derive(Default)]
+struct Model {
+    follows: [[Follows; 3]; 4],
+    offsets: [u64; 3],
+    expected: [Vec<(usize, u64)>; 4],
+    seen: [String; 4],
+}
+
+fn run(steps: &[Step]) {
+    let mut hub: Hub<()> = Hub::new(LIMITS, 128);
+    let forms = [Form::Bare, Form::Envelope, Form::EventStream, Form::Bare];
+    let sessions: Vec<SessionId> = forms.iter().map(|form| hub.attach(*form, ())).collect();
+    let (mut model, mut lines) = (Model::default(), Lines::default());
+    for step in steps {
+        apply(step, &mut hub, &sessions, &mut model, &mut lines);
+    }
+    hub.fan_out(&mut lines);
+    for session in 0..4 {
+        drain(&mut hub, sessions[session], &mut model.seen[session]);
+        for channel in 0..3 {
+            let prefix = format!("{:?} c{channel} ", forms[session]);
+            let got: Vec<u64> = model.seen[session]
+                .lines()
+                .filter_map(|line| line.strip_prefix(&prefix))
+                .map(|offset| offset.parse().unwrap())
+                .collect();
+            let expected: Vec<u64> = model.expected[session]
+                .iter()
+                .filter(|(at, _)| *at == channel)
+                .map(|(_, offset)| *offset)
+                .collect();
+            assert_eq!(got, expected, "session {session}, channel {channel}");
+        }
+    }
+}
+
+fn apply(step: &Step, hub: &mut Hub<()>, sessions: &[SessionId], model: &mut Model, lines: &mut Lines) {
+    match *step {
+        Step::Subscribe { session, channel } => {
+            let result = hub.await_home(sessions[session], &name(channel));
+            match model.follows[session][channel] {
+                Follows::No => {
+                    assert_eq!(result, Ok(()));
+                    model.follows[session][channel] = Follows::Awaits;
+                }
+                Follows::Awaits | Follows::Live => assert_eq!(result, Err(SubscribeError::Twice)),
+            }
+        }
+        Step::Answer { session, channel } => {
+            let awaited = model.follows[session][channel] == Follows::Awaits;
+            assert_eq!(hub.begin(sessions[session], &name(channel), lines), awaited);
+            if awaited {
+                model.follows[session][channel] = Follows::Live;
+            }
+        }
+        Step::Unsubscribe { session, channel } => {
+            // What came before is still owed to the others only: fan out first, as the shard does.
+            hub.fan_out(lines);
+            let live = model.follows[session][channel] == Follows::Live;
+            assert_eq!(hub.unsubscribe(sessions[session], &name(channel)), live);
+            model.follows[session][channel] = Follows::No;
+        }
+        Step::Publish { channel } => {
+            model.offsets[channel] += 1;
+            hub.publish(&name(channel), Epoch(1), publication(model.offsets[channel]));
+            for session in 0..4 {
+                if model.follows[session][channel] == Follows::Live {
+                    model.expected[session].push((channel, model.offsets[channel]));
+                }
+            }
+        }
+        Step::FanOut => hub.fan_out(lines),
+        Step::Drain { session } => drain(hub, sessions[session], &mut model.seen[session]),
+    }
+}
+
+fn drain(hub: &mut Hub<()>, id: SessionId, seen: &mut String) {
+    let session = hub.session_mut(id).unwrap();
+    let bytes = session.queue.take_joined();
+    seen.push_str(std::str::from_utf8(&bytes).unwrap());
+}
+
+proptest! {
+    #[test]
+    fn each_session_gets_exactly_what_was_published_while_it_followed(
+        steps in proptest::collection::vec(step(), 0..200)
+    ) {
+        run(&steps);
+    }
+}
+
+#[test]
+fn a_round_is_encoded_once_for_each_form_and_joined() {
+    let (mut hub, mut lines) = (Hub::new(LIMITS, 128), Lines::default());
+    let ids: Vec<_> = (0..100).map(|_| hub.attach(Form::Bare, ())).collect();
+    for id in &ids {
+        hub.await_home(*id, &name(0)).unwrap();
+        assert!(hub.begin(*id, &name(0), &mut lines));
+    }
+    for offset in 1..=16 {
+        hub.publish(&name(0), Epoch(1), publication(offset));
+    }
+    hub.fan_out(&mut lines);
+    assert_eq!(lines.calls, 1);
+    for id in &ids {
+        assert_eq!(hub.poll_dirty(), Some(*id));
+        let queue = &hub.session(*id).unwrap().queue;
+        assert_eq!(queue.messages(), 16);
+        assert!(queue.single().is_some(), "sixteen publications are one item");
+    }
+    assert_eq!(hub.poll_dirty(), None);
+    assert_eq!(hub.enqueued_messages(), 1600);
+}
+
+#[test]
+fn a_slow_consumer_overflows_alone() {
+    let limits = QueueLimits { max_messages: 2, ..LIMITS };
+    let (mut hub, mut lines) = (Hub::new(limits, 128), Lines::default());
+    let ids = [hub.attach(Form::Bare, ()), hub.attach(Form::Bare, ())];
+    for id in ids {
+        hub.await_home(id, &name(0)).unwrap();
+        hub.begin(id, &name(0), &mut lines);
+    }
+    for offset in 1..=3 {
+        hub.publish(&name(0), Epoch(1), publication(offset));
+        hub.fan_out(&mut lines);
+        hub.session_mut(ids[1]).unwrap().queue.take_joined();
+    }
+    assert_eq!(hub.poll_overflow(), Some(ids[0]));
+    assert_eq!(hub.poll_overflow(), None);
+    let dropped = hub.send_last(ids[0], Bytes::from_static(b"close"), true);
+    assert_eq!(dropped, 2);
+    assert_eq!(hub.session_mut(ids[0]).unwrap().queue.take_joined(), "close");
+}
+
+#[test]
+fn a_session_follows_a_bounded_number_of_channels() {
+    let mut hub = Hub::new(LIMITS, 2);
+    let id = hub.attach(Form::Envelope, ());
+    assert_eq!(hub.await_home(id, &name(0)), Ok(()));
+    assert_eq!(hub.await_home(id, &name(1)), Ok(()));
+    assert_eq!(hub.await_home(id, &name(2)), Err(SubscribeError::TooMany));
+    assert!(!hub.unsubscribe(id, &name(0)), "its home was not told of it yet");
+    assert_eq!(hub.await_home(id, &name(2)), Ok(()));
+}
+
+#[test]
+fn a_reused_place_is_another_session() {
+    let mut hub: Hub<u8> = Hub::new(LIMITS, 2);
+    let first = hub.attach(Form::Bare, 1);
+    assert_eq!(hub.detach(first), Some((1, vec![])));
+    let second = hub.attach(Form::Bare, 2);
+    assert_ne!(first, second);
+    assert!(hub.session(first).is_none());
+    assert_eq!(hub.detach(first), None);
+    assert_eq!(second.to_string().parse(), Ok(second));
+    assert!("7".parse::<SessionId>().is_err());
+}

@@ -1,0 +1,23 @@
+//! What clients speak above frames and HTTP bodies, without IO: commands in, replies and pushes out.
+//!
+//! ```text
+//!  client ── text message ──▶ command            (tidegate.v1)
+//!  hub ── publication ──▶ envelope ──▶ text message      event_stream ──▶ text/event-stream
+//! ```
+//!
+//! Bare WebSocket clients have no module here: they get the payload and nothing else. Framing is the
+//! gateway's, because a protocol may ride on WebSocket frames and on HTTP bodies alike.
+#![forbid(unsafe_code)]
+
+pub mod code;
+pub mod query;
+pub mod command;
+pub mod envelope;
+pub mod event_stream;
+
+pub use code::{ErrorCode, close_code};
+pub use command::{Command, CommandError, Content, RequestId};
+pub use query::{OwnParameters, split_query};
+
+/// The subprotocol's name on the handshake.
+pub const SUBPROTOCOL: &str = "tidegate.v1";

@@ -1,0 +1,96 @@
+//! What takes long or wants the nightly compiler: fuzzing, Miri, benchmarks, security advisories. What is
+//! absent is said and counts as skipped.
+
+use std::fs;
+
+use crate::{
+    checkout::Checkout,
+    process::{quiet, show},
+    setup, suite,
+    tally::Tally,
+};
+
+/// Seconds for each fuzz target unless `cargo xtask fuzz -- SECONDS` says otherwise.
+const FUZZ_SECONDS: u32 = 60;
+
+/// Every target in `fuzz/`, each for a time.
+pub(crate) fn fuzz(checkout: &Checkout) -> Tally {
+    let targets = fuzz_targets(checkout);
+    if targets.is_empty() {
+        return Tally::skipped("fuzz: there are no targets in fuzz/fuzz_targets");
+    }
+    if !has_nightly(checkout) || setup::cargo_tool(checkout, &setup::CARGO_FUZZ).is_none() {
+        return Tally::skipped("fuzz: the nightly compiler or cargo-fuzz is absent");
+    }
+    let seconds = checkout.passed_on.iter().find_map(|word| word.parse().ok()).unwrap_or(FUZZ_SECONDS);
+    let mut tally = Tally::default();
+    for target in targets {
+        let time = format!("-max_total_time={seconds}");
+        let mut command = checkout.nightly(&["fuzz", "run", &target, "--", &time]);
+        let tools = tidegate_test_tools::foreign::cache().join("tools/bin");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::env::split_paths(&path).chain([tools]);
+        command.env("PATH", std::env::join_paths(folders).unwrap_or(path.clone()));
+        tally.add(Tally::check(&format!("fuzz {target}"), show(&mut command)));
+    }
+    tally
+}
+
+fn fuzz_targets(checkout: &Checkout) -> Vec<String> {
+    let entries = fs::read_dir(checkout.root.join("fuzz/fuzz_targets")).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut targets: Vec<String> =
+        names.filter_map(|name| name.strip_suffix(".rs").map(str::to_owned)).collect();
+    targets.sort();
+    targets
+}
+
+/// The tests of masking under Miri.
+pub(crate) fn miri(checkout: &Checkout) -> Tally {
+    if !has_nightly(checkout) || !has_miri(checkout) {
+        return Tally::skipped("miri: the nightly compiler or its miri component is absent");
+    }
+    let mut command = checkout.nightly(&["miri", "test", "-p", "tidegate-websocket", "--lib", "mask"]);
+    // Miri runs a hundred times slower than the machine: fewer cases for each property. Proptest looks
+    // for its file of past failures, which isolation would forbid.
+    command.env("PROPTEST_CASES", "8").env("MIRIFLAGS", "-Zmiri-disable-isolation");
+    let mut tally = suite::libtest(&mut command, "miri");
+    if tally == Tally::default() {
+        tally.fail("miri: no test has `mask` in its name");
+    }
+    tally
+}
+
+fn has_nightly(checkout: &Checkout) -> bool {
+    quiet(&mut checkout.nightly(&["--version"]))
+}
+
+fn has_miri(checkout: &Checkout) -> bool {
+    let found = || quiet(&mut checkout.nightly(&["miri", "--version"]));
+    let add = ["component", "add", "--toolchain", "nightly", "miri", "rust-src"];
+    found() || (quiet(checkout.command("rustup").args(add)) && found())
+}
+
+/// Every benchmark of the workspace.
+pub(crate) fn bench(checkout: &Checkout) -> Tally {
+    let has_benches = |folder: &str| {
+        let crates = fs::read_dir(checkout.root.join(folder)).into_iter().flatten().flatten();
+        crates.into_iter().any(|entry| entry.path().join("benches").is_dir())
+    };
+    if !["crates", "tests", "."].into_iter().any(has_benches) {
+        return Tally::skipped("bench: no crate has a folder benches");
+    }
+    Tally::check("bench", show(&mut checkout.cargo(&["bench", "--bench", "*"])))
+}
+
+/// Known vulnerabilities of dependencies; wants the network, and says so when there is none.
+pub(crate) fn advisories(checkout: &Checkout) -> Tally {
+    let Some(program) = setup::cargo_tool(checkout, &setup::CARGO_DENY) else {
+        return Tally::skipped("advisories: cargo-deny is absent and cannot be installed");
+    };
+    if !quiet(checkout.command(&program).args(["fetch", "db"])) {
+        return Tally::skipped("advisories: the database cannot be fetched");
+    }
+    let mut command = checkout.command(program);
+    Tally::check("advisories", show(command.args(["check", "--disable-fetch", "advisories"])))
+}

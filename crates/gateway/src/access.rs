@@ -1,0 +1,247 @@
+//! Who may come in: Host names, origins, which credentials of a request count, and as whom a backend is
+//! asked. Decisions only; whoever asks answers the request.
+
+use std::net::IpAddr;
+
+use http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HOST, ORIGIN, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+
+use crate::refusal::Refusal;
+use crate::route::{Forward, Kind, Route, Share};
+use crate::settings::Settings;
+
+/// What a client says of itself that may go on to a backend, copied so that nothing of the request's buffer
+/// is kept.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Credentials(Box<[(HeaderName, HeaderValue)]>);
+
+/// Names of what [`Credentials`] keep.
+const KEPT: [HeaderName; 5] = [COOKIE, AUTHORIZATION, ORIGIN, ACCEPT_LANGUAGE, USER_AGENT];
+
+/// The Host rule against DNS rebinding: on a loopback address only names that are this machine's.
+pub(crate) fn check_host(
+    headers: &HeaderMap,
+    uri: &Uri,
+    local: IpAddr,
+    settings: &Settings,
+) -> Result<String, Refusal> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "the request must carry exactly one Host header"));
+    };
+    let bad = || Refusal::new(StatusCode::BAD_REQUEST, "the Host header is not a host name and a port");
+    let host = host.to_str().map_err(|_| bad())?;
+    let parsed: http::uri::Authority = host.parse().map_err(|_| bad())?;
+    if host.contains('@') || uri.authority().is_some_and(|authority| authority != host) {
+        return Err(bad());
+    }
+    let name = parsed.host().to_ascii_lowercase();
+    let own = matches!(name.as_str(), "localhost" | "127.0.0.1" | "[::1]");
+    let listed = settings.hosts.contains(&name);
+    if local.to_canonical().is_loopback() && !own && !listed && settings.access.trusted_proxies.is_empty() {
+        let sentence = format!(
+            "this listener is bound to loopback and does not answer to the host name '{}'; \
+             list it under [access] hosts if it is meant",
+            name.escape_debug()
+        );
+        return Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, sentence));
+    }
+    Ok(host.to_ascii_lowercase())
+}
+
+/// The Origin rule: an Origin must be the gateway's own or a listed one, exactly; none at all is a
+/// program's.
+pub(crate) fn check_origin(
+    headers: &HeaderMap,
+    host: &str,
+    scheme: &str,
+    settings: &Settings,
+) -> Result<(), Refusal> {
+    let mut origins = headers.get_all(ORIGIN).iter();
+    let Some(origin) = origins.next() else { return Ok(()) };
+    let text = origin.to_str().unwrap_or_default();
+    let own = format!("{scheme}://{host}");
+    let same = text.eq_ignore_ascii_case(&own)
+        || text.eq_ignore_ascii_case(own.strip_suffix(":80").unwrap_or(&own));
+    let listed = settings.access.origins.iter().any(|allowed| allowed.is(text));
+    if origins.next().is_none() && (same || listed) {
+        return Ok(());
+    }
+    let sentence = format!(
+        "pages of the origin {} may not connect here; list it under [access] origins if they are meant to",
+        text.escape_debug()
+    );
+    Err(Refusal::new(StatusCode::FORBIDDEN, sentence))
+}
+
+impl Credentials {
+    /// What counts of a request's headers. Cookies of a request without Origin count only if the browser
+    /// says that its own page asks, or, for what is no WebSocket, if it says nothing.
+    pub(crate) fn of_request(headers: &HeaderMap, websocket: bool) -> Self {
+        let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+        let cookies_count = headers.contains_key(ORIGIN)
+            || site == Some(b"same-origin")
+            || (!websocket && site.is_none());
+        let kept = KEPT.iter().filter(|name| **name != COOKIE || cookies_count).flat_map(|name| {
+            // A copy: the value as hyper gives it holds the whole read buffer.
+            let copy = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
+            headers.get_all(name).iter().filter_map(copy).map(|value| (name.clone(), value))
+        });
+        Self(kept.collect())
+    }
+
+    /// All of it, for a request that is this client's alone.
+    pub(crate) fn own(&self) -> HeaderMap {
+        self.0.iter().cloned().collect()
+    }
+
+    /// As whom a route's backend is asked: the headers that make the identity, and nothing else.
+    pub(crate) fn identity(&self, route: &Route) -> HeaderMap {
+        match &route.kind {
+            Kind::Auto { share: Share::Identity, .. } => self.only(&[COOKIE, AUTHORIZATION]),
+            Kind::Auto { share: Share::Authorization, .. } => self.only(&[AUTHORIZATION]),
+            Kind::Auto { share: Share::Cookie(name), .. } => self.one_cookie(name),
+            Kind::Auto { share: Share::Public, .. } | Kind::Stream { .. } | Kind::Channel => HeaderMap::new(),
+            Kind::Poll { forward: Forward { cookie, authorization }, .. } => {
+                let mut names = Vec::new();
+                names.extend(cookie.then_some(COOKIE));
+                names.extend(authorization.then_some(AUTHORIZATION));
+                self.only(&names)
+            }
+        }
+    }
+
+    fn only(&self, names: &[HeaderName]) -> HeaderMap {
+        let mut only = HeaderMap::new();
+        for (name, value) in self.0.iter().filter(|(name, _)| names.contains(name)) {
+            only.append(name.clone(), value.clone());
+        }
+        only
+    }
+
+    fn one_cookie(&self, wanted: &str) -> HeaderMap {
+        let lines = self.0.iter().filter(|(name, _)| *name == COOKIE).filter_map(|(_, value)| value.to_str().ok());
+        let mut pairs = lines.flat_map(|line| line.split(';')).map(str::trim);
+        let found = pairs.find(|pair| pair.split_once('=').is_some_and(|(name, _)| name == wanted));
+        let value = found.and_then(|pair| HeaderValue::from_str(pair).ok());
+        value.map(|value| (COOKIE, value)).into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Overrides;
+
+    fn settings(text: &str) -> Settings {
+        Settings::from_text(text, "test.toml", &|_| None).expect("a good configuration")
+    }
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+        };
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs.iter().map(pair) {
+            map.append(name, value);
+        }
+        map
+    }
+
+    fn host_status(host: &[(&'static str, &str)], local: &str, settings: &Settings) -> u16 {
+        let result = check_host(&headers(host), &Uri::from_static("/x"), local.parse().unwrap(), settings);
+        result.map_or_else(|refusal| refusal.status.as_u16(), |_| 200)
+    }
+
+    #[test]
+    fn a_loopback_listener_answers_to_its_own_names() {
+        let plain = settings("");
+        for (host, status) in [
+            ("localhost:8080", 200),
+            ("LOCALHOST", 200),
+            ("127.0.0.1:1", 200),
+            ("[::1]:8080", 200),
+            ("evil.example:8080", 421),
+            ("localhost.evil.example", 421),
+            ("127.0.0.1.evil.example", 421),
+            ("a@localhost", 400),
+            ("", 400),
+            ("local host", 400),
+        ] {
+            assert_eq!(host_status(&[("host", host)], "127.0.0.1", &plain), status, "{host}");
+        }
+        assert_eq!(host_status(&[], "127.0.0.1", &plain), 400);
+        assert_eq!(host_status(&[("host", "localhost"), ("host", "localhost")], "127.0.0.1", &plain), 400);
+        assert_eq!(host_status(&[("host", "any.example")], "192.0.2.1", &plain), 200);
+        let listed = settings("[access]\nhosts = [\"dev.example\"]");
+        assert_eq!(host_status(&[("host", "dev.example:8080")], "127.0.0.1", &listed), 200);
+    }
+
+    #[test]
+    fn an_origin_must_match_exactly() {
+        let settings = settings("[access]\norigins = [\"https://app.example\"]");
+        for (origin, allowed) in [
+            (None, true),
+            (Some("http://localhost:8080"), true),
+            (Some("https://app.example"), true),
+            (Some("https://localhost:8080"), false),
+            (Some("http://localhost"), false),
+            (Some("http://localhost:8081"), false),
+            (Some("http://app.example"), false),
+            (Some("https://app.example.evil.example"), false),
+            (Some("https://evilapp.example"), false),
+            (Some("https://app.example:444"), false),
+            (Some("null"), false),
+            (Some(""), false),
+        ] {
+            let pairs: Vec<_> = origin.map(|origin| ("origin", origin)).into_iter().collect();
+            let result = check_origin(&headers(&pairs), "localhost:8080", "http", &settings);
+            assert_eq!(result.is_ok(), allowed, "{origin:?}");
+        }
+        let twice = headers(&[("origin", "https://app.example"), ("origin", "https://app.example")]);
+        assert!(check_origin(&twice, "localhost:8080", "http", &settings).is_err());
+    }
+
+    #[test]
+    fn cookies_count_only_where_no_foreign_page_can_have_sent_them() {
+        for (pairs, websocket, counts) in [
+            (&[("cookie", "a=1"), ("origin", "http://x")][..], true, true),
+            (&[("cookie", "a=1")], true, false),
+            (&[("cookie", "a=1"), ("sec-fetch-site", "same-origin")], true, true),
+            (&[("cookie", "a=1"), ("sec-fetch-site", "cross-site")], false, false),
+            (&[("cookie", "a=1")], false, true),
+        ] {
+            let credentials = Credentials::of_request(&headers(pairs), websocket);
+            assert_eq!(credentials.own().contains_key(COOKIE), counts, "{pairs:?} {websocket}");
+        }
+        let program = Credentials::of_request(&headers(&[("authorization", "Bearer x")]), true);
+        assert!(program.own().contains_key(AUTHORIZATION));
+    }
+
+    #[test]
+    fn the_identity_is_what_the_share_says() {
+        let all = headers(&[
+            ("cookie", "sid=1; theme=dark"),
+            ("authorization", "Bearer x"),
+            ("origin", "http://x"),
+            ("user-agent", "test"),
+        ]);
+        let credentials = Credentials::of_request(&all, true);
+        for (share, names) in [
+            ("identity", vec!["cookie: sid=1; theme=dark", "authorization: Bearer x"]),
+            ("public", vec![]),
+            ("authorization", vec!["authorization: Bearer x"]),
+            ("cookie:sid", vec!["cookie: sid=1"]),
+            ("cookie:id", vec![]),
+        ] {
+            let settings =
+                Settings::for_backend("http://127.0.0.1:1", share.parse().unwrap(), Overrides::default()).unwrap();
+            let route = settings.routes.find("/x").unwrap();
+            let identity = credentials.identity(route.route);
+            let found: Vec<_> =
+                identity.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+            assert_eq!(found, names, "{share}");
+        }
+        assert_eq!(credentials.own().len(), 4);
+    }
+}

@@ -1,0 +1,214 @@
+//! The admin listener: publishing, status, metrics. One for the process, on the first shard.
+//!
+//! Everything but the two health checks needs the token; pages of other origins get nothing.
+
+mod channels;
+mod connections;
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tidegate_hub::ShardId;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+use crate::access::check_host;
+use crate::http_body::{Body, Visit, full, refusal_response};
+use crate::metrics::{self, Counters};
+use crate::public::builder;
+use crate::refusal::Refusal;
+use crate::settings::Secret;
+use crate::shard::{Shard, ShardRef};
+
+/// Admin connections at the same time; publishers keep theirs.
+const CONNECTIONS_MAX: usize = 1024;
+
+/// Accepts for ever.
+pub(crate) async fn serve(shard: ShardRef, listener: TcpListener, token: Arc<Secret>) {
+    let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (shard, token) = (shard.clone(), Arc::clone(&token));
+                tokio::task::spawn_local(async move {
+                    serve_connection(shard, stream, token).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(event = "accept_failed", %error, "the admin listener cannot accept just now");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn serve_connection(shard: ShardRef, stream: TcpStream, token: Arc<Secret>) {
+    let (Ok(remote), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else { return };
+    let _ = stream.set_nodelay(true);
+    let visit = Rc::new(Visit {
+        shard,
+        remote,
+        local: local.ip(),
+        cut: Rc::new(Notify::new()),
+        seat: RefCell::new(None),
+    });
+    let limits = visit.shard.look(|shard| shard.generation.settings.limits.clone());
+    let service = service_fn(move |request| {
+        let (visit, token) = (Rc::clone(&visit), Arc::clone(&token));
+        async move {
+            let head = *request.method() == Method::HEAD;
+            let response = answer(&visit, &token, request).await.unwrap_or_else(|refusal| {
+                visit.shard.tidy(|shard| shard.counters.refused_with(refusal.status.as_u16()));
+                refusal_response(refusal)
+            });
+            Ok::<_, Infallible>(if head { response.map(|_| full("")) } else { response })
+        }
+    });
+    if let Err(error) = builder(&limits).serve_connection(TokioIo::new(stream), service).await {
+        tracing::debug!(event = "http_connection_failed", %remote, %error, "an admin connection ended");
+    }
+}
+
+async fn answer(visit: &Visit, token: &Secret, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+    let generation = visit.shard.look(|shard| Arc::clone(&shard.generation));
+    let host = check_host(request.headers(), request.uri(), visit.local, &generation.settings)?;
+    refuse_foreign_pages(request.headers(), &host)?;
+    let path = request.uri().path().to_owned();
+    match path.as_str() {
+        "/live" => return Ok(json(StatusCode::OK, r#"{"live":true}"#)),
+        "/ready" => return Ok(ready(&visit.shard)),
+        _ => check_token(request.headers(), token)?,
+    }
+    let method = request.method().clone();
+    match path.as_str() {
+        "/metrics" => {
+            allow(&method, &[Method::GET, Method::HEAD])?;
+            metrics_text(&visit.shard).await
+        }
+        "/channels" => {
+            allow(&method, &[Method::GET, Method::HEAD])?;
+            channels::list(visit, request.uri().query()).await
+        }
+        "/connections" => {
+            allow(&method, &[Method::GET, Method::HEAD])?;
+            connections::list(visit, request.uri().query()).await
+        }
+        other => {
+            if let Some(name) = other.strip_prefix("/channels/") {
+                allow(&method, &[Method::GET, Method::HEAD, Method::POST, Method::DELETE])?;
+                return channels::handle(visit, &generation, name, request).await;
+            }
+            if let Some(id) = other.strip_prefix("/connections/") {
+                allow(&method, &[Method::GET, Method::HEAD, Method::DELETE])?;
+                return connections::handle(visit, id, &method, request.uri().query()).await;
+            }
+            Err(Refusal::new(StatusCode::NOT_FOUND, "there is nothing of this name on the admin listener"))
+        }
+    }
+}
+
+/// A page of another origin has no business here, with or without the token.
+fn refuse_foreign_pages(headers: &HeaderMap, host: &str) -> Result<(), Refusal> {
+    let own = format!("http://{host}");
+    let foreign = headers.get_all(ORIGIN).iter().any(|origin| !origin.as_bytes().eq_ignore_ascii_case(own.as_bytes()));
+    let cross_site = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    if foreign || cross_site {
+        let sentence = "pages of other origins may not use the admin listener";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, sentence));
+    }
+    Ok(())
+}
+
+fn check_token(headers: &HeaderMap, token: &Secret) -> Result<(), Refusal> {
+    let mut fields = headers.get_all(AUTHORIZATION).iter();
+    let credential = fields.next().map(HeaderValue::as_bytes).unwrap_or_default();
+    let (scheme, candidate) = credential.split_at(credential.len().min(7));
+    if fields.next().is_none() && scheme.eq_ignore_ascii_case(b"bearer ") && token.is(candidate) {
+        return Ok(());
+    }
+    let sentence = "the admin listener needs 'Authorization: Bearer TOKEN' with the admin token";
+    let refusal = Refusal::new(StatusCode::UNAUTHORIZED, sentence);
+    Err(refusal.with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tidegate\"")))
+}
+
+fn allow(method: &Method, allowed: &[Method]) -> Result<(), Refusal> {
+    if allowed.contains(method) {
+        return Ok(());
+    }
+    let list = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    let value = HeaderValue::from_str(&list).unwrap_or(HeaderValue::from_static("GET"));
+    Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, format!("this takes {list}")).with(ALLOW, value))
+}
+
+fn ready(shard: &ShardRef) -> Response<Body> {
+    if shard.process.is_draining() {
+        json(StatusCode::SERVICE_UNAVAILABLE, r#"{"ready":false,"reason":"draining"}"#)
+    } else {
+        json(StatusCode::OK, r#"{"ready":true}"#)
+    }
+}
+
+async fn metrics_text(shard: &ShardRef) -> Result<Response<Body>, Refusal> {
+    let mut sum = Counters::default();
+    for counters in ask_all(shard, Shard::count).await {
+        sum.add(&counters);
+    }
+    let text = metrics::text(sum).map_err(|_| {
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written")
+    })?;
+    let mut response = Response::new(full(text));
+    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    Ok(response)
+}
+
+/// Asks each shard in turn.
+async fn ask_all<R: Send + 'static>(
+    shard: &ShardRef,
+    act: impl Fn(&mut Shard) -> R + Clone + Send + 'static,
+) -> Vec<R> {
+    let mut answers = Vec::new();
+    for target in 0..shard.process.shards {
+        answers.extend(shard.ask(ShardId(target), act.clone()).await);
+    }
+    answers
+}
+
+fn json(status: StatusCode, body: impl Into<String>) -> Response<Body> {
+    let mut body = body.into();
+    body.push('\n');
+    let mut response = Response::new(full(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// One parameter of an admin request's query, percent-decoded.
+fn parameter(query: Option<&str>, name: &str) -> Option<String> {
+    let pairs = query.unwrap_or_default().split('&');
+    let value = pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)?.1;
+    let spaced = value.replace('+', " ");
+    Some(percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
+}
+
+/// `limit` of a list.
+fn limit(query: Option<&str>) -> Result<usize, Refusal> {
+    const DEFAULT: usize = 100;
+    const MAX: usize = 1000;
+    match parameter(query, "limit").map(|text| text.parse::<usize>()) {
+        None => Ok(DEFAULT),
+        Some(Ok(limit)) if (1..=MAX).contains(&limit) => Ok(limit),
+        Some(_) => Err(Refusal::new(StatusCode::BAD_REQUEST, format!("'limit' is a number from 1 to {MAX}"))),
+    }
+}

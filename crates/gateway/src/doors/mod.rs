@@ -1,0 +1,69 @@
+//! The doors by which clients subscribe: one file each, and what they have in common here.
+
+pub(crate) mod websocket;
+pub(crate) mod event_stream;
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use tidegate_hub::{ChannelName, Position};
+use tidegate_protocol::{OwnParameters, split_query};
+
+use crate::access::{Credentials, check_origin};
+use crate::http_body::Visit;
+use crate::messages::position_of;
+use crate::open::Wanted;
+use crate::process::Generation;
+use crate::refusal::Refusal;
+use crate::route::Found;
+
+/// A request to subscribe, understood.
+pub(crate) struct Wish {
+    pub(crate) wanted: Wanted,
+    pub(crate) credentials: Credentials,
+    pub(crate) after: Option<Position>,
+}
+
+/// Reads what a handshake or an event-stream request wants, or says why it cannot have it.
+pub(crate) fn read_wish(
+    visit: &Visit,
+    generation: &Arc<Generation>,
+    parts: &Parts,
+    host: &str,
+    found: &Found<'_>,
+    websocket: bool,
+) -> Result<Wish, Refusal> {
+    if visit.shard.process.is_draining() {
+        let seconds = fastrand::u32(1..=10);
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the gateway is restarting").retry_after(seconds));
+    }
+    let (_, scheme) = visit.client(&parts.headers, &generation.settings);
+    check_origin(&parts.headers, host, scheme, &generation.settings)?;
+    let (own, query) = split_query(parts.uri.query());
+    refuse_absent(&own)?;
+    let named_by_query = found.route.backend().is_some();
+    let name_query = query.as_deref().filter(|_| named_by_query);
+    let bad = |error: tidegate_hub::NameError| Refusal::new(StatusCode::BAD_REQUEST, error.to_string());
+    let name = ChannelName::from_path(parts.uri.path(), name_query).map_err(bad)?;
+    let credentials = Credentials::of_request(&parts.headers, websocket);
+    let wanted = Wanted::new(name, found, query.as_deref(), &credentials)?;
+    Ok(Wish { wanted, credentials, after: after_of(&own, &parts.headers, websocket) })
+}
+
+fn refuse_absent(own: &OwnParameters) -> Result<(), Refusal> {
+    match &own.updates {
+        Some(_) => {
+            let sentence = "the query parameter 'updates' is not available in this version: leave it out";
+            Err(Refusal::new(StatusCode::BAD_REQUEST, sentence))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Where the client wants to resume: `after` in the query, or what an EventSource remembers by itself.
+fn after_of(own: &OwnParameters, headers: &HeaderMap, websocket: bool) -> Option<Position> {
+    let remembered = headers.get("last-event-id").filter(|_| !websocket).and_then(|value| value.to_str().ok());
+    // An EventSource that reconnects knows better than the URL that it was made with.
+    remembered.or(own.after.as_deref()).filter(|text| !text.is_empty()).map(position_of)
+}

@@ -1,0 +1,434 @@
+//! The process put together: listeners bound, one thread a shard, signals and reloads.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::SystemTime;
+
+use tidegate_hub::ShardId;
+use tidegate_source::{Roots, Trust, Upstream, UpstreamLimits};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::LocalSet;
+
+use crate::drain::drain;
+use crate::driver::drive;
+use crate::limits::Limits;
+use crate::messages::Desk;
+use crate::process::Process;
+use crate::public::{bind_alone, bind_shared};
+use crate::settings::{Faults, Listener, Secret, Settings};
+use crate::shard::crossing::Crossing;
+use crate::shard::{Batch, Mailboxes, Shard, ShardRef, mailboxes};
+use crate::token::{self, TokenFile};
+use crate::{admin, open, public};
+
+/// Most shards; more threads than that do not help anybody.
+const SHARDS_MAX: usize = 256;
+
+/// What the gateway is started with beside its settings.
+#[derive(Default)]
+pub struct Options {
+    /// A file whose change makes the settings be read anew.
+    pub reload_from: Option<PathBuf>,
+    /// Reads the settings anew, on SIGHUP and when the file has changed.
+    pub load: Option<Box<dyn Fn() -> Result<Settings, Faults> + Send>>,
+}
+
+/// A running gateway. Dropping it leaves its threads running; [`Gateway::wait`] ends them.
+pub struct Gateway {
+    process: Arc<Process>,
+    options: Options,
+    public: Vec<SocketAddr>,
+    admin: SocketAddr,
+    token: Arc<Secret>,
+    token_file: Option<TokenFile>,
+    mailboxes: Mailboxes,
+    stop: watch::Sender<Stop>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
+}
+
+/// How a gateway ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// By SIGTERM: clients were told and their queues flushed.
+    Drained,
+    /// By SIGINT.
+    Interrupted,
+}
+
+/// Why a gateway does not start. The text says what to do.
+#[derive(Debug)]
+pub enum StartError {
+    /// Somebody listens there already.
+    AddressTaken(SocketAddr),
+    /// An address cannot be bound.
+    Bind(SocketAddr, io::Error),
+    /// Something that the settings name cannot be used.
+    Settings(String),
+    /// The system refuses what every process needs.
+    System(io::Error),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Not,
+    Drain,
+    AtOnce,
+}
+
+impl Gateway {
+    /// Binds the listeners and starts the shards. When it returns, clients can connect.
+    pub fn start(settings: Settings, options: Options) -> Result<Self, StartError> {
+        let descriptors = raise_descriptor_limit();
+        let trust = trust_of(&settings)?;
+        let shards = shard_count(&settings);
+        let listeners = bind_public(&settings, shards)?;
+        let public = listeners.iter().filter_map(|all| all.first()?.local_addr().ok()).collect();
+        let admin_listener =
+            bind_alone(settings.listen.admin).map_err(|error| StartError::of(settings.listen.admin, error))?;
+        let admin = admin_listener.local_addr().map_err(StartError::System)?;
+        let (token, token_file) = match settings.access.admin_token.clone() {
+            Some(token) => (token, None),
+            None => {
+                let token = token::make().map_err(StartError::System)?;
+                let file = TokenFile::write(admin, &token).map_err(StartError::System)?;
+                (token, Some(file))
+            }
+        };
+        let max_connections = settings.limits.max_connections_within(descriptors);
+        let upstream_limits = upstream_limits(&settings.limits);
+        let process = Arc::new(Process::new(shards, settings, max_connections));
+        let (mailboxes, receivers) = mailboxes(shards);
+        let (stop, stopped) = watch::channel(Stop::Not);
+        let token = Arc::new(token);
+        let mut gateway = Self {
+            process,
+            options,
+            public,
+            admin,
+            token,
+            token_file,
+            mailboxes,
+            stop,
+            threads: Vec::new(),
+        };
+        gateway.spawn(listeners, admin_listener, receivers, &stopped, &trust, &upstream_limits)?;
+        Ok(gateway)
+    }
+
+    fn spawn(
+        &mut self,
+        listeners: Vec<Vec<TcpListener>>,
+        admin: TcpListener,
+        receivers: Vec<mpsc::Receiver<Batch>>,
+        stopped: &watch::Receiver<Stop>,
+        trust: &Trust,
+        limits: &UpstreamLimits,
+    ) -> Result<(), StartError> {
+        let mut admin = Some(admin);
+        let mut by_shard: Vec<Vec<TcpListener>> = receivers.iter().map(|_| Vec::new()).collect();
+        for (shard, listener) in listeners.into_iter().flat_map(|all| all.into_iter().enumerate()) {
+            by_shard[shard].push(listener);
+        }
+        for (number, (mailbox, listeners)) in (0u16..).zip(receivers.into_iter().zip(by_shard)) {
+            let thread = ShardThread {
+                id: ShardId(number),
+                process: Arc::clone(&self.process),
+                mailboxes: Arc::clone(&self.mailboxes),
+                mailbox,
+                listeners,
+                admin: admin.take().map(|listener| (listener, Arc::clone(&self.token))),
+                stopped: stopped.clone(),
+                trust: trust.clone(),
+                limits: limits.clone(),
+            };
+            let builder = std::thread::Builder::new().name(format!("shard-{number}"));
+            self.threads.push(builder.spawn(move || thread.run()).map_err(StartError::System)?);
+        }
+        Ok(())
+    }
+
+    /// Where clients connect, in the order of the settings.
+    #[must_use]
+    pub fn public_addresses(&self) -> &[SocketAddr] {
+        &self.public
+    }
+
+    /// Where publishers and operators connect.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// The admin token, configured or made.
+    #[must_use]
+    pub fn admin_token(&self) -> &str {
+        self.token.expose()
+    }
+
+    /// True if nobody configured a token.
+    #[must_use]
+    pub fn admin_token_was_made(&self) -> bool {
+        self.token_file.is_some()
+    }
+
+    /// The file, readable by this user alone, that holds a token that was made.
+    #[must_use]
+    pub fn token_file(&self) -> Option<&Path> {
+        self.token_file.as_ref().map(TokenFile::path)
+    }
+
+    /// Runs until a signal ends it: SIGTERM drains, SIGINT or a second signal ends at once, SIGHUP reloads.
+    pub fn wait(self) -> Result<Stopped, StartError> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::System)?;
+        let stopped = runtime.block_on(self.supervise()).map_err(StartError::System)?;
+        for thread in self.threads {
+            match thread.join() {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Err(StartError::System(error)),
+                Err(_) => return Err(StartError::System(io::Error::other("a shard has panicked"))),
+            }
+        }
+        Ok(stopped)
+    }
+
+    async fn supervise(&self) -> io::Result<Stopped> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut look = tokio::time::interval(std::time::Duration::from_secs(1));
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut seen = self.modified();
+        let mut changing = None;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {
+                    tracing::info!(event = "draining", "SIGTERM: clients are told and closed; a second signal ends at once");
+                    self.process.begin_drain();
+                    let _ = self.stop.send(Stop::Drain);
+                    break;
+                }
+                _ = interrupt.recv() => {
+                    self.process.begin_drain();
+                    let _ = self.stop.send(Stop::AtOnce);
+                    return Ok(Stopped::Interrupted);
+                }
+                _ = hangup.recv() => self.reload().await,
+                _ = look.tick() => {
+                    // A file that changed is read once it has stopped changing, so never half-written.
+                    let now = self.modified();
+                    if now != seen && changing == Some(now) {
+                        seen = now;
+                        changing = None;
+                        self.reload().await;
+                    } else if now != seen {
+                        changing = Some(now);
+                    }
+                }
+                // The shards have ended by themselves: joining them says why.
+                () = self.stop.closed() => return Ok(Stopped::Drained),
+            }
+        }
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = self.stop.closed() => return Ok(Stopped::Drained),
+        }
+        let _ = self.stop.send(Stop::AtOnce);
+        Ok(Stopped::Drained)
+    }
+
+    fn modified(&self) -> Option<(SystemTime, u64)> {
+        let metadata = std::fs::metadata(self.options.reload_from.as_ref()?).ok()?;
+        Some((metadata.modified().ok()?, metadata.len()))
+    }
+
+    /// Puts new settings in force, all or nothing.
+    async fn reload(&self) {
+        let Some(load) = &self.options.load else {
+            tracing::info!(event = "reload_skipped", "there is no configuration file to read anew");
+            return;
+        };
+        let settings = match load() {
+            Ok(settings) => settings,
+            Err(faults) => {
+                tracing::error!(event = "reload_failed", "the old configuration stays in force:\n{faults}");
+                return;
+            }
+        };
+        let old = self.process.generation();
+        let fixed = [
+            ("[listen] public", old.settings.listen.public != settings.listen.public),
+            ("[listen] admin", old.settings.listen.admin != settings.listen.admin),
+            ("[listen] shards", old.settings.shards != settings.shards),
+            ("[access] admin_token", token_changed(&old.settings, &settings)),
+        ];
+        for (key, _) in fixed.iter().filter(|(_, changed)| *changed) {
+            tracing::warn!(event = "reload_partial", "{key} takes effect at the next start");
+        }
+        let max_connections = settings.limits.max_connections_within(raise_descriptor_limit());
+        let generation = self.process.reload(settings, max_connections);
+        for mailbox in self.mailboxes.iter() {
+            let generation = Arc::clone(&generation);
+            let call = Box::new(move |shard: &mut Shard| shard.set_generation(generation));
+            // A shard that has ended needs no settings.
+            let _ = mailbox.send(vec![Crossing::Call(call)]).await;
+        }
+        tracing::info!(event = "reloaded", generation = generation.number, "the new configuration is in force");
+    }
+}
+
+fn token_changed(old: &Settings, new: &Settings) -> bool {
+    let text = |settings: &Settings| settings.access.admin_token.as_ref().map(|token| token.expose().to_owned());
+    text(old) != text(new)
+}
+
+/// What one shard's thread is started with.
+struct ShardThread {
+    id: ShardId,
+    process: Arc<Process>,
+    mailboxes: Mailboxes,
+    mailbox: mpsc::Receiver<Batch>,
+    listeners: Vec<TcpListener>,
+    admin: Option<(TcpListener, Arc<Secret>)>,
+    stopped: watch::Receiver<Stop>,
+    trust: Trust,
+    limits: UpstreamLimits,
+}
+
+impl ShardThread {
+    fn run(self) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let local = LocalSet::new();
+        local.block_on(&runtime, self.serve())
+    }
+
+    async fn serve(mut self) -> io::Result<()> {
+        let upstream = Upstream::with_trust(self.limits, self.trust);
+        let shard = Shard::start(self.id, self.process, self.mailboxes, upstream)?;
+        for listener in self.listeners {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            tokio::task::spawn_local(public::serve(shard.clone(), listener));
+        }
+        if let Some((listener, token)) = self.admin {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            tokio::task::spawn_local(admin::serve(shard.clone(), listener, token));
+        }
+        let house = shard.clone();
+        tokio::task::spawn_local(async move { open::keep_house(&house).await });
+        let desk = Rc::new(Desk::new(shard.clone()));
+        tokio::select! {
+            driven = drive(&shard, &mut self.mailbox, &desk) => driven,
+            () = until_drained(&shard, &mut self.stopped) => Ok(()),
+        }
+    }
+}
+
+/// Waits for the word to stop, then until all clients have gone or must.
+async fn until_drained(shard: &ShardRef, stopped: &mut watch::Receiver<Stop>) {
+    if stopped.wait_for(|stop| *stop != Stop::Not).await.is_err() {
+        return;
+    }
+    let in_force = shard.look(|shard| shard.generation.settings.limits.clone());
+    if *stopped.borrow() == Stop::Drain {
+        tokio::select! {
+            () = drain(shard, &in_force, false) => return,
+            _ = stopped.wait_for(|stop| *stop == Stop::AtOnce) => {}
+        }
+    }
+    drain(shard, &in_force, true).await;
+}
+
+fn shard_count(settings: &Settings) -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let count = settings.shards.unwrap_or(cores).clamp(1, SHARDS_MAX);
+    u16::try_from(count).unwrap_or(1)
+}
+
+/// One socket a shard for each public listener.
+fn bind_public(settings: &Settings, shards: u16) -> Result<Vec<Vec<TcpListener>>, StartError> {
+    let mut all = Vec::new();
+    for listener in &settings.listen.public {
+        let Listener::Tcp(address) = listener;
+        let address = *address;
+        // A socket that shares its port would silently share it with another gateway too: ask for it alone
+        // first.
+        let alone = bind_alone(address).map_err(|error| StartError::of(address, error))?;
+        let bound = alone.local_addr().map_err(StartError::System)?;
+        drop(alone);
+        let sockets: Result<Vec<_>, _> = (0..shards).map(|_| bind_shared(bound)).collect();
+        all.push(sockets.map_err(|error| StartError::of(bound, error))?);
+    }
+    Ok(all)
+}
+
+fn trust_of(settings: &Settings) -> Result<Trust, StartError> {
+    let roots = settings.upstream_ca.clone().map_or(Roots::System, Roots::File);
+    Trust::load(&roots).map_err(|error| StartError::Settings(error.to_string()))
+}
+
+fn upstream_limits(limits: &Limits) -> UpstreamLimits {
+    UpstreamLimits {
+        connect_timeout: limits.upstream_connect_timeout,
+        first_byte_timeout: limits.upstream_first_byte,
+        total_timeout: limits.upstream_total,
+        stream_idle_timeout: limits.upstream_stream_idle,
+        max_response_bytes: limits.upstream_max_response,
+        max_line_bytes: limits.upstream_max_line,
+        max_in_flight: limits.upstream_max_inflight as usize,
+        pool_idle: limits.upstream_pool_idle,
+    }
+}
+
+/// Raises the soft limit on descriptors to the hard one; gives what is in force.
+fn raise_descriptor_limit() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if limit.current != limit.maximum {
+        // Where it may not be raised the soft limit holds.
+        let _ = setrlimit(Resource::Nofile, raised);
+    }
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+impl StartError {
+    fn of(address: SocketAddr, error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::AddrInUse => Self::AddressTaken(address),
+            _ => Self::Bind(address, error),
+        }
+    }
+
+    /// True if the configuration is to blame.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        matches!(self, Self::Settings(_))
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AddressTaken(address) => write!(
+                f,
+                "{address} is taken: another program listens there. \
+                 Stop it, or choose another address with --listen or --admin"
+            ),
+            Self::Bind(address, error) => write!(
+                f,
+                "cannot listen on {address}: {error}. Choose an address of this machine and a port above 1023"
+            ),
+            Self::Settings(reason) => f.write_str(reason),
+            Self::System(error) => write!(f, "the system refuses: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}

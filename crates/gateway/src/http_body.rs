@@ -1,0 +1,59 @@
+//! Bodies of the gateway's own HTTP answers, and the small vocabulary that all doors share.
+
+use std::error::Error;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Response};
+use http_body_util::{BodyExt, Full};
+use tokio::sync::Notify;
+
+use crate::process::Seat;
+use crate::refusal::Refusal;
+use crate::settings::Settings;
+use crate::shard::ShardRef;
+
+/// What leaves in an HTTP answer.
+pub(crate) type Body = Pin<Box<dyn http_body::Body<Data = Bytes, Error = Box<dyn Error + Send + Sync>>>>;
+
+/// One HTTP connection of a client, as its requests see it.
+pub(crate) struct Visit {
+    pub(crate) shard: ShardRef,
+    /// The socket's other end, which may be a proxy.
+    pub(crate) remote: SocketAddr,
+    /// The address that the client connected to.
+    pub(crate) local: IpAddr,
+    /// Ends the connection whatever hyper is doing with it.
+    pub(crate) cut: Rc<Notify>,
+    /// Its place among the open connections; a WebSocket takes it along.
+    pub(crate) seat: std::cell::RefCell<Option<Seat>>,
+}
+
+/// A whole body.
+pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
+    Box::pin(Full::new(bytes.into()).map_err(|never| match never {}))
+}
+
+/// The whole answer of a refusal.
+pub(crate) fn refusal_response(refusal: Refusal) -> Response<Body> {
+    refusal.into_response().map(full)
+}
+
+impl Visit {
+    /// The client's address and the scheme it used: what trusted proxies say, or the socket.
+    pub(crate) fn client(&self, headers: &HeaderMap, settings: &Settings) -> (IpAddr, &'static str) {
+        let remote = self.remote.ip().to_canonical();
+        let trusted = |address: IpAddr| settings.access.trusted_proxies.iter().any(|net| net.contains(address));
+        if !trusted(remote) {
+            return (remote, "http");
+        }
+        let https = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+        let chain = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+        let addresses: Vec<IpAddr> =
+            chain.flat_map(|line| line.split(',')).filter_map(|one| one.trim().parse().ok()).collect();
+        let client = addresses.iter().rev().find(|address| !trusted(**address)).copied();
+        (client.unwrap_or(remote), if https { "https" } else { "http" })
+    }
+}

@@ -1,0 +1,46 @@
+//! The server: shards, doors, pass-through, admin listener, configuration.
+//!
+//! ```text
+//!  public ──▶ doors (websocket │ event_stream) ──▶ open ──▶ sources        at the channel's home
+//!    │                  │                                     │ items
+//!    │                  ▼                                     ▼
+//!    │        shard: sockets ◀─ send queues ◀─ hub ◀─ mailbox ◀─ engine ◀─ publish ◀─ admin, messages
+//!    └──▶ forward ──▶ backend
+//! ```
+//!
+//! Begin with [`Gateway`]; the round of a shard is in `shard`, its loop in `driver`.
+#![forbid(unsafe_code)]
+
+// What may be asked for, and what it may cost.
+pub mod limits;
+pub mod route;
+pub mod settings;
+
+// What all shards share, and one shard.
+mod refusal;
+mod access;
+mod process;
+mod metrics;
+mod sources;
+mod shard;
+
+// Channels are opened and filled.
+mod open;
+mod publish;
+mod messages;
+
+// HTTP.
+mod http_body;
+mod doors;
+mod forward;
+mod public;
+mod admin;
+
+// The process.
+mod drain;
+mod driver;
+mod token;
+mod gateway;
+
+pub use gateway::{Gateway, Options, StartError, Stopped};
+pub use token::{read_token, token_path};

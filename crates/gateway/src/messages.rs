@@ -1,0 +1,426 @@
+//! What clients say, handled: bare messages and `tidegate.v1` commands become subscriptions, publications
+//! and requests to the server behind the channel. Comes from the shards' inboxes.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Request, StatusCode};
+use tidegate_hub::{ChannelName, Epoch, Form, Item, Payload, PayloadKind, Position, Session, SessionId, SubscribeError};
+use tidegate_protocol::envelope::{self, Reply};
+use tidegate_protocol::{Command, CommandError, Content, ErrorCode, RequestId};
+use tidegate_websocket::CloseCode;
+
+use crate::access::Credentials;
+use crate::open::{Wanted, open};
+use crate::publish::publish;
+use crate::refusal::Refusal;
+use crate::route::{Messages, Publish, Route};
+use crate::shard::encoder::{frame_of, opcode_of};
+use crate::shard::{Closing, Said, Shard, ShardRef};
+
+/// A client's message on its way to the server behind its channel.
+struct Letter {
+    wanted: Wanted,
+    payload: Payload,
+    credentials: Credentials,
+    /// As the client named it; none for bare messages.
+    channel: Option<String>,
+    id: Option<RequestId>,
+}
+
+/// Handles what the clients of one shard say. Messages of one client go to its server one after another.
+pub(crate) struct Desk {
+    shard: ShardRef,
+    /// Letters that wait, by client; a client is in here while one of its letters is on its way.
+    waiting: RefCell<HashMap<SessionId, VecDeque<Letter>>>,
+}
+
+/// What there is to know about the session that spoke.
+struct Speaker {
+    form: Form,
+    route: std::sync::Arc<Route>,
+    channel: ChannelName,
+    credentials: Credentials,
+}
+
+impl Desk {
+    pub(crate) fn new(shard: ShardRef) -> Self {
+        Self { shard, waiting: RefCell::default() }
+    }
+
+    /// Takes all that the last round has left in the inbox.
+    pub(crate) fn take_inbox(self: &Rc<Self>) {
+        let inbox = self.shard.tidy(|shard| std::mem::take(&mut shard.inbox));
+        for (id, Said::Message(payload)) in inbox {
+            let Some(speaker) = self.shard.look(|shard| Speaker::of(shard, id)) else { continue };
+            match speaker.form {
+                Form::Bare => self.handle_bare(id, speaker, payload),
+                Form::Envelope => self.handle_envelope(id, speaker, &payload),
+                Form::EventStream => {}
+            }
+        }
+    }
+
+    fn handle_bare(self: &Rc<Self>, id: SessionId, speaker: Speaker, payload: Payload) {
+        if speaker.route.publish == Publish::Anyone {
+            self.publish(id, speaker.channel, None, payload, None);
+            return;
+        }
+        let Messages::Post { .. } = speaker.route.messages else {
+            let reason = "this route takes no messages";
+            self.shard.with(|shard| {
+                shard.close(id, Closing { code: CloseCode::UNSUPPORTED_DATA, reason, ..Closing::default() });
+            });
+            return;
+        };
+        match self.wanted(speaker.channel.public_part(), &speaker.credentials) {
+            Ok(wanted) => {
+                let credentials = speaker.credentials;
+                self.post(id, Letter { wanted, payload, credentials, channel: None, id: None });
+            }
+            Err(refusal) => self.close_for(id, &refusal),
+        }
+    }
+
+    fn handle_envelope(self: &Rc<Self>, id: SessionId, speaker: Speaker, payload: &Payload) {
+        let command = match payload.as_text().map(Command::parse) {
+            Some(Ok(command)) => command,
+            Some(Err(CommandError { message, id: request })) => {
+                self.fail(id, request.as_ref(), None, ErrorCode::BadRequest, &message);
+                return;
+            }
+            None => {
+                self.fail(id, None, None, ErrorCode::BadRequest, "a command is a text message");
+                return;
+            }
+        };
+        match command {
+            Command::Subscribe { channel, after, id: request } => {
+                self.subscribe(id, speaker, channel, after.as_deref(), request);
+            }
+            Command::Unsubscribe { channel, id: request } => {
+                self.unsubscribe(id, &speaker, &channel, request.as_ref());
+            }
+            Command::Message { channel, content, id: request } => {
+                self.message(id, speaker, channel, content, request);
+            }
+        }
+    }
+
+    fn subscribe(
+        self: &Rc<Self>,
+        id: SessionId,
+        speaker: Speaker,
+        channel: String,
+        after: Option<&str>,
+        request: Option<RequestId>,
+    ) {
+        let may = self.shard.with(|shard| shard.may_subscribe(id));
+        if !may {
+            let reason = "subscribe_rate: too many subscriptions in too short a time";
+            self.fail(id, request.as_ref(), Some(&channel), ErrorCode::RateLimited, reason);
+            return;
+        }
+        let after = after.map(position_of);
+        let wanted = match self.wanted(&channel, &speaker.credentials) {
+            Ok(wanted) => wanted,
+            Err(refusal) => {
+                self.refuse(id, request.as_ref(), &channel, &refusal);
+                return;
+            }
+        };
+        let desk = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            match open(&desk.shard, wanted).await {
+                Ok(open) => desk.begin(id, &open.name, after, open.retention, &channel, request.as_ref()),
+                Err(refusal) => desk.refuse(id, request.as_ref(), &channel, &refusal),
+            }
+        });
+    }
+
+    fn begin(
+        &self,
+        id: SessionId,
+        name: &ChannelName,
+        after: Option<Position>,
+        retention: tidegate_hub::Retention,
+        channel: &str,
+        request: Option<&RequestId>,
+    ) {
+        let result = self.shard.with(|shard| {
+            let result = shard.subscribe(id, name, after, retention);
+            if result.is_ok() && request.is_some() {
+                shard.reply(id, request, Some(channel), Reply::Done);
+            }
+            result
+        });
+        match result {
+            Ok(()) | Err(SubscribeError::Gone) => {}
+            Err(SubscribeError::Twice) => {
+                self.fail(id, request, Some(channel), ErrorCode::BadRequest, "the channel is followed already");
+            }
+            Err(SubscribeError::TooMany) => {
+                let reason = "channels_max_per_conn: as many channels are followed as may be";
+                self.fail(id, request, Some(channel), ErrorCode::Limit, reason);
+            }
+        }
+    }
+
+    fn unsubscribe(&self, id: SessionId, speaker: &Speaker, channel: &str, request: Option<&RequestId>) {
+        let followed = self.shard.look(|shard| {
+            let named = ChannelName::from_text(channel).ok()?;
+            let same = |name: &&ChannelName| name.public_part() == named.public_part();
+            shard.hub.subscriptions(id).find(same).cloned()
+        });
+        let Some(name) = followed else {
+            let reason = "the channel is not followed";
+            self.fail(id, request, Some(channel), ErrorCode::BadRequest, reason);
+            return;
+        };
+        debug_assert!(speaker.form == Form::Envelope, "only envelopes unsubscribe");
+        self.shard.with(|shard| {
+            shard.unsubscribe(id, &name);
+            if request.is_some() {
+                shard.reply(id, request, Some(channel), Reply::Done);
+            }
+        });
+    }
+
+    fn message(
+        self: &Rc<Self>,
+        id: SessionId,
+        speaker: Speaker,
+        channel: Option<String>,
+        content: Content,
+        request: Option<RequestId>,
+    ) {
+        let name = channel.clone().unwrap_or_else(|| speaker.channel.public_part().to_owned());
+        let wanted = match self.wanted(&name, &speaker.credentials) {
+            Ok(wanted) => wanted,
+            Err(refusal) => {
+                self.refuse(id, request.as_ref(), &name, &refusal);
+                return;
+            }
+        };
+        if wanted.route.publish == Publish::Anyone {
+            self.publish(id, wanted.name, Some(name), content.payload, request);
+        } else if let Messages::Post { .. } = wanted.route.messages {
+            let credentials = speaker.credentials;
+            self.post(id, Letter { wanted, payload: content.payload, credentials, channel: Some(name), id: request });
+        } else {
+            let reason = "the route takes no messages from clients";
+            self.fail(id, request.as_ref(), Some(&name), ErrorCode::Forbidden, reason);
+        }
+    }
+
+    /// Publishes for a client. The home takes publications of one client in the order in which they came.
+    fn publish(
+        self: &Rc<Self>,
+        id: SessionId,
+        name: ChannelName,
+        channel: Option<String>,
+        payload: Payload,
+        request: Option<RequestId>,
+    ) {
+        let publishing = publish(&self.shard, &name, Item::from(payload));
+        if channel.is_none() {
+            return;
+        }
+        let desk = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            match publishing.await {
+                Ok(published) if request.is_some() => desk.shard.with(|shard| {
+                    let reply = Reply::Published(published.position);
+                    shard.reply(id, request.as_ref(), channel.as_deref(), reply);
+                }),
+                Ok(_) => {}
+                Err(refusal) => desk.refuse(id, request.as_ref(), channel.as_deref().unwrap_or_default(), &refusal),
+            }
+        });
+    }
+
+    /// Puts a letter behind those of the same client. Reading pauses while as many wait as may.
+    fn post(self: &Rc<Self>, id: SessionId, letter: Letter) {
+        let max = self.shard.look(|shard| shard.generation.settings.limits.messages_max_pending as usize);
+        let mut waiting = self.waiting.borrow_mut();
+        let idle = !waiting.contains_key(&id);
+        let letters = waiting.entry(id).or_default();
+        letters.push_back(letter);
+        if letters.len() >= max {
+            self.shard.with(|shard| shard.pause_reading(id));
+        }
+        if idle {
+            let desk = Rc::clone(self);
+            tokio::task::spawn_local(async move { desk.send_letters(id).await });
+        }
+    }
+
+    async fn send_letters(self: Rc<Self>, id: SessionId) {
+        loop {
+            let next = {
+                let mut waiting = self.waiting.borrow_mut();
+                let letter = waiting.get_mut(&id).and_then(VecDeque::pop_front);
+                if letter.is_none() {
+                    waiting.remove(&id);
+                }
+                letter
+            };
+            let still_there = self.shard.with(|shard| shard.resume_reading(id));
+            let Some(letter) = next else { return };
+            if !still_there {
+                self.waiting.borrow_mut().remove(&id);
+                return;
+            }
+            self.send_letter(id, letter).await;
+        }
+    }
+
+    async fn send_letter(&self, id: SessionId, letter: Letter) {
+        let upstream = self.shard.look(|shard| shard.upstream.clone());
+        let Letter { wanted, payload, credentials, channel, id: request } = letter;
+        let Some(post) = post_request(&wanted, &payload, &credentials) else { return };
+        let answer = upstream.fetch(post).await;
+        match answer {
+            Ok(answer) if answer.status().is_success() => {
+                let payload = answer_payload(answer);
+                self.shard.with(|shard| shard.pass_answer(id, request.as_ref(), channel.as_deref(), payload));
+            }
+            Ok(answer) => {
+                let refusal = Refusal::of_backend(answer);
+                tracing::debug!(event = "message_refused", channel = %wanted.name, "{}", refusal.sentence);
+                self.tell_failure(id, request.as_ref(), channel.as_deref(), &refusal);
+            }
+            Err(error) => {
+                tracing::info!(event = "message_failed", channel = %wanted.name, "{error}");
+                let refusal = Refusal::new(error.status(), error.to_string());
+                self.tell_failure(id, request.as_ref(), channel.as_deref(), &refusal);
+            }
+        }
+    }
+
+    /// Bare clients see no upstream errors.
+    fn tell_failure(&self, id: SessionId, request: Option<&RequestId>, channel: Option<&str>, refusal: &Refusal) {
+        if let Some(channel) = channel {
+            let code = match refusal.status {
+                StatusCode::UNAUTHORIZED => ErrorCode::Unauthorized,
+                StatusCode::FORBIDDEN => ErrorCode::Forbidden,
+                _ => ErrorCode::Upstream,
+            };
+            self.fail(id, request, Some(channel), code, &refusal.sentence);
+        }
+    }
+
+    fn wanted(&self, channel: &str, credentials: &Credentials) -> Result<Wanted, Refusal> {
+        let generation = self.shard.look(|shard| std::sync::Arc::clone(&shard.generation));
+        let bad = |error: tidegate_hub::NameError| Refusal::new(StatusCode::BAD_REQUEST, error.to_string());
+        let name = ChannelName::from_text(channel).map_err(bad)?;
+        let query = name.as_ref().split_once('?').map(|(_, query)| query.to_owned());
+        let Some(found) = generation.settings.routes.find_name(name.path_part()) else {
+            return Err(Refusal::new(StatusCode::NOT_FOUND, format!("no route for /{}", name.path_part())));
+        };
+        Wanted::new(name, &found, query.as_deref(), credentials)
+    }
+
+    fn refuse(&self, id: SessionId, request: Option<&RequestId>, channel: &str, refusal: &Refusal) {
+        self.fail(id, request, Some(channel), refusal.error_code(), &refusal.sentence);
+    }
+
+    /// An `error` envelope, or a reply that says the same where the command carried an id.
+    fn fail(
+        &self,
+        id: SessionId,
+        request: Option<&RequestId>,
+        channel: Option<&str>,
+        code: ErrorCode,
+        message: &str,
+    ) {
+        self.shard.with(|shard| match request {
+            Some(_) => shard.reply(id, request, channel, Reply::Failed(code, message)),
+            None => shard.send_error(id, channel, code, message),
+        });
+    }
+
+    fn close_for(&self, id: SessionId, refusal: &Refusal) {
+        self.shard.with(|shard| {
+            let closing = Closing { code: refusal.close_code(), reason: &refusal.sentence, ..Closing::default() };
+            shard.close(id, closing);
+        });
+    }
+}
+
+impl Speaker {
+    fn of(shard: &Shard, id: SessionId) -> Option<Self> {
+        let session = shard.hub.session(id)?;
+        let about = &session.attachment.about;
+        Some(Self {
+            form: Session::form(session),
+            route: std::sync::Arc::clone(&about.route),
+            channel: about.channel.clone(),
+            credentials: about.credentials.clone(),
+        })
+    }
+}
+
+impl Shard {
+    fn reply(&mut self, id: SessionId, request: Option<&RequestId>, channel: Option<&str>, reply: Reply<'_>) {
+        let frame = self.encoder.text_frame(|text| envelope::write_reply(text, request, channel, reply));
+        self.send(id, frame, 1);
+    }
+
+    /// What the server answered goes back to the client whose message it was.
+    fn pass_answer(
+        &mut self,
+        id: SessionId,
+        request: Option<&RequestId>,
+        channel: Option<&str>,
+        payload: Option<Payload>,
+    ) {
+        match (channel, payload) {
+            (None, Some(payload)) => self.send(id, frame_of(opcode_of(payload.kind()), payload.bytes()), 1),
+            (None, None) => {}
+            (Some(_), Some(payload)) => self.reply(id, request, channel, Reply::Answer(&payload)),
+            (Some(_), None) if request.is_some() => self.reply(id, request, channel, Reply::Done),
+            (Some(_), None) => {}
+        }
+    }
+}
+
+/// The position in a client's `after`. What is none is one that no log has: it is answered like any other
+/// position that cannot be resumed.
+pub(crate) fn position_of(text: &str) -> Position {
+    text.parse().unwrap_or(Position { epoch: Epoch(0), offset: 0 })
+}
+
+fn post_request(wanted: &Wanted, payload: &Payload, credentials: &Credentials) -> Option<Request<Bytes>> {
+    let mut request = Request::new(payload.bytes().clone());
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = wanted.uri()?.clone();
+    *request.headers_mut() = credentials.own();
+    let stated = match &wanted.route.messages {
+        Messages::Post { content_type: Some(stated) } => HeaderValue::from_str(stated).ok(),
+        Messages::Post { content_type: None } | Messages::Refused => None,
+    };
+    let plain = match payload.kind() {
+        PayloadKind::Text => HeaderValue::from_static("text/plain"),
+        PayloadKind::Binary => HeaderValue::from_static("application/octet-stream"),
+    };
+    request.headers_mut().insert(CONTENT_TYPE, stated.unwrap_or(plain));
+    Some(request)
+}
+
+/// Text where the answer is text, else binary; nothing where there is no body.
+fn answer_payload(answer: http::Response<Bytes>) -> Option<Payload> {
+    let binary = answer.headers().get(CONTENT_TYPE).is_some_and(|value| {
+        let value = value.to_str().unwrap_or_default();
+        value.starts_with("application/octet-stream") || value.starts_with("image/")
+    });
+    let body = answer.into_body();
+    match body.is_empty() {
+        true => None,
+        false if binary => Some(Payload::binary(body)),
+        false => Some(Payload::guess(body)),
+    }
+}

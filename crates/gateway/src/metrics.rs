@@ -1,0 +1,218 @@
+//! Counters of one shard, and their sum as Prometheus text.
+//!
+//! A shard counts in plain integers; a scrape asks each shard for a copy and adds them up. Labels come
+//! from closed sets only: no channel, no address.
+
+use std::collections::BTreeMap;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+use tidegate_hub::{FORMS, Form};
+
+/// What one shard has counted since its start, and what it holds now.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counters {
+    /// Open sessions, by the index of their form.
+    pub(crate) open: [u64; FORMS.len()],
+    /// Sessions since the start, by the index of their form.
+    pub(crate) accepted: [u64; FORMS.len()],
+    /// Ends by close code; every code that is not in the registered list counts as 0.
+    pub(crate) closes: BTreeMap<u16, u64>,
+    /// Refused requests, by HTTP status.
+    pub(crate) refused: BTreeMap<u16, u64>,
+    /// Passed-through requests, by the class of their answer's status.
+    pub(crate) forwarded: BTreeMap<u16, u64>,
+    pub(crate) received_messages: u64,
+    pub(crate) received_bytes: u64,
+    pub(crate) sent_bytes: u64,
+    pub(crate) writes: u64,
+    pub(crate) enqueued_messages: u64,
+    pub(crate) dropped_messages: u64,
+    pub(crate) protocol_errors: u64,
+    pub(crate) slow_consumers_queue: u64,
+    pub(crate) slow_consumers_stall: u64,
+    pub(crate) published: u64,
+    pub(crate) encoded: u64,
+    pub(crate) polls: u64,
+    pub(crate) poll_failures: u64,
+    pub(crate) channels: u64,
+    pub(crate) history_bytes: u64,
+    pub(crate) sources: u64,
+}
+
+impl Counters {
+    pub(crate) fn opened(&mut self, form: Form) {
+        self.open[form as usize] += 1;
+        self.accepted[form as usize] += 1;
+    }
+
+    pub(crate) fn closed(&mut self, form: Form) {
+        self.open[form as usize] -= 1;
+    }
+
+    pub(crate) fn closed_with(&mut self, code: u16) {
+        // 1000 to 1015 and our own: what else a client sends must not make series.
+        let known = matches!(code, 1000..=1015 | 4400 | 4401 | 4403 | 4404 | 4408 | 4409 | 4429);
+        *self.closes.entry(if known { code } else { 0 }).or_default() += 1;
+    }
+
+    pub(crate) fn refused_with(&mut self, status: u16) {
+        *self.refused.entry(status).or_default() += 1;
+    }
+
+    pub(crate) fn forwarded_with(&mut self, status: u16) {
+        *self.forwarded.entry(status / 100).or_default() += 1;
+    }
+
+    /// Adds what another shard counted.
+    pub(crate) fn add(&mut self, other: &Self) {
+        for form in 0..FORMS.len() {
+            self.open[form] += other.open[form];
+            self.accepted[form] += other.accepted[form];
+        }
+        let maps = [
+            (&mut self.closes, &other.closes),
+            (&mut self.refused, &other.refused),
+            (&mut self.forwarded, &other.forwarded),
+        ];
+        for (sum, part) in maps {
+            for (key, count) in part {
+                *sum.entry(*key).or_default() += count;
+            }
+        }
+        for ((_, _, sum), (_, _, part)) in self.plain_mut().into_iter().zip(other.plain()) {
+            *sum += part;
+        }
+    }
+}
+
+macro_rules! plain {
+    ($($kind:ident $field:ident $help:literal;)*) => {
+        impl Counters {
+            fn plain(&self) -> Vec<(Kind, (&'static str, &'static str), u64)> {
+                vec![$((Kind::$kind, (stringify!($field), $help), self.$field),)*]
+            }
+
+            fn plain_mut(&mut self) -> Vec<(Kind, &'static str, &mut u64)> {
+                vec![$((Kind::$kind, stringify!($field), &mut self.$field),)*]
+            }
+        }
+    };
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Counter,
+    Gauge,
+}
+
+plain! {
+    Counter received_messages "Messages from WebSocket clients";
+    Counter received_bytes "Bytes from WebSocket clients, frames included";
+    Counter sent_bytes "Bytes written to WebSocket clients";
+    Counter writes "System calls that wrote to WebSocket clients";
+    Counter enqueued_messages "Messages that fan-out put into send queues";
+    Counter dropped_messages "Messages that were in the queue of a client that was closed as slow";
+    Counter protocol_errors "Connections closed because the client broke the protocol";
+    Counter slow_consumers_queue "Clients closed because their send queue was full";
+    Counter slow_consumers_stall "Clients cut because they took nothing";
+    Counter published "Publications appended";
+    Counter encoded "Publications brought into a wire form";
+    Counter polls "Answers of polled backends that brought a change";
+    Counter poll_failures "Times a source began to fail";
+    Gauge channels "Channels with a log";
+    Gauge history_bytes "Payload bytes kept in histories";
+    Gauge sources "Polled URLs and streams that run";
+}
+
+/// The sum of all shards, as a collector: its values are those of one moment.
+#[derive(Debug)]
+struct Sum(Counters);
+
+impl Collector for Sum {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        for (kind, (name, help), value) in self.0.plain() {
+            match kind {
+                Kind::Counter => {
+                    let metric = ConstCounter::new(value);
+                    metric.encode(encoder.encode_descriptor(name, help, None::<&Unit>, MetricType::Counter)?)?;
+                }
+                Kind::Gauge => {
+                    let metric = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+                    metric.encode(encoder.encode_descriptor(name, help, None::<&Unit>, MetricType::Gauge)?)?;
+                }
+            }
+        }
+        let mut open =
+            encoder.encode_descriptor("open_connections", "Open connections", None, MetricType::Gauge)?;
+        for (door, value) in DOORS.iter().zip(self.0.open) {
+            let metric = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            metric.encode(open.encode_family(&[("door", *door)])?)?;
+        }
+        let mut accepted =
+            encoder.encode_descriptor("connections", "Connections accepted", None, MetricType::Counter)?;
+        for (door, value) in DOORS.iter().zip(self.0.accepted) {
+            ConstCounter::new(value).encode(accepted.encode_family(&[("door", *door)])?)?;
+        }
+        let maps = [
+            ("closes", "Ends of connections", "code", &self.0.closes),
+            ("refused", "Requests that the gateway refused", "status", &self.0.refused),
+            ("forwarded", "Requests passed through", "status_class", &self.0.forwarded),
+        ];
+        for (name, help, label, map) in maps {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (key, value) in map {
+                ConstCounter::new(*value).encode(family.encode_family(&[(label, *key)])?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Names of the forms, by index.
+const DOORS: [&str; FORMS.len()] = ["websocket", "tidegate.v1", "event_stream"];
+
+/// The name of a form on the admin listener.
+pub(crate) fn door_name(form: Form) -> &'static str {
+    DOORS[form as usize]
+}
+
+/// All of `sum` in the OpenMetrics text format, names prefixed with `tidegate_`.
+pub(crate) fn text(sum: Counters) -> Result<String, std::fmt::Error> {
+    let mut registry = Registry::with_prefix("tidegate");
+    registry.register_collector(Box::new(Sum(sum)));
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_of_shards_is_printed_with_bounded_labels() {
+        let (mut first, mut second) = (Counters::default(), Counters::default());
+        first.opened(Form::Bare);
+        second.opened(Form::EventStream);
+        second.published = 3;
+        first.closed_with(1000);
+        first.closed_with(4242);
+        second.closed_with(4999);
+        first.add(&second);
+        let text = text(first).unwrap();
+        for line in [
+            "tidegate_published_total 3",
+            "tidegate_open_connections{door=\"websocket\"} 1",
+            "tidegate_open_connections{door=\"event_stream\"} 1",
+            "tidegate_closes_total{code=\"1000\"} 1",
+            "tidegate_closes_total{code=\"0\"} 2",
+        ] {
+            assert!(text.lines().any(|one| one == line), "{line} in\n{text}");
+        }
+    }
+}

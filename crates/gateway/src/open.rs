@@ -1,0 +1,371 @@
+//! Opening channels: what a client wants is looked up at the channel's home, and if no source of it runs
+//! there, one is started. One request upstream serves all who want the same at the same time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use tidegate_hub::{ChannelName, Retention};
+use tidegate_protocol::{ErrorCode, close_code};
+use tidegate_source::{Event, OpenError, PollPolicy, Shared, StreamPolicy, Target};
+use tidegate_websocket::CloseCode;
+use tokio::sync::oneshot;
+
+use crate::access::Credentials;
+use crate::process::Process;
+use crate::refusal::Refusal;
+use crate::route::{Found as FoundRoute, Kind, Parameters, ResolveError, Route, Share, path_of_name};
+use crate::shard::crossing::{Crossing, Notice};
+use crate::shard::{Shard, ShardRef};
+use crate::sources::{Found, OpenAnswer, OpenChannel, PathFacts};
+
+/// What a client wants to follow, resolved against the routes.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    /// The name that clients know.
+    pub(crate) name: ChannelName,
+    pub(crate) route: Arc<Route>,
+    /// The backend's URL; `None` for what is filled by publishing.
+    uri: Option<http::Uri>,
+    /// Headers of the identity.
+    identity: HeaderMap,
+    /// The client's own headers, for answers that are for it alone.
+    own: HeaderMap,
+}
+
+impl Wanted {
+    /// The channel that `name` stands for on its route, wanted by a client with these credentials.
+    pub(crate) fn new(
+        name: ChannelName,
+        found: &FoundRoute<'_>,
+        query: Option<&str>,
+        credentials: &Credentials,
+    ) -> Result<Self, Refusal> {
+        let route = Arc::clone(found.route);
+        let uri = upstream_uri(&name, &route, &found.parameters, query)?;
+        let identity = credentials.identity(&route);
+        Ok(Self { name, route, uri, identity, own: credentials.own() })
+    }
+
+    /// Where a client's messages are posted.
+    pub(crate) fn uri(&self) -> Option<&http::Uri> {
+        self.uri.as_ref()
+    }
+
+    /// What the channel's log keeps. Polls hold whole documents; what `auto` finds is learnt later.
+    fn retention(&self) -> Retention {
+        let document = matches!(self.route.kind, Kind::Poll { .. } | Kind::Auto { .. });
+        Retention { size: self.route.history.size, ttl: self.route.history.ttl, document }
+    }
+}
+
+/// The URL behind a channel. Clients' queries go to the backend as they stand.
+fn upstream_uri(
+    name: &ChannelName,
+    route: &Route,
+    parameters: &Parameters,
+    query: Option<&str>,
+) -> Result<Option<http::Uri>, Refusal> {
+    let bad = |error: &dyn std::fmt::Display| Refusal::new(StatusCode::BAD_REQUEST, error.to_string());
+    match &route.kind {
+        Kind::Channel => Ok(None),
+        Kind::Auto { base, .. } => {
+            let mut text = path_of_name(name.path_part());
+            if let Some(query) = query {
+                text.push('?');
+                text.push_str(query);
+            }
+            let path = http::uri::PathAndQuery::try_from(text).map_err(|error| bad(&error))?;
+            Ok(Some(base.uri(path)))
+        }
+        Kind::Poll { template, .. } | Kind::Stream { template } => {
+            let resolved: Result<_, ResolveError> = template.resolve_with_query(parameters, query);
+            resolved.map(Some).map_err(|error| bad(&error))
+        }
+    }
+}
+
+/// Makes sure that the channel is there to be subscribed to, and gives the name that it has for this client.
+pub(crate) async fn open(shard: &ShardRef, wanted: Wanted) -> Result<OpenChannel, Refusal> {
+    if wanted.uri.is_none() {
+        return Ok(OpenChannel { retention: wanted.retention(), name: wanted.name, set_cookie: Vec::new() });
+    }
+    let home = shard.process.home_of(&wanted.name);
+    // The second turn is that of a client whose answers turned out to be for it alone.
+    for individual in [false, true] {
+        let (reply, answer) = oneshot::channel();
+        let wanted = wanted.clone();
+        shard.with(|shard| {
+            let begin = move |there: &mut Shard| begin_open(there, wanted, individual, reply);
+            shard.cross(home, Crossing::Call(Box::new(begin)));
+        });
+        match answer.await {
+            Ok(OpenAnswer::Open(channel)) => return Ok(channel),
+            Ok(OpenAnswer::Refused(refusal)) => return Err(refusal),
+            Ok(OpenAnswer::Individual) => {}
+            Err(_) => break,
+        }
+    }
+    Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping").retry_after(5))
+}
+
+/// At the home: answers at once, or when the source that is started here knows more.
+fn begin_open(shard: &mut Shard, wanted: Wanted, individual: bool, reply: oneshot::Sender<OpenAnswer>) {
+    let public = share_of(&wanted.route) == Some(&Share::Public);
+    let key = match shard.sources.facts(&wanted.name) {
+        Some(PathFacts::Public) => wanted.name.clone(),
+        Some(PathFacts::Individual) if !individual && !public => {
+            let _ = reply.send(OpenAnswer::Individual);
+            return;
+        }
+        _ if individual => wanted.name.private(&format!("{:x}", shard.process.unique())),
+        _ => key_of(&wanted, &shard.process),
+    };
+    let (found, reply) = shard.sources.find(&key, reply);
+    let Some(reply) = reply else { return };
+    match found {
+        Found::Running(retention) => {
+            let _ = reply.send(OpenAnswer::Open(OpenChannel { name: key, retention, set_cookie: Vec::new() }));
+        }
+        Found::Nothing | Found::Opening => start(shard, wanted, key, individual, reply),
+    }
+}
+
+fn share_of(route: &Route) -> Option<&Share> {
+    match &route.kind {
+        Kind::Auto { share, .. } => Some(share),
+        Kind::Poll { .. } | Kind::Stream { .. } | Kind::Channel => None,
+    }
+}
+
+fn key_of(wanted: &Wanted, process: &Process) -> ChannelName {
+    if wanted.identity.is_empty() {
+        return wanted.name.clone();
+    }
+    let values: Vec<_> = wanted.identity.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    wanted.name.private(&process.opaque(&values))
+}
+
+/// Starts a source, unless there are too many.
+fn start(
+    shard: &mut Shard,
+    wanted: Wanted,
+    key: ChannelName,
+    individual: bool,
+    reply: oneshot::Sender<OpenAnswer>,
+) {
+    let limit = shard.generation.settings.limits.poll_max_urls;
+    let Some(local) = shard.reference() else { return };
+    let Some(seat) = shard.process.take_source(limit) else {
+        let sentence = format!("poll_max_urls: {limit} distinct URLs are followed already");
+        let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, sentence).retry_after(30);
+        let _ = reply.send(OpenAnswer::Refused(refusal));
+        return;
+    };
+    tell_identities(shard, &wanted);
+    let retention = wanted.retention();
+    let task_key = key.clone();
+    if matches!(wanted.route.kind, Kind::Auto { .. }) {
+        let task = tokio::task::spawn_local(async move {
+            run_auto(&local, wanted, task_key, individual).await;
+            drop(seat);
+        });
+        shard.sources.begin_opening(key, task.abort_handle(), reply);
+    } else {
+        let task = tokio::task::spawn_local(async move {
+            run_declared(&local, wanted, &task_key).await;
+            drop(seat);
+        });
+        shard.sources.begin_running(key.clone(), task.abort_handle(), retention);
+        let _ = reply.send(OpenAnswer::Open(OpenChannel { name: key, retention, set_cookie: Vec::new() }));
+    }
+}
+
+/// Says when a path is polled for many identities: then a cookie that means nothing is among them.
+fn tell_identities(shard: &Shard, wanted: &Wanted) {
+    let identities = shard.sources.identities(&wanted.name) + 1;
+    if matches!(identities, 10 | 100 | 1000) && !wanted.identity.is_empty() {
+        tracing::warn!(
+            event = "many_identities",
+            channel = %wanted.name,
+            identities,
+            "{identities} identities on /{}; name the session cookie with --share cookie:NAME",
+            wanted.name.path_part()
+        );
+    }
+}
+
+/// A source whose kind the configuration states: subscribers come in at once, whatever the backend does.
+async fn run_declared(shard: &ShardRef, wanted: Wanted, key: &ChannelName) {
+    let Some(uri) = wanted.uri.clone() else { return };
+    let upstream = shard.look(|shard| shard.upstream.clone());
+    let retention = wanted.retention();
+    let target = Target { uri, headers: wanted.identity };
+    let emit = |event| handle_event(shard, key, retention, event);
+    match &wanted.route.kind {
+        Kind::Poll { interval, .. } => {
+            tidegate_source::poll(upstream, target, PollPolicy { interval: *interval }, emit).await;
+        }
+        Kind::Stream { .. } => {
+            tidegate_source::stream(upstream, target, StreamPolicy::default(), emit).await;
+        }
+        Kind::Auto { .. } | Kind::Channel => {}
+    }
+    shard.with(|shard| shard.sources.ended(key));
+}
+
+/// A source whose first answer decides what it is.
+async fn run_auto(shard: &ShardRef, wanted: Wanted, key: ChannelName, individual: bool) {
+    let Some(uri) = wanted.uri.clone() else { return };
+    let upstream = shard.look(|shard| shard.upstream.clone());
+    let headers = if individual { wanted.own.clone() } else { wanted.identity.clone() };
+    let policy = PollPolicy { interval: None };
+    let opened = match tidegate_source::open(&upstream, Target { uri, headers }, &policy).await {
+        Ok(opened) => opened,
+        Err(error) => {
+            let refusal = refusal_of(&wanted, error);
+            tracing::info!(event = "upstream_refused", channel = %wanted.name, "{}", refusal.sentence);
+            reply_all(shard.with(|shard| shard.sources.ended(&key)), &OpenAnswer::Refused(refusal));
+            return;
+        }
+    };
+    let shared = if individual { Shared::Identity } else { shared_by(&wanted, opened.facts.shared.clone()) };
+    if let Shared::Private(reason) = shared {
+        tracing::info!(event = "not_shared", channel = %wanted.name, "each client gets a poll of its own: {reason}");
+        let waiting = shard.with(|shard| {
+            shard.sources.learn(&wanted.name, PathFacts::Individual);
+            shard.sources.opened_elsewhere(&key)
+        });
+        reply_all(waiting, &OpenAnswer::Individual);
+        return;
+    }
+    let name = if shared == Shared::Public { wanted.name.clone() } else { key.clone() };
+    let document = opened.facts.kind == tidegate_source::Kind::Poll;
+    let retention = Retention { document, ..wanted.retention() };
+    let cookies = if name.is_private() { opened.facts.set_cookie.clone() } else { Vec::new() };
+    if !begin_running(shard, &key, &name, retention, opened.first.clone(), cookies) {
+        return;
+    }
+    opened.run(|event| handle_event(shard, &name, retention, event)).await;
+    shard.with(|shard| shard.sources.ended(&name));
+}
+
+fn shared_by(wanted: &Wanted, answer: Shared) -> Shared {
+    match share_of(&wanted.route) {
+        Some(Share::Public) => Shared::Public,
+        // Where the operator named the identity, an answer may widen it but not narrow it.
+        Some(Share::Cookie(_) | Share::Authorization) if answer != Shared::Public => Shared::Identity,
+        _ => answer,
+    }
+}
+
+/// Enters an opened source under its final name. False if another one of that name runs already: then this
+/// one has served its purpose.
+fn begin_running(
+    shard: &ShardRef,
+    key: &ChannelName,
+    name: &ChannelName,
+    retention: Retention,
+    first: Option<tidegate_hub::Item>,
+    mut set_cookie: Vec<http::HeaderValue>,
+) -> bool {
+    shard.with(|shard| {
+        if !name.is_private() && key.is_private() {
+            shard.sources.learn(name, PathFacts::Public);
+        }
+        let runs_already = key != name && shard.sources.contains(name);
+        let waiting = if runs_already {
+            shard.sources.opened_elsewhere(key)
+        } else {
+            if let Some(first) = first
+                && let Err(busy) = shard.publish_at_home(name, first, retention)
+            {
+                tracing::warn!(event = "publish_refused", channel = %name, ?busy, "the first document is not kept");
+            }
+            shard.sources.opened(key, name, retention)
+        };
+        for sender in waiting {
+            let channel = OpenChannel { name: name.clone(), retention, set_cookie: std::mem::take(&mut set_cookie) };
+            let _ = sender.send(OpenAnswer::Open(channel));
+        }
+        !runs_already
+    })
+}
+
+fn refusal_of(wanted: &Wanted, error: OpenError) -> Refusal {
+    match error {
+        OpenError::Refused(answer) => {
+            let status = answer.status();
+            let mut refusal = Refusal::of_backend(answer);
+            if status.is_redirection() || status.is_informational() {
+                // A handshake cannot be redirected: RFC 6455 clients take anything but 101 as a failure.
+                refusal.sentence = format!("{} for /{}", refusal.sentence, wanted.name);
+            }
+            refusal
+        }
+        OpenError::Upstream(error) => Refusal::new(error.status(), error.to_string()),
+    }
+}
+
+fn reply_all(waiting: Vec<oneshot::Sender<OpenAnswer>>, answer: &OpenAnswer) {
+    for sender in waiting {
+        // Whoever waited may have gone.
+        let _ = sender.send(answer.clone());
+    }
+}
+
+/// What a running source says, done at the channel's home.
+fn handle_event(shard: &ShardRef, channel: &ChannelName, retention: Retention, event: Event) {
+    shard.with(|shard| match event {
+        Event::Publication(item) => {
+            shard.counters.polls += 1;
+            if let Err(busy) = shard.publish_at_home(channel, item, retention) {
+                tracing::warn!(event = "publish_refused", %channel, ?busy, "a publication of a source is lost");
+            }
+        }
+        Event::Failing { reason } => {
+            shard.counters.poll_failures += 1;
+            tracing::warn!(event = "upstream_failing", %channel, "{reason}; clients stay and are told");
+            shard.notify_followers(channel, Notice::Failing(reason.into()));
+        }
+        Event::Recovered => {
+            tracing::info!(event = "upstream_recovered", %channel, "well again");
+            if let Some(position) = shard.engine.log(channel).map(tidegate_hub::Log::position) {
+                shard.notify_followers(channel, Notice::Recovered(position));
+            }
+        }
+        Event::Unauthorized { reason } => {
+            tracing::info!(event = "upstream_unauthorized", %channel, "{reason}; its clients are closed");
+            let code = CloseCode::new(close_code::UNAUTHORIZED);
+            let notice = Notice::Over { code, error: ErrorCode::Unauthorized, reason: reason.into() };
+            shard.drop_channel(channel, notice);
+        }
+        Event::Ended { reason } => {
+            tracing::info!(event = "upstream_ended", %channel, "{reason}");
+            let code = CloseCode::NORMAL;
+            let notice = Notice::Over { code, error: ErrorCode::Upstream, reason: reason.into() };
+            shard.drop_channel(channel, notice);
+        }
+    });
+}
+
+/// Ends sources that nobody follows and forgets what is too old, once a second on each shard.
+pub(crate) async fn keep_house(shard: &ShardRef) {
+    const PAUSE: Duration = Duration::from_secs(1);
+    let mut interval = tokio::time::interval(PAUSE);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        shard.tidy(|shard| {
+            let now = std::time::Instant::now();
+            let linger = shard.generation.settings.limits.poll_linger;
+            let engine = &shard.engine;
+            let over = shard.sources.sweep(now, linger, |name| engine.followers(name));
+            for channel in over {
+                tracing::debug!(event = "source_stopped", %channel, "nobody listens any more");
+                shard.engine.remove(&channel);
+            }
+            shard.engine.sweep(now);
+        });
+    }
+}

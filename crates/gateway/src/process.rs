@@ -1,0 +1,179 @@
+//! What all shards of the process share: the configuration in force, the counts of connections, the word
+//! that the end has begun. Touched when a connection comes or goes, never for a message.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tidegate_hub::{ChannelName, ShardId};
+
+use crate::settings::Settings;
+
+/// One configuration in force. A connection keeps the route that it came by; what begins later uses the
+/// newest generation.
+#[derive(Debug)]
+pub(crate) struct Generation {
+    /// Counts reloads from 1.
+    pub(crate) number: u64,
+    pub(crate) settings: Settings,
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) shards: u16,
+    generation: Mutex<Arc<Generation>>,
+    draining: AtomicBool,
+    /// Names of private channels are drawn from it.
+    counter: AtomicU64,
+    open: AtomicU32,
+    max_connections: AtomicU32,
+    by_address: Mutex<HashMap<IpAddr, u32>>,
+    homes: foldhash::fast::FixedState,
+    sources: AtomicU32,
+    /// Keys of the hash that names identities: nobody can choose headers that meet another's.
+    opaque: [RandomState; 2],
+}
+
+/// The place of one source among those that may run; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct SourceSeat(Arc<Process>);
+
+impl Drop for SourceSeat {
+    fn drop(&mut self) {
+        self.0.sources.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The place of one connection among those that may be open; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    process: Arc<Process>,
+    remote: IpAddr,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.process.connection_closed(self.remote);
+    }
+}
+
+/// Why a connection may not come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Crowded {
+    /// `max_connections`: 503.
+    Process,
+    /// `max_connections_per_ip`: 429.
+    Address,
+}
+
+impl Process {
+    pub(crate) fn new(shards: u16, settings: Settings, max_connections: u32) -> Self {
+        Self {
+            shards,
+            generation: Mutex::new(Arc::new(Generation { number: 1, settings })),
+            draining: AtomicBool::new(false),
+            counter: AtomicU64::new(0),
+            open: AtomicU32::new(0),
+            max_connections: AtomicU32::new(max_connections),
+            by_address: Mutex::default(),
+            sources: AtomicU32::new(0),
+            opaque: [RandomState::new(), RandomState::new()],
+            homes: foldhash::fast::FixedState::with_seed(fastrand::u64(..)),
+        }
+    }
+
+    /// The home of a channel. All identities of one name live together, so that what was learnt about the
+    /// path is known where they are.
+    pub(crate) fn home_of(&self, channel: &ChannelName) -> ShardId {
+        let hash = self.homes.hash_one(channel.public_part());
+        // Less than the number of shards, which is a u16.
+        ShardId(u16::try_from(hash % u64::from(self.shards)).unwrap_or_default())
+    }
+
+    pub(crate) fn generation(&self) -> Arc<Generation> {
+        Arc::clone(&self.generation.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts another configuration in force and gives it to be handed to the shards.
+    pub(crate) fn reload(&self, settings: Settings, max_connections: u32) -> Arc<Generation> {
+        let mut current = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = Arc::new(Generation { number: current.number + 1, settings });
+        *current = Arc::clone(&generation);
+        self.max_connections.store(max_connections, Ordering::Relaxed);
+        generation
+    }
+
+    pub(crate) fn begin_drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// A number that no other call gets.
+    pub(crate) fn unique(&self) -> u64 {
+        self.counter.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn open_connections(&self) -> u32 {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Counts a connection in, if there is room. Loopback addresses are not counted one by one.
+    pub(crate) fn admit(self: &Arc<Self>, remote: IpAddr, max_per_address: u32) -> Result<Seat, Crowded> {
+        self.connection_opened(remote, max_per_address)?;
+        Ok(Seat { process: Arc::clone(self), remote })
+    }
+
+    /// A place for one more source, of at most `limit`.
+    pub(crate) fn take_source(self: &Arc<Self>, limit: u32) -> Option<SourceSeat> {
+        let taken = self.sources.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+            (count < limit).then_some(count + 1)
+        });
+        taken.is_ok().then(|| SourceSeat(Arc::clone(self)))
+    }
+
+    /// A short name for a value that must not be shown, such as a credential: 128 bits, keyed.
+    pub(crate) fn opaque(&self, value: &impl Hash) -> String {
+        let [first, second] = &self.opaque;
+        format!("{:016x}{:016x}", first.hash_one(value), second.hash_one(value))
+    }
+
+    fn connection_opened(&self, remote: IpAddr, max_per_address: u32) -> Result<(), Crowded> {
+        let before = self.open.fetch_add(1, Ordering::Relaxed);
+        if before >= self.max_connections.load(Ordering::Relaxed) {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+            return Err(Crowded::Process);
+        }
+        if remote.is_loopback() {
+            return Ok(());
+        }
+        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = by_address.entry(remote).or_default();
+        if *count >= max_per_address {
+            drop(by_address);
+            self.open.fetch_sub(1, Ordering::Relaxed);
+            return Err(Crowded::Address);
+        }
+        *count += 1;
+        Ok(())
+    }
+
+    fn connection_closed(&self, remote: IpAddr) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+        if remote.is_loopback() {
+            return;
+        }
+        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = by_address.get_mut(&remote) {
+            *count -= 1;
+            if *count == 0 {
+                by_address.remove(&remote);
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The public listener of one shard: accepts, lets hyper speak HTTP, and sends each request to its door.
+
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+use crate::access::check_host;
+use crate::doors::{event_stream, websocket};
+use crate::forward;
+use crate::http_body::{Body, Visit, refusal_response};
+use crate::limits::Limits;
+use crate::process::{Crowded, Generation};
+use crate::refusal::Refusal;
+use crate::shard::ShardRef;
+
+/// The first pause after accepting failed.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// hyper's least buffer for a request's head.
+const LEAST_HEAD_BYTES: usize = 8192;
+
+/// Accepts for ever. What goes wrong with one connection is that connection's matter.
+pub(crate) async fn serve(shard: ShardRef, listener: TcpListener) {
+    let local = listener.local_addr().map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip());
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match listener.accept().await {
+            Ok((stream, remote)) => {
+                pause = FIRST_PAUSE;
+                welcome(&shard, stream, remote, local);
+            }
+            Err(error) => {
+                tracing::warn!(event = "accept_failed", %error, "no connection can be accepted just now");
+                let most = shard.look(|shard| shard.generation.settings.limits.accept_error_backoff);
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(most);
+            }
+        }
+    }
+}
+
+fn welcome(shard: &ShardRef, stream: TcpStream, remote: SocketAddr, local: IpAddr) {
+    let generation = shard.look(|shard| Arc::clone(&shard.generation));
+    let address = remote.ip().to_canonical();
+    let proxy = generation.settings.access.trusted_proxies.iter().any(|net| net.contains(address));
+    let max_per_address = if proxy { u32::MAX } else { generation.settings.limits.max_connections_per_ip };
+    let seat = match shard.process.admit(address, max_per_address) {
+        Ok(seat) => seat,
+        Err(crowded) => {
+            turn_away(&stream, crowded);
+            shard.tidy(|shard| shard.counters.refused_with(crowded.status().as_u16()));
+            return;
+        }
+    };
+    // A listener hands the option on; where it does not, a lone message must still not wait.
+    let _ = stream.set_nodelay(true);
+    let cut = Rc::new(Notify::new());
+    let visit = Rc::new(Visit {
+        shard: shard.clone(),
+        remote,
+        local,
+        cut: Rc::clone(&cut),
+        seat: RefCell::new(Some(seat)),
+    });
+    tokio::task::spawn_local(async move {
+        tokio::select! {
+            served = serve_connection(Rc::clone(&visit), stream, &generation.settings.limits) => {
+                if let Err(error) = served {
+                    tracing::debug!(event = "http_connection_failed", remote = %visit.remote, %error, "ended");
+                }
+            }
+            () = cut.notified() => {}
+        }
+    });
+}
+
+/// A short answer without any state; who is turned away in a crowd must cost nothing.
+fn turn_away(stream: &TcpStream, crowded: Crowded) {
+    let status = crowded.status();
+    let reason = status.canonical_reason().unwrap_or_default();
+    let body = format!("{}\n", crowded.sentence());
+    let answer = format!(
+        "HTTP/1.1 {} {reason}\r\nRetry-After: {}\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        status.as_u16(),
+        fastrand::u32(1..=10),
+        body.len()
+    );
+    // A fresh socket takes so little at once, or its owner has gone.
+    let _ = stream.try_write(answer.as_bytes());
+}
+
+async fn serve_connection(visit: Rc<Visit>, stream: TcpStream, limits: &Limits) -> hyper::Result<()> {
+    let served = Rc::new(Cell::new(0u32));
+    let most = limits.http_max_requests_per_conn;
+    let service = service_fn(move |request| {
+        let (visit, served) = (Rc::clone(&visit), Rc::clone(&served));
+        async move {
+            served.set(served.get() + 1);
+            let mut response = answer(&visit, request).await;
+            if served.get() >= most && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
+    });
+    builder(limits).serve_connection(TokioIo::new(stream), service).with_upgrades().await
+}
+
+/// hyper, within the limits.
+pub(crate) fn builder(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.http_header_timeout)
+        .max_buf_size(limits.http_max_header_bytes.max(LEAST_HEAD_BYTES))
+        .max_headers(limits.http_max_headers as usize);
+    builder
+}
+
+async fn answer(visit: &Rc<Visit>, request: Request<Incoming>) -> Response<Body> {
+    let generation = visit.shard.look(|shard| Arc::clone(&shard.generation));
+    match at_its_door(visit, &generation, request).await {
+        Ok(response) => response,
+        Err(refusal) => {
+            visit.shard.tidy(|shard| shard.counters.refused_with(refusal.status.as_u16()));
+            tracing::debug!(event = "refused", status = refusal.status.as_u16(), "{}", refusal.sentence);
+            refusal_response(refusal)
+        }
+    }
+}
+
+async fn at_its_door(
+    visit: &Rc<Visit>,
+    generation: &Arc<Generation>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Refusal> {
+    let limits = &generation.settings.limits;
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target > limits.http_max_uri {
+        let sentence = format!("http_max_uri: the request target is longer than {} bytes", limits.http_max_uri);
+        return Err(Refusal::new(StatusCode::URI_TOO_LONG, sentence));
+    }
+    let host = check_host(request.headers(), request.uri(), visit.local, &generation.settings)?;
+    let (parts, body) = request.into_parts();
+    let asks_websocket = websocket::is_asked_for(&parts);
+    let asks_events = !asks_websocket && event_stream::is_asked_for(&parts);
+    let path = parts.uri.path().to_owned();
+    let Some(found) = generation.settings.routes.find(&path) else {
+        let sentence = format!("no route for {}", path.escape_debug());
+        return Err(Refusal::new(StatusCode::NOT_FOUND, sentence));
+    };
+    let request = Request::from_parts(parts, body);
+    if asks_websocket {
+        websocket::handle(visit, generation, request, &host, &found).await
+    } else if asks_events {
+        event_stream::handle(visit, generation, request, &host, &found).await
+    } else {
+        let response = forward::handle(visit, generation, request, &host, &found).await?;
+        visit.shard.tidy(|shard| shard.counters.forwarded_with(response.status().as_u16()));
+        Ok(response)
+    }
+}
+
+impl Crowded {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Process => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Address => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::Process => "max_connections: as many connections are open as may be",
+            Self::Address => "max_connections_per_ip: your address has as many connections open as it may",
+        }
+    }
+}
+
+/// Binds one listening socket that shares its port with those of the other shards.
+pub(crate) fn bind_shared(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    bind(address, true)
+}
+
+/// Binds a listening socket that wants its port for itself.
+pub(crate) fn bind_alone(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    bind(address, false)
+}
+
+fn bind(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
+    /// Connections that wait to be accepted; the system cuts it to its own bound.
+    const BACKLOG: i32 = 4096;
+    let socket = socket2::Socket::new(
+        socket2::Domain::for_address(address),
+        socket2::Type::STREAM,
+        Some(socket2::Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    // Accepted sockets inherit it: a lone message leaves at once.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}

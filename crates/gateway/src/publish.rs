@@ -1,0 +1,68 @@
+//! Publishing, whoever does it: the channel's route must allow it, the home appends, and only then is there
+//! an answer.
+
+use std::future::Future;
+
+use http::StatusCode;
+use tidegate_hub::{ChannelName, Item, Retention};
+use tokio::sync::oneshot;
+
+use crate::refusal::Refusal;
+use crate::route::Kind;
+use crate::shard::crossing::Crossing;
+use crate::shard::{Busy, Published, Shard, ShardRef};
+
+/// Hands `item` to the home of `name`, at once and in order; the future gives what came of it.
+pub(crate) fn publish(
+    shard: &ShardRef,
+    name: &ChannelName,
+    item: Item,
+) -> impl Future<Output = Result<Published, Refusal>> + use<> {
+    let begun = retention_for(shard, name, &item).map(|retention| {
+        let (sender, receiver) = oneshot::channel();
+        let home = shard.process.home_of(name);
+        let channel = name.clone();
+        let call = Box::new(move |there: &mut Shard| {
+            // Whoever publishes may have gone.
+            let _ = sender.send(there.publish_at_home(&channel, item, retention));
+        });
+        shard.with(|shard| shard.cross(home, Crossing::Call(call)));
+        receiver
+    });
+    async move {
+        match begun?.await {
+            Ok(Ok(published)) => Ok(published),
+            Ok(Err(Busy::TooManyChannels)) => Err(busy("channels_max_total: there are as many channels as there may be")),
+            Ok(Err(Busy::Overloaded)) => Err(busy("the gateway does not keep up with what is published")),
+            Err(_) => Err(Refusal::unknown_outcome()),
+        }
+    }
+}
+
+fn busy(sentence: &str) -> Refusal {
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, sentence).retry_after(1)
+}
+
+fn retention_for(shard: &ShardRef, name: &ChannelName, item: &Item) -> Result<Retention, Refusal> {
+    let generation = shard.look(|shard| std::sync::Arc::clone(&shard.generation));
+    let max = generation.settings.limits.max_publication;
+    if item.payload.bytes().len() > max {
+        let sentence = format!("max_publication: a publication is at most {max} bytes");
+        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, sentence));
+    }
+    let path = name.path_part();
+    let Some(found) = generation.settings.routes.find_name(path) else {
+        return Err(Refusal::new(StatusCode::NOT_FOUND, format!("no route for /{path}")));
+    };
+    match &found.route.kind {
+        Kind::Channel => {
+            let history = found.route.history;
+            Ok(Retention { size: history.size, ttl: history.ttl, document: false })
+        }
+        kind @ (Kind::Auto { .. } | Kind::Poll { .. } | Kind::Stream { .. }) => {
+            let sentence =
+                format!("/{path} is filled by its backend (kind {}): nobody publishes to it", kind.name());
+            Err(Refusal::new(StatusCode::CONFLICT, sentence))
+        }
+    }
+}

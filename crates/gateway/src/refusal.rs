@@ -1,0 +1,102 @@
+//! Why a request is answered with something else than it asked for: a status, a sentence for people, and
+//! what a backend said where it was the backend that refused.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, Response, StatusCode};
+use tidegate_protocol::{ErrorCode, close_code};
+use tidegate_websocket::CloseCode;
+
+/// An answer that is a refusal.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    /// For envelopes and logs.
+    pub(crate) sentence: String,
+}
+
+impl Refusal {
+    /// A refusal of ours: the sentence is the body.
+    pub(crate) fn new(status: StatusCode, sentence: impl Into<String>) -> Self {
+        let sentence = sentence.into();
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        let body = Bytes::from(format!("{sentence}\n"));
+        Self { status, headers, body, sentence }
+    }
+
+    /// Nobody can say whether it was done: the same request may be made again.
+    pub(crate) fn unknown_outcome() -> Self {
+        let mut refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, "it is not known whether it was published");
+        refusal.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        refusal.body = Bytes::from_static(b"{\"outcome\":\"unknown\"}\n");
+        refusal
+    }
+
+    /// The same with one more header.
+    #[must_use]
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// The same with a hint when to come back.
+    #[must_use]
+    pub(crate) fn retry_after(self, seconds: u32) -> Self {
+        self.with(RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    /// What the backend answered instead.
+    pub(crate) fn of_backend(answer: Response<Bytes>) -> Self {
+        let (parts, body) = answer.into_parts();
+        let sentence = format!("the backend answered {}", parts.status);
+        Self { status: parts.status, headers: parts.headers, body, sentence }
+    }
+
+    /// The code of an `error` envelope that says the same.
+    pub(crate) fn error_code(&self) -> ErrorCode {
+        match self.status.as_u16() {
+            400 | 414 | 431 => ErrorCode::BadRequest,
+            401 => ErrorCode::Unauthorized,
+            403 | 421 => ErrorCode::Forbidden,
+            404 => ErrorCode::NotFound,
+            413 => ErrorCode::TooLarge,
+            429 => ErrorCode::RateLimited,
+            503 => ErrorCode::Limit,
+            _ => ErrorCode::Upstream,
+        }
+    }
+
+    /// The close code that says the same, for a connection that is open already.
+    pub(crate) fn close_code(&self) -> CloseCode {
+        CloseCode::new(match self.error_code() {
+            ErrorCode::BadRequest => close_code::BAD_REQUEST,
+            ErrorCode::Unauthorized => close_code::UNAUTHORIZED,
+            ErrorCode::Forbidden => close_code::FORBIDDEN,
+            ErrorCode::NotFound => close_code::NOT_FOUND,
+            ErrorCode::RateLimited => close_code::RATE_LIMITED,
+            ErrorCode::TooLarge => return CloseCode::MESSAGE_TOO_BIG,
+            ErrorCode::Limit | ErrorCode::Unrecoverable => return CloseCode::TRY_AGAIN_LATER,
+            ErrorCode::Upstream => return CloseCode::BAD_GATEWAY,
+            ErrorCode::Internal => return CloseCode::INTERNAL_ERROR,
+        })
+    }
+
+    /// The whole answer.
+    pub(crate) fn into_response(self) -> Response<Bytes> {
+        let mut response = Response::new(self.body);
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.status, self.sentence)
+    }
+}

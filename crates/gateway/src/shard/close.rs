@@ -1,0 +1,147 @@
+//! How connections end: by the client, by the gateway, by a broken rule. Each end has a code, a log line
+//! and a count.
+
+use bytes::Bytes;
+use tidegate_hub::{Form, SessionId};
+use tidegate_protocol::{envelope, event_stream};
+use tidegate_websocket::{CloseCode, ProtocolError};
+
+use super::Shard;
+use super::connection::{End, Transport};
+
+/// A close that the gateway begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Closing<'a> {
+    pub(crate) code: CloseCode,
+    /// For the client; at most 123 bytes of it go out.
+    pub(crate) reason: &'a str,
+    /// When the client may come back.
+    pub(crate) reconnect_in_ms: Option<u64>,
+    /// What waits in the queue gives way, because the client does not take it.
+    pub(crate) drop_queue: bool,
+}
+
+impl Default for Closing<'_> {
+    fn default() -> Self {
+        Self { code: CloseCode::NORMAL, reason: "", reconnect_in_ms: None, drop_queue: false }
+    }
+}
+
+impl Shard {
+    /// Begins to close a session: its last bytes are queued, and nothing after them.
+    pub(crate) fn close(&mut self, id: SessionId, closing: Closing<'_>) {
+        let now = self.wheel.now();
+        let Some(session) = self.hub.session_mut(id) else { return };
+        if session.attachment.end != End::Open {
+            return;
+        }
+        let form = session.form();
+        session.attachment.end = End::Closing(closing.code.get());
+        session.attachment.clock.closing = now;
+        let mut last = Vec::new();
+        match form {
+            Form::Bare => {}
+            Form::Envelope => last.extend_from_slice(&self.encoder.text_frame(|text| {
+                let Closing { code, reason, reconnect_in_ms, .. } = closing;
+                envelope::write_close(text, None, code.get(), reason, reconnect_in_ms);
+            })),
+            Form::EventStream => {
+                event_stream::write_close(&mut last, closing.code.get(), closing.reason, closing.reconnect_in_ms);
+            }
+        }
+        if let Some(session) = self.hub.session_mut(id)
+            && let Transport::Socket { websocket, .. } = &mut session.attachment.transport
+        {
+            websocket.close(closing.code, closing.reason, &mut last);
+        }
+        let dropped = self.hub.send_last(id, Bytes::from(last), closing.drop_queue);
+        self.counters.dropped_messages += u64::from(dropped);
+        self.log_close(id, closing.code.get(), closing.reason);
+        self.look_anew(id);
+    }
+
+    /// Closes the sessions whose queues were full.
+    pub(super) fn close_slow_consumers(&mut self) {
+        while let Some(id) = self.hub.poll_overflow() {
+            let Some(session) = self.hub.session(id) else { continue };
+            let (bytes, messages) = (session.queue.bytes(), session.queue.messages());
+            self.counters.slow_consumers_queue += 1;
+            let remote = session.attachment.about.remote;
+            tracing::warn!(
+                event = "slow_consumer",
+                connection = %self.name_of(id),
+                %remote,
+                bytes,
+                messages,
+                "a client does not take what it asked for: closing it with 1013"
+            );
+            let code = CloseCode::TRY_AGAIN_LATER;
+            self.close(id, Closing { code, reason: "slow_consumer", drop_queue: true, ..Closing::default() });
+        }
+    }
+
+    /// The client's Close came; `replies` ends with our answer to it.
+    pub(super) fn peer_closed(&mut self, id: SessionId, code: Option<u16>, replies: &[u8]) {
+        let now = self.wheel.now();
+        let Some(session) = self.hub.session_mut(id) else { return };
+        let code = code.unwrap_or(CloseCode::NO_STATUS.get());
+        let begun_here = session.attachment.end != End::Open;
+        session.attachment.end = End::Closing(code);
+        session.attachment.clock.closing = now;
+        self.hub.send_last(id, Bytes::copy_from_slice(replies), false);
+        // With nothing left to write the flush that follows ends the connection.
+        self.hub.mark_dirty(id);
+        if !begun_here {
+            self.log_close(id, code, "closed by the client");
+        }
+        self.look_anew(id);
+    }
+
+    /// The client broke a rule; `replies` ends with the Close that says so.
+    pub(super) fn peer_broke(&mut self, id: SessionId, error: ProtocolError, replies: &[u8]) {
+        let now = self.wheel.now();
+        let rule = error.rule();
+        let Some(session) = self.hub.session_mut(id) else { return };
+        session.attachment.end = End::Closing(rule.code.get());
+        session.attachment.ended_with = Some(rule.code.get());
+        session.attachment.clock.closing = now;
+        let remote = session.attachment.about.remote;
+        self.hub.send_last(id, Bytes::copy_from_slice(replies), false);
+        self.counters.protocol_errors += 1;
+        tracing::info!(
+            event = "protocol_error",
+            connection = %self.name_of(id),
+            %remote,
+            code = rule.code.get(),
+            section = rule.section,
+            "{error}"
+        );
+        self.counters.closed_with(rule.code.get());
+        self.look_anew(id);
+    }
+
+    /// Notes an end, once for each connection: when it is decided, not when the last byte has gone.
+    pub(super) fn log_close(&mut self, id: SessionId, code: u16, reason: &str) {
+        let Some(session) = self.hub.session_mut(id) else { return };
+        if session.attachment.ended_with.is_some() {
+            return;
+        }
+        session.attachment.ended_with = Some(code);
+        let about = &session.attachment.about;
+        tracing::debug!(
+            event = "connection_closed",
+            connection = %format_args!("{}-{id}", self.id.0),
+            remote = %about.remote,
+            channel = %about.channel,
+            code,
+            reason = %reason.escape_debug(),
+            "closed"
+        );
+        self.counters.closed_with(code);
+    }
+
+    /// The connection's name in logs and on the admin listener.
+    pub(crate) fn name_of(&self, id: SessionId) -> String {
+        format!("{}-{id}", self.id.0)
+    }
+}

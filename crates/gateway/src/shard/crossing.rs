@@ -1,0 +1,90 @@
+//! What shards say to each other: the only things that cross from one shard to another.
+//!
+//! A round's crossings for one shard travel as one batch through that shard's mailbox, so that their order
+//! is kept and an idle shard is woken once. `S` is the shard itself, which this module does not know.
+
+use std::sync::Arc;
+
+use tidegate_hub::{ChannelName, Epoch, Position, Publication, Recovery, Retention, SessionId, ShardId};
+use tidegate_protocol::ErrorCode;
+use tidegate_websocket::CloseCode;
+
+/// Batches that wait in a mailbox. A sender that finds it full keeps its batch and adds to it.
+pub(crate) const MAILBOX_BATCHES: usize = 1024;
+
+/// Crossings of one shard that may wait for another before publishing is refused.
+pub(crate) const OUTBOX_MAX: usize = 65_536;
+
+/// One thing that crosses.
+pub(crate) enum Crossing<S> {
+    /// To a channel's home: a session wants to follow it.
+    Follow(Follow),
+    /// From the home: the answer. What is live follows it in the same mailbox.
+    Followed(Followed),
+    /// To the home: a subscription of `shard` has ended.
+    Leave {
+        /// The channel.
+        channel: ChannelName,
+        /// Where the subscription was.
+        shard: ShardId,
+    },
+    /// From the home: a publication, once for each shard that follows.
+    Publication {
+        /// The channel.
+        channel: ChannelName,
+        /// Its epoch.
+        epoch: Epoch,
+        /// The publication.
+        publication: Publication,
+    },
+    /// From the home: something happened to the channel's source.
+    Notice {
+        /// The channel.
+        channel: ChannelName,
+        /// What happened.
+        notice: Notice,
+    },
+    /// Something rare to be done over there.
+    Call(Box<dyn FnOnce(&mut S) + Send>),
+}
+
+/// A wish to follow a channel.
+#[derive(Debug, Clone)]
+pub(crate) struct Follow {
+    pub(crate) session: SessionId,
+    pub(crate) shard: ShardId,
+    pub(crate) channel: ChannelName,
+    pub(crate) after: Option<Position>,
+    pub(crate) retention: Retention,
+}
+
+/// The home's answer to a [`Follow`].
+#[derive(Debug, Clone)]
+pub(crate) struct Followed {
+    pub(crate) session: SessionId,
+    pub(crate) channel: ChannelName,
+    /// `None` if there are too many channels.
+    pub(crate) recovery: Option<Recovery>,
+    /// The channel holds whole documents.
+    pub(crate) document: bool,
+    /// The source fails just now, for this reason.
+    pub(crate) trouble: Option<Arc<str>>,
+}
+
+/// What a source says about itself.
+#[derive(Debug, Clone)]
+pub(crate) enum Notice {
+    /// It fails; subscribers stay.
+    Failing(Arc<str>),
+    /// It is well again; the channel's newest publication is at this position.
+    Recovered(Position),
+    /// It is over: subscribers of the channel are told and closed.
+    Over {
+        /// For the subscribers' connections.
+        code: CloseCode,
+        /// For `tidegate.v1` and SSE clients, before the close.
+        error: ErrorCode,
+        /// A sentence.
+        reason: Arc<str>,
+    },
+}

@@ -1,0 +1,86 @@
+//! Publications in wire form: made once for each form and round, shared by all subscribers.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use tidegate_hub::{ChannelName, Encode, Epoch, Form, PayloadKind, Position, Publication};
+use tidegate_protocol::{envelope, event_stream};
+use tidegate_websocket::frame::Header;
+use tidegate_websocket::opcode::Opcode;
+
+/// Longest header of a server's frame: two bytes and a length in eight more (RFC 6455, section 5.2).
+const SERVER_HEADER_MAX_BYTES: usize = 10;
+
+/// Encodes for all doors of a shard. Keeps one buffer for envelopes.
+#[derive(Debug, Default)]
+pub(crate) struct Encoder {
+    text: Vec<u8>,
+    frames: u64,
+}
+
+impl Encoder {
+    /// How many publications were encoded, over all forms.
+    pub(crate) fn encoded(&self) -> u64 {
+        self.frames
+    }
+
+    /// One text message to one client.
+    pub(crate) fn text_frame(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+        self.text.clear();
+        write(&mut self.text);
+        frame_of(Opcode::Text, &self.text)
+    }
+}
+
+/// A whole, unmasked frame, as a server sends it.
+pub(crate) fn frame_of(opcode: Opcode, payload: &[u8]) -> Bytes {
+    let mut output = BytesMut::with_capacity(payload.len() + SERVER_HEADER_MAX_BYTES);
+    put_frame(&mut output, opcode, payload);
+    output.freeze()
+}
+
+fn put_frame(output: &mut BytesMut, opcode: Opcode, payload: &[u8]) {
+    let header = Header { fin: true, opcode, mask: None, payload_length: payload.len() as u64 };
+    output.put_slice(&header.encode());
+    output.put_slice(payload);
+}
+
+impl Encode for Encoder {
+    fn encode(
+        &mut self,
+        form: Form,
+        channel: &ChannelName,
+        epoch: Epoch,
+        publications: &[Publication],
+    ) -> Bytes {
+        let payload: usize = publications.iter().map(|one| one.item.payload.bytes().len()).sum();
+        let mut output = BytesMut::with_capacity(payload + publications.len() * SERVER_HEADER_MAX_BYTES);
+        self.frames += publications.len() as u64;
+        for publication in publications {
+            let position = Position { epoch, offset: publication.offset };
+            match form {
+                Form::Bare => {
+                    let payload = &publication.item.payload;
+                    put_frame(&mut output, opcode_of(payload.kind()), payload.bytes());
+                }
+                Form::Envelope => {
+                    self.text.clear();
+                    envelope::write_message(&mut self.text, channel, position, publication);
+                    put_frame(&mut output, Opcode::Text, &self.text);
+                }
+                Form::EventStream => {
+                    self.text.clear();
+                    event_stream::write_message(&mut self.text, position, publication);
+                    output.put_slice(&self.text);
+                }
+            }
+        }
+        output.freeze()
+    }
+}
+
+/// The opcode of a message with such a payload.
+pub(crate) fn opcode_of(kind: PayloadKind) -> Opcode {
+    match kind {
+        PayloadKind::Text => Opcode::Text,
+        PayloadKind::Binary => Opcode::Binary,
+    }
+}

@@ -1,0 +1,160 @@
+//! Writing: what a session's queue holds leaves in one vectored write, the rest waits for room.
+
+use std::io::{self, IoSlice, Write};
+use std::net::Shutdown;
+use std::task::Waker;
+
+use bytes::Bytes;
+use tidegate_hub::SessionId;
+
+use super::Shard;
+use super::connection::{End, Transport};
+use super::wheel::Tick;
+
+/// Slices of one vectored write. What is beyond them goes with the next.
+const SLICES: usize = 64;
+
+enum Flushed {
+    /// All is written.
+    Empty,
+    /// The socket took what it could.
+    Blocked,
+    /// The socket is broken.
+    Broken,
+    /// Handed to the task that owns the body.
+    Handed,
+}
+
+impl Shard {
+    /// Writes what waits for one session.
+    pub(super) fn flush(&mut self, id: SessionId) {
+        let before = self.counters.writes;
+        let Some(session) = self.hub.session_mut(id) else { return };
+        let queue = &mut session.queue;
+        let waiting = queue.bytes();
+        let flushed = match &mut session.attachment.transport {
+            Transport::Body { waker, .. } => {
+                if let Some(waker) = waker.take() {
+                    waker.wake();
+                }
+                Flushed::Handed
+            }
+            Transport::Socket { stream, .. } => loop {
+                if queue.is_empty() {
+                    break Flushed::Empty;
+                }
+                self.counters.writes += 1;
+                let written = match queue.single() {
+                    Some(bytes) => stream.write(bytes),
+                    None => {
+                        let mut slices = [IoSlice::new(&[]); SLICES];
+                        let count = queue.fill(&mut slices);
+                        stream.write_vectored(&slices[..count])
+                    }
+                };
+                match written {
+                    Ok(0) => break Flushed::Broken,
+                    Ok(count) => queue.advance(count),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Flushed::Blocked,
+                    Err(_) => break Flushed::Broken,
+                }
+            },
+        };
+        let sent = waiting - queue.bytes();
+        debug_assert!(self.counters.writes >= before, "counters only grow");
+        self.counters.sent_bytes += sent as u64;
+        self.after_flush(id, &flushed, sent > 0);
+    }
+
+    fn after_flush(&mut self, id: SessionId, flushed: &Flushed, progress: bool) {
+        let now = self.wheel.now();
+        let Some(session) = self.hub.session_mut(id) else { return };
+        let connection = &mut session.attachment;
+        match flushed {
+            Flushed::Empty => {
+                connection.clock.stalled = Tick(0);
+                if let End::Closing(code) = connection.end {
+                    self.shut_if_closed(id, code);
+                }
+            }
+            Flushed::Blocked => {
+                let first = connection.clock.stalled == Tick(0);
+                if first || progress {
+                    connection.clock.stalled = now;
+                }
+                if first {
+                    self.look_anew(id);
+                }
+            }
+            Flushed::Handed => {
+                if connection.clock.stalled == Tick(0) && !session.queue.is_empty() {
+                    connection.clock.stalled = now;
+                    self.look_anew(id);
+                }
+            }
+            Flushed::Broken => {
+                self.log_close(id, 1006, "the connection broke while writing");
+                self.forget(id);
+            }
+        }
+    }
+
+    /// All of a closing session's bytes are written: once both sides have said Close, or there is nothing
+    /// to wait for, the server ends the connection first (RFC 6455, section 7.1.1).
+    fn shut_if_closed(&mut self, id: SessionId, code: u16) {
+        let Some(session) = self.hub.session_mut(id) else { return };
+        let connection = &mut session.attachment;
+        let Transport::Socket { stream, websocket } = &connection.transport else { return };
+        if websocket.is_closed() && connection.end == End::Closing(code) {
+            // Dropping a socket with unread bytes would reset it and could cost the peer our last frame.
+            let _ = stream.shutdown(Shutdown::Write);
+            connection.end = End::AwaitEof(code);
+        }
+    }
+
+    /// A socket that had no room has some again.
+    pub(super) fn has_room(&mut self, id: SessionId) {
+        if self.hub.session(id).is_some_and(|session| !session.queue.is_empty()) {
+            self.hub.mark_dirty(id);
+        }
+    }
+}
+
+/// What an HTTP body gets from its session.
+pub(crate) enum BodyPart {
+    Bytes(Bytes),
+    /// Nothing now; the waker is kept.
+    Pending,
+    /// All was taken and nothing follows.
+    End,
+}
+
+impl Shard {
+    /// Takes what waits for a session whose transport is an HTTP body.
+    pub(crate) fn take_body(&mut self, id: SessionId, waiting: &Waker) -> BodyPart {
+        let Some(session) = self.hub.session_mut(id) else { return BodyPart::End };
+        session.attachment.clock.stalled = Tick(0);
+        if !session.queue.is_empty() {
+            let bytes = session.queue.take_joined();
+            self.counters.sent_bytes += bytes.len() as u64;
+            return BodyPart::Bytes(bytes);
+        }
+        if session.is_ending() {
+            return BodyPart::End;
+        }
+        if let Transport::Body { waker, .. } = &mut session.attachment.transport {
+            *waker = Some(waiting.clone());
+        }
+        BodyPart::Pending
+    }
+
+    /// The HTTP answer is over, whoever ended it.
+    pub(crate) fn body_dropped(&mut self, id: SessionId) {
+        let Some(session) = self.hub.session(id) else { return };
+        if session.attachment.end == End::Open {
+            self.log_close(id, 1006, "the client ended the stream");
+        }
+        self.forget(id);
+    }
+}

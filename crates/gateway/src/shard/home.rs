@@ -1,0 +1,221 @@
+//! The shard as the home of channels: appending, following, and what sources say about themselves; and as
+//! a follower of homes elsewhere: the answer to a subscription, notices for subscribers.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tidegate_hub::{
+    ChannelName, Encode, Epoch, Form, Fresh, Item, Position, Recovery, Retention, SessionId,
+};
+use tidegate_protocol::{ErrorCode, close_code, envelope, event_stream};
+use tidegate_websocket::CloseCode;
+
+use super::crossing::{Crossing, Follow, Followed, Notice, OUTBOX_MAX};
+use super::{Closing, Shard};
+
+/// A publication has been appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Published {
+    pub(crate) position: Position,
+    pub(crate) subscribers: u32,
+}
+
+/// Nothing was appended, for want of room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Busy {
+    /// `channels_max_total`.
+    TooManyChannels,
+    /// Another shard does not keep up.
+    Overloaded,
+}
+
+impl Shard {
+    /// Appends to a channel that is at home here and hands it to the shards that follow.
+    pub(crate) fn publish_at_home(
+        &mut self,
+        channel: &ChannelName,
+        item: Item,
+        retention: Retention,
+    ) -> Result<Published, Busy> {
+        if self.outboxes.iter().any(|outbox| outbox.len() >= OUTBOX_MAX) {
+            return Err(Busy::Overloaded);
+        }
+        let fresh = Fresh { retention, epoch: Epoch(fastrand::u32(1..)) };
+        let appended = self
+            .engine
+            .append(channel, item, fresh, Instant::now())
+            .map_err(|_| Busy::TooManyChannels)?;
+        self.counters.published += 1;
+        let epoch = appended.position.epoch;
+        for shard in self.engine.following(channel) {
+            let publication = appended.publication.clone();
+            let crossing = Crossing::Publication { channel: channel.clone(), epoch, publication };
+            if let Some(outbox) = self.outboxes.get_mut(usize::from(shard.0)) {
+                outbox.push(crossing);
+            }
+        }
+        Ok(Published { position: appended.position, subscribers: appended.followers })
+    }
+
+    pub(super) fn follow_at_home(&mut self, follow: Follow) {
+        let Follow { session, shard, channel, after, retention } = follow;
+        let fresh = Fresh { retention, epoch: Epoch(fastrand::u32(1..)) };
+        let recovery = self.engine.follow(&channel, shard, after, fresh, Instant::now()).ok();
+        let document = self.engine.log(&channel).is_some_and(|log| log.retention().document);
+        let trouble = self.troubles.get(&channel).cloned();
+        let followed = Followed { session, channel, recovery, document, trouble };
+        self.cross(shard, Crossing::Followed(followed));
+    }
+
+    /// The source of a channel that is at home here has something to say to all that follow it.
+    pub(crate) fn notify_followers(&mut self, channel: &ChannelName, notice: Notice) {
+        match &notice {
+            Notice::Failing(reason) => {
+                self.troubles.insert(channel.clone(), Arc::clone(reason));
+            }
+            Notice::Recovered(_) | Notice::Over { .. } => {
+                self.troubles.remove(channel);
+            }
+        }
+        let following: Vec<_> = self.engine.following(channel).collect();
+        for shard in following {
+            self.cross(shard, Crossing::Notice { channel: channel.clone(), notice: notice.clone() });
+        }
+    }
+
+    /// Forgets a channel that is at home here, with its history. Those who follow it are told first, if
+    /// there are any.
+    pub(crate) fn drop_channel(&mut self, channel: &ChannelName, notice: Notice) -> bool {
+        self.notify_followers(channel, notice);
+        self.engine.remove(channel).is_some()
+    }
+
+    /// Why the source of a channel that is at home here fails just now.
+    pub(crate) fn trouble(&self, channel: &ChannelName) -> Option<&Arc<str>> {
+        self.troubles.get(channel)
+    }
+
+    /// The home has answered: what was missed goes out, then what is live.
+    pub(super) fn begin_subscription(&mut self, followed: Followed) {
+        let Followed { session, channel, recovery, document, trouble } = followed;
+        let Some(recovery) = recovery else {
+            self.hub.unsubscribe(session, &channel);
+            self.refuse_subscription(session, &channel);
+            return;
+        };
+        if !self.hub.begin(session, &channel, &mut self.encoder) {
+            self.leave(channel);
+            return;
+        }
+        let Some(form) = self.hub.session(session).map(tidegate_hub::Session::form) else { return };
+        let lost = !recovery.recovered && !document;
+        self.send_recovery(session, form, &channel, &recovery);
+        if lost && form == Form::Bare {
+            // Nothing in a bare payload can declare the gap: the close does.
+            let code = CloseCode::new(close_code::POSITION_UNRECOVERABLE);
+            self.close(session, Closing { code, reason: "position unrecoverable", ..Closing::default() });
+        }
+        if let Some(reason) = trouble {
+            self.send_trouble(session, form, &channel, &reason);
+        }
+    }
+
+    fn send_recovery(&mut self, id: SessionId, form: Form, channel: &ChannelName, recovery: &Recovery) {
+        let Recovery { position, recovered, publications } = recovery;
+        self.send_open(id, form, channel, *position, *recovered);
+        if publications.is_empty() {
+            return;
+        }
+        let bytes = self.encoder.encode(form, channel, position.epoch, publications);
+        self.send(id, bytes, u32::try_from(publications.len()).unwrap_or(u32::MAX));
+    }
+
+    /// Says that the subscription stands, or stands again after its source had failed.
+    fn send_open(&mut self, id: SessionId, form: Form, channel: &ChannelName, position: Position, recovered: bool) {
+        match form {
+            Form::Bare => {}
+            Form::Envelope => {
+                let open = self.encoder.text_frame(|text| envelope::write_open(text, channel, position, recovered));
+                self.send(id, open, 1);
+            }
+            Form::EventStream => {
+                let mut open = Vec::new();
+                event_stream::write_open(&mut open, channel, position, recovered);
+                self.send(id, open.into(), 1);
+            }
+        }
+    }
+
+    fn refuse_subscription(&mut self, id: SessionId, channel: &ChannelName) {
+        let reason = "channels_max_total: there are as many channels as there may be";
+        match self.hub.session(id).map(tidegate_hub::Session::form) {
+            Some(Form::Envelope) => self.send_error(id, Some(channel.public_part()), ErrorCode::Limit, reason),
+            Some(Form::Bare | Form::EventStream) => {
+                let code = CloseCode::TRY_AGAIN_LATER;
+                self.close(id, Closing { code, reason: "channels_max_total", ..Closing::default() });
+            }
+            None => {}
+        }
+    }
+
+    /// An `error` envelope to one `tidegate.v1` client.
+    pub(crate) fn send_error(&mut self, id: SessionId, channel: Option<&str>, code: ErrorCode, message: &str) {
+        let frame =
+            self.encoder.text_frame(|text| envelope::write_error(text, channel, code, message, code.retry()));
+        self.send(id, frame, 1);
+    }
+
+    fn send_trouble(&mut self, id: SessionId, form: Form, channel: &ChannelName, reason: &str) {
+        match form {
+            Form::Bare => {}
+            Form::Envelope => {
+                self.send_error(id, Some(channel.public_part()), ErrorCode::Upstream, reason);
+            }
+            Form::EventStream => {
+                let mut event = Vec::new();
+                event_stream::write_error(&mut event, channel, ErrorCode::Upstream, reason, true);
+                self.send(id, event.into(), 1);
+            }
+        }
+    }
+
+    /// Tells the subscribers here what a source said. Fan-out comes first: what was published before the
+    /// notice is heard before it.
+    pub(super) fn pass_notice(&mut self, channel: &ChannelName, notice: &Notice) {
+        self.hub.fan_out(&mut self.encoder);
+        for (id, form) in self.hub.followers(channel) {
+            match notice {
+                Notice::Failing(reason) => self.send_trouble(id, form, channel, reason),
+                Notice::Recovered(position) => self.send_open(id, form, channel, *position, true),
+                Notice::Over { code, error, reason } => {
+                    self.end_subscription(id, form, channel, *code, *error, reason);
+                }
+            }
+        }
+    }
+
+    fn end_subscription(
+        &mut self,
+        id: SessionId,
+        form: Form,
+        channel: &ChannelName,
+        code: CloseCode,
+        error: ErrorCode,
+        reason: &str,
+    ) {
+        let own = self.hub.session(id).is_some_and(|session| {
+            session.attachment.about.channel.public_part() == channel.public_part()
+        });
+        self.unsubscribe(id, channel);
+        if form == Form::Envelope {
+            self.send_error(id, Some(channel.public_part()), error, reason);
+            let frame = self.encoder.text_frame(|text| {
+                envelope::write_close(text, Some(channel), code.get(), reason, None);
+            });
+            self.send(id, frame, 1);
+        }
+        if own || form != Form::Envelope {
+            self.close(id, Closing { code, reason, ..Closing::default() });
+        }
+    }
+}

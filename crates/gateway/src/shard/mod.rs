@@ -1,0 +1,395 @@
+//! One shard: its sessions and their sockets, the channels that are at home here, and the round.
+//!
+//! ```text
+//!  sockets ── read ──▶ inbox (what clients said)        mailbox ── receive ──▶ home, hub
+//!                                                          │
+//!  sockets ◀── flush ── send queues ◀── fan-out ◀──────────┘        outboxes ──▶ other shards' mailboxes
+//! ```
+//!
+//! A shard is one thread's; nothing in it is locked or sent. What clients said is left in the inbox for
+//! the layer above; tasks of that layer borrow the shard for moments through a [`ShardRef`].
+
+pub(crate) mod wheel;
+pub(crate) mod crossing;
+pub(crate) mod connection;
+pub(crate) mod encoder;
+mod home;
+mod read;
+mod flush;
+mod close;
+mod timers;
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tidegate_hub::{
+    ChannelName, Engine, EngineLimits, Form, Hub, Outgoing, Position, QueueLimits, Retention, SessionId, ShardId,
+};
+use tidegate_source::Upstream;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use self::connection::{About, Connection, Transport};
+use self::crossing::{Crossing, Follow, MAILBOX_BATCHES};
+use self::encoder::Encoder;
+use self::wheel::Wheel;
+use crate::metrics::Counters;
+use crate::process::{Generation, Process};
+use crate::sources::Sources;
+
+pub(crate) use self::close::Closing;
+pub(crate) use self::flush::BodyPart;
+pub(crate) use self::home::{Busy, Published};
+pub(crate) use self::read::Said;
+
+/// A round's crossings for one shard, in order.
+pub(crate) type Batch = Vec<Crossing<Shard>>;
+
+/// The ends of all mailboxes that senders hold, by shard.
+pub(crate) type Mailboxes = Arc<[mpsc::Sender<Batch>]>;
+
+/// Bytes read at once; the whole shard has this one buffer.
+const SCRATCH_BYTES: usize = 64 * 1024;
+
+/// Sockets flushed before the poller is asked again.
+const FLUSH_PORTION: usize = 512;
+
+/// Events taken from the poller at once.
+const POLL_EVENTS: usize = 1024;
+
+/// See the module's head.
+pub(crate) struct Shard {
+    pub(crate) id: ShardId,
+    pub(crate) process: Arc<Process>,
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) hub: Hub<Connection>,
+    pub(crate) engine: Engine,
+    pub(crate) sources: Sources,
+    pub(crate) upstream: Upstream,
+    pub(crate) counters: Counters,
+    pub(crate) encoder: Encoder,
+    /// What clients said in this round, for the layer above.
+    pub(crate) inbox: Vec<(SessionId, Said)>,
+    /// Sources at home here that fail just now.
+    troubles: HashMap<ChannelName, Arc<str>>,
+    mailboxes: Mailboxes,
+    outboxes: Vec<Batch>,
+    poll: mio::Poll,
+    events: mio::Events,
+    scratch: Box<[u8]>,
+    replies: Vec<u8>,
+    /// Sockets that had more to read than their share of a round.
+    unread: VecDeque<SessionId>,
+    wheel: Wheel,
+    me: Weak<RefCell<Shard>>,
+    wake: Rc<Notify>,
+}
+
+/// A handle to a shard on its own thread. Borrow it for a moment, never across an await.
+#[derive(Clone)]
+pub(crate) struct ShardRef {
+    shard: Rc<RefCell<Shard>>,
+    wake: Rc<Notify>,
+    pub(crate) process: Arc<Process>,
+}
+
+/// The receiving and the sending ends of the mailboxes of `shards` shards.
+pub(crate) fn mailboxes(shards: u16) -> (Mailboxes, Vec<mpsc::Receiver<Batch>>) {
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..shards).map(|_| mpsc::channel(MAILBOX_BATCHES)).unzip();
+    (senders.into(), receivers)
+}
+
+impl Shard {
+    /// A shard without any session. `process` tells how many shards there are.
+    pub(crate) fn start(
+        id: ShardId,
+        process: Arc<Process>,
+        mailboxes: Mailboxes,
+        upstream: Upstream,
+    ) -> io::Result<ShardRef> {
+        let generation = process.generation();
+        let limits = &generation.settings.limits;
+        let shards = process.shards;
+        let part = |total: usize| (total / usize::from(shards)).max(1);
+        let engine = Engine::new(
+            shards,
+            EngineLimits {
+                max_channels: part(limits.channels_max_total as usize),
+                max_history_bytes: part(limits.history_max_total),
+                max_recovery_bytes: limits.ws_out_queue_bytes / 2,
+            },
+        );
+        let hub = Hub::new(queue_limits(&generation), limits.channels_max_per_conn as usize);
+        let poll = mio::Poll::new()?;
+        let wake = Rc::new(Notify::new());
+        let shard = Rc::new_cyclic(|me| {
+            RefCell::new(Self {
+                id,
+                process: Arc::clone(&process),
+                generation,
+                hub,
+                engine,
+                sources: Sources::default(),
+                upstream,
+                counters: Counters::default(),
+                encoder: Encoder::default(),
+                inbox: Vec::new(),
+                troubles: HashMap::new(),
+                mailboxes,
+                outboxes: (0..shards).map(|_| Vec::new()).collect(),
+                poll,
+                events: mio::Events::with_capacity(POLL_EVENTS),
+                scratch: vec![0; SCRATCH_BYTES].into(),
+                replies: Vec::new(),
+                unread: VecDeque::new(),
+                wheel: Wheel::new(Instant::now()),
+                me: Weak::clone(me),
+                wake: Rc::clone(&wake),
+            })
+        });
+        Ok(ShardRef { shard, wake, process })
+    }
+
+    /// A descriptor that is readable when a socket of this shard is ready.
+    pub(crate) fn poller(&self) -> io::Result<OwnedFd> {
+        self.poll.registry().as_fd().try_clone_to_owned()
+    }
+
+    /// One round: read what is ready, take what came from other shards, fan out, hand over, flush. True if
+    /// there is more to do at once.
+    pub(crate) fn round(&mut self, mailbox: &mut mpsc::Receiver<Batch>, now: Instant) -> io::Result<bool> {
+        self.turn_wheel(now);
+        let more_events = self.read_ready()?;
+        for _ in 0..MAILBOX_BATCHES {
+            let Ok(batch) = mailbox.try_recv() else { break };
+            self.receive(batch);
+        }
+        self.hand_over();
+        self.hub.fan_out(&mut self.encoder);
+        self.close_slow_consumers();
+        for _ in 0..FLUSH_PORTION {
+            let Some(id) = self.hub.poll_dirty() else { break };
+            self.flush(id);
+        }
+        Ok(more_events || self.hub.has_dirty() || !self.unread.is_empty() || !self.inbox.is_empty())
+    }
+
+    /// Takes a batch that came from another shard.
+    pub(crate) fn receive(&mut self, batch: Batch) {
+        for crossing in batch {
+            match crossing {
+                Crossing::Follow(follow) => self.follow_at_home(follow),
+                Crossing::Followed(followed) => self.begin_subscription(followed),
+                Crossing::Leave { channel, shard } => {
+                    self.engine.leave(&channel, shard);
+                }
+                Crossing::Publication { channel, epoch, publication } => {
+                    self.hub.publish(&channel, epoch, publication);
+                }
+                Crossing::Notice { channel, notice } => self.pass_notice(&channel, &notice),
+                Crossing::Call(call) => call(self),
+            }
+        }
+    }
+
+    /// Gives each other shard what this one has for it, as one batch; what is for this shard itself is
+    /// taken at once. A full mailbox keeps its batch here, in order, for the next round.
+    fn hand_over(&mut self) {
+        let own = usize::from(self.id.0);
+        loop {
+            let batch = std::mem::take(&mut self.outboxes[own]);
+            if batch.is_empty() {
+                break;
+            }
+            self.receive(batch);
+        }
+        for (target, sender) in self.mailboxes.iter().enumerate() {
+            if self.outboxes[target].is_empty() {
+                continue;
+            }
+            let batch = std::mem::take(&mut self.outboxes[target]);
+            match sender.try_send(batch) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(batch)) => self.outboxes[target] = batch,
+                // The other shard has ended: the process is about to.
+                Err(mpsc::error::TrySendError::Closed(_)) => {}
+            }
+        }
+    }
+
+    /// True while a batch waits for another shard's full mailbox.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.outboxes.iter().any(|outbox| !outbox.is_empty())
+    }
+
+    pub(crate) fn cross(&mut self, to: ShardId, crossing: Crossing<Self>) {
+        if let Some(outbox) = self.outboxes.get_mut(usize::from(to.0)) {
+            outbox.push(crossing);
+        }
+    }
+
+    /// When the shard wants to be woken if nothing happens.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.wheel.next_due()
+    }
+
+    /// Another configuration is in force, for what begins from now on.
+    pub(crate) fn set_generation(&mut self, generation: Arc<Generation>) {
+        self.hub.set_limits(queue_limits(&generation), generation.settings.limits.channels_max_per_conn as usize);
+        self.generation = generation;
+    }
+
+    /// Takes a WebSocket whose handshake is done; `early` is what the client sent behind its request.
+    pub(crate) fn adopt(
+        &mut self,
+        stream: std::net::TcpStream,
+        websocket: tidegate_websocket::Connection,
+        form: Form,
+        about: Box<About>,
+        early: &mut [u8],
+    ) -> io::Result<SessionId> {
+        stream.set_nonblocking(true)?;
+        let mut stream = mio::net::TcpStream::from_std(stream);
+        let vacant = mio::Token(self.hub.next_index());
+        let interests = mio::Interest::READABLE | mio::Interest::WRITABLE;
+        self.poll.registry().register(&mut stream, vacant, interests)?;
+        let id = self.attach(form, Transport::Socket { stream, websocket }, about);
+        debug_assert_eq!(vacant.0, id.index() as usize, "the poller's token is the session's place");
+        if !early.is_empty() {
+            self.handle_bytes(id, early);
+        }
+        Ok(id)
+    }
+
+    /// A session whose bytes an HTTP body takes.
+    pub(crate) fn attach_body(&mut self, form: Form, about: Box<About>, cut: Rc<Notify>) -> SessionId {
+        self.attach(form, Transport::Body { waker: None, cut }, about)
+    }
+
+    fn attach(&mut self, form: Form, transport: Transport, about: Box<About>) -> SessionId {
+        self.turn_wheel(Instant::now());
+        let now = self.wheel.now();
+        let id = self.hub.attach(form, Connection::new(transport, about, now));
+        self.counters.opened(form);
+        self.begin_timers(id);
+        id
+    }
+
+    /// Asks the home of `channel` to let `id` follow it.
+    pub(crate) fn subscribe(
+        &mut self,
+        id: SessionId,
+        channel: &ChannelName,
+        after: Option<Position>,
+        retention: Retention,
+    ) -> Result<(), tidegate_hub::SubscribeError> {
+        self.hub.await_home(id, channel)?;
+        let home = self.process.home_of(channel);
+        let follow = Follow { session: id, shard: self.id, channel: channel.clone(), after, retention };
+        self.cross(home, Crossing::Follow(follow));
+        Ok(())
+    }
+
+    /// Ends one subscription of `id`.
+    pub(crate) fn unsubscribe(&mut self, id: SessionId, channel: &ChannelName) {
+        if self.hub.unsubscribe(id, channel) {
+            self.leave(channel.clone());
+        }
+    }
+
+    fn leave(&mut self, channel: ChannelName) {
+        let home = self.process.home_of(&channel);
+        self.cross(home, Crossing::Leave { channel, shard: self.id });
+    }
+
+    /// Forgets a session: its subscriptions end, its socket is closed by being dropped.
+    pub(crate) fn forget(&mut self, id: SessionId) {
+        let Some(form) = self.hub.session(id).map(tidegate_hub::Session::form) else { return };
+        let Some((_, left)) = self.hub.detach(id) else { return };
+        self.counters.closed(form);
+        for channel in left {
+            self.leave(channel);
+        }
+    }
+
+    /// A copy of what was counted, with what is held now.
+    pub(crate) fn count(&mut self) -> Counters {
+        let mut counters = self.counters.clone();
+        counters.enqueued_messages = self.hub.enqueued_messages();
+        counters.encoded = self.encoder.encoded();
+        counters.channels = self.engine.len() as u64;
+        counters.history_bytes = self.engine.kept_bytes() as u64;
+        counters.sources = self.sources.len() as u64;
+        counters
+    }
+
+    /// Queues bytes in wire form for one session.
+    pub(crate) fn send(&mut self, id: SessionId, bytes: bytes::Bytes, messages: u32) {
+        self.hub.send(id, Outgoing { bytes, messages });
+    }
+
+    /// A handle for tasks on this shard's thread; `None` while the thread ends.
+    pub(crate) fn reference(&self) -> Option<ShardRef> {
+        let shard = self.me.upgrade()?;
+        Some(ShardRef {
+            shard,
+            wake: Rc::clone(&self.wake),
+            process: Arc::clone(&self.process),
+        })
+    }
+}
+
+impl ShardRef {
+    /// Borrows the shard; a round follows.
+    pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Shard) -> R) -> R {
+        let result = act(&mut self.shard.borrow_mut());
+        self.wake.notify_one();
+        result
+    }
+
+    /// Borrows the shard for what no round need follow.
+    pub(crate) fn tidy<R>(&self, act: impl FnOnce(&mut Shard) -> R) -> R {
+        act(&mut self.shard.borrow_mut())
+    }
+
+    /// Borrows the shard to look at it; nothing follows.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&Shard) -> R) -> R {
+        look(&self.shard.borrow())
+    }
+
+    /// Lets `act` happen on the shard `target` and waits for its result; `None` if that shard has ended.
+    pub(crate) async fn ask<R: Send + 'static>(
+        &self,
+        target: ShardId,
+        act: impl FnOnce(&mut Shard) -> R + Send + 'static,
+    ) -> Option<R> {
+        let (sender, receiver) = oneshot::channel();
+        self.with(|shard| {
+            let call = Box::new(move |there: &mut Shard| {
+                // Whoever asked may have gone meanwhile.
+                let _ = sender.send(act(there));
+            });
+            shard.cross(target, Crossing::Call(call));
+        });
+        receiver.await.ok()
+    }
+
+    /// Waits until somebody borrowed the shard to change it.
+    pub(crate) async fn changed(&self) {
+        self.wake.notified().await;
+    }
+
+    /// The same for the round itself, which needs no waking after it.
+    pub(crate) fn round(&self, mailbox: &mut mpsc::Receiver<Batch>, now: Instant) -> io::Result<bool> {
+        self.shard.borrow_mut().round(mailbox, now)
+    }
+}
+
+fn queue_limits(generation: &Generation) -> QueueLimits {
+    let limits = &generation.settings.limits;
+    QueueLimits { max_bytes: limits.ws_out_queue_bytes, max_messages: limits.ws_out_queue_msgs }
+}

@@ -1,0 +1,246 @@
+//! Reading: from ready sockets through the shard's one buffer and the WebSocket protocol into the inbox.
+
+use std::io::{self, Read};
+use std::time::Duration;
+
+use tidegate_hub::{Payload, SessionId};
+use tidegate_websocket::connection::Event;
+use tidegate_websocket::message::Message;
+use tidegate_websocket::{CloseCode, Input, ProtocolError};
+
+use super::connection::{End, Transport};
+use super::wheel::Tick;
+use super::{Closing, SCRATCH_BYTES, Shard};
+
+/// Reads of one socket in a round; what is left waits for the next, so that one talker does not hold up all.
+const READS_A_ROUND: usize = 8;
+
+/// What a client said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// A whole message.
+    Message(Payload),
+}
+
+/// What a look at one event of the protocol decided, so that the borrow of the input can end.
+enum Step {
+    Said(Said),
+    Alive,
+    TooMany(&'static str),
+    PeerClosed(Option<u16>),
+    Broken(ProtocolError),
+}
+
+enum Reading {
+    Bytes(usize),
+    /// Nothing more for now.
+    Drained,
+    /// The end of the peer's bytes, or an error.
+    Ended,
+}
+
+impl Shard {
+    /// Reads what is ready. True if the poller had more events than were taken.
+    pub(super) fn read_ready(&mut self) -> io::Result<bool> {
+        for _ in 0..self.unread.len() {
+            let Some(id) = self.unread.pop_front() else { break };
+            self.read(id, false);
+        }
+        let mut events = std::mem::replace(&mut self.events, mio::Events::with_capacity(0));
+        if let Err(error) = self.poll.poll(&mut events, Some(Duration::ZERO))
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            self.events = events;
+            return Err(error);
+        }
+        let mut count = 0;
+        for event in &events {
+            count += 1;
+            let Some(id) = self.hub.id_at(event.token().0) else { continue };
+            if event.is_writable() {
+                self.has_room(id);
+            }
+            if event.is_readable() || event.is_read_closed() || event.is_error() {
+                self.read(id, event.is_read_closed() || event.is_error());
+            }
+        }
+        self.events = events;
+        Ok(count == super::POLL_EVENTS)
+    }
+
+    /// Reads no more of a client until [`Shard::resume_reading`]: what it sends waits in the kernel.
+    pub(crate) fn pause_reading(&mut self, id: SessionId) {
+        if let Some(session) = self.hub.session_mut(id) {
+            session.attachment.paused = true;
+        }
+    }
+
+    /// Reads on. False if the session has gone.
+    pub(crate) fn resume_reading(&mut self, id: SessionId) -> bool {
+        let Some(session) = self.hub.session_mut(id) else { return false };
+        if std::mem::take(&mut session.attachment.paused) {
+            self.unread.push_back(id);
+        }
+        true
+    }
+
+    /// Takes one from the session's allowance of subscriptions.
+    pub(crate) fn may_subscribe(&mut self, id: SessionId) -> bool {
+        let now = self.wheel.now();
+        let limits = &self.generation.settings.limits;
+        let (rate, burst) = (limits.subscribe_rate, limits.subscribe_burst);
+        let Some(session) = self.hub.session_mut(id) else { return false };
+        session.attachment.subscribes.take(rate, burst, now)
+    }
+
+    /// Reads one socket until it is drained or has had its share. `closed` says that the end is among
+    /// what is to be read.
+    fn read(&mut self, id: SessionId, closed: bool) {
+        if self.hub.session(id).is_none_or(|session| session.attachment.paused) {
+            return;
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        if scratch.is_empty() {
+            scratch = vec![0; SCRATCH_BYTES].into();
+        }
+        let mut turn = 0;
+        loop {
+            match self.read_once(id, &mut scratch) {
+                Reading::Bytes(count) => {
+                    self.handle_bytes(id, &mut scratch[..count]);
+                    // A short read has drained the socket, unless its end is still to be read.
+                    if count < scratch.len() && !closed {
+                        break;
+                    }
+                }
+                Reading::Drained => break,
+                Reading::Ended => {
+                    self.peer_ended(id);
+                    break;
+                }
+            }
+            turn += 1;
+            if turn == READS_A_ROUND {
+                self.unread.push_back(id);
+                break;
+            }
+        }
+        self.scratch = scratch;
+    }
+
+    fn read_once(&mut self, id: SessionId, scratch: &mut [u8]) -> Reading {
+        let Some(session) = self.hub.session_mut(id) else { return Reading::Drained };
+        let Transport::Socket { stream, .. } = &mut session.attachment.transport else {
+            return Reading::Drained;
+        };
+        loop {
+            return match stream.read(scratch) {
+                Ok(0) => Reading::Ended,
+                Ok(count) => Reading::Bytes(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Reading::Drained,
+                Err(_) => Reading::Ended,
+            };
+        }
+    }
+
+    /// Hands bytes of a client to the protocol and what comes of it to the inbox.
+    pub(super) fn handle_bytes(&mut self, id: SessionId, bytes: &mut [u8]) {
+        let now = self.wheel.now();
+        self.counters.received_bytes += bytes.len() as u64;
+        let mut replies = std::mem::take(&mut self.replies);
+        replies.clear();
+        let mut input = Input::new(bytes);
+        let mut end = None;
+        while let Some(step) = self.next_step(id, &mut input, &mut replies, now) {
+            match step {
+                Step::Alive => {}
+                Step::Said(said) => self.inbox.push((id, said)),
+                other => {
+                    end = Some(other);
+                    break;
+                }
+            }
+        }
+        match end {
+            Some(Step::PeerClosed(code)) => self.peer_closed(id, code, &replies),
+            Some(Step::Broken(error)) => self.peer_broke(id, error, &replies),
+            Some(Step::TooMany(reason)) => {
+                self.close(id, Closing { code: CloseCode::POLICY_VIOLATION, reason, ..Closing::default() });
+            }
+            Some(Step::Said(_) | Step::Alive) | None => {
+                if !replies.is_empty() {
+                    self.send(id, bytes::Bytes::copy_from_slice(&replies), 0);
+                }
+                self.note_unfinished(id, now);
+            }
+        }
+        self.replies = replies;
+    }
+
+    fn next_step(
+        &mut self,
+        id: SessionId,
+        input: &mut Input<'_>,
+        replies: &mut Vec<u8>,
+        now: Tick,
+    ) -> Option<Step> {
+        let session = self.hub.session_mut(id)?;
+        let connection = &mut session.attachment;
+        connection.clock.heard = now;
+        connection.clock.pinged = Tick(0);
+        let limits = &connection.about.route.limits;
+        let control_rate = self.generation.settings.limits.ws_max_control_frames_per_s;
+        let Transport::Socket { websocket, .. } = &mut connection.transport else { return None };
+        let event = websocket.handle_input(input, replies)?;
+        let rate = limits.ws_max_frames_per_s;
+        if !connection.frames.take(rate, rate.saturating_mul(2), now) {
+            return Some(Step::TooMany("ws_max_frames_per_s"));
+        }
+        Some(match event {
+            Event::Message(message) => {
+                self.counters.received_messages += 1;
+                Step::Said(Said::Message(payload_of(message)))
+            }
+            Event::Ping(_) | Event::Pong(_) => {
+                if connection.control_frames.take(control_rate, control_rate.saturating_mul(2), now) {
+                    Step::Alive
+                } else {
+                    Step::TooMany("ws_max_control_frames_per_s")
+                }
+            }
+            Event::Close(close) => Step::PeerClosed(close.code.map(CloseCode::get)),
+            Event::Error(error) => Step::Broken(error),
+        })
+    }
+
+    fn note_unfinished(&mut self, id: SessionId, now: Tick) {
+        let Some(session) = self.hub.session_mut(id) else { return };
+        let Transport::Socket { websocket, .. } = &session.attachment.transport else { return };
+        let clock = &mut session.attachment.clock;
+        if !websocket.has_unfinished_message() {
+            clock.message_begun = Tick(0);
+        } else if clock.message_begun == Tick(0) {
+            clock.message_begun = now;
+            self.look_anew(id);
+        }
+    }
+
+    /// The peer's bytes have ended.
+    fn peer_ended(&mut self, id: SessionId) {
+        let Some(session) = self.hub.session_mut(id) else { return };
+        match session.attachment.end {
+            End::AwaitEof(code) => self.log_close(id, code, "closing handshake complete"),
+            End::Closing(code) => self.log_close(id, code, "the client ended before our close was answered"),
+            End::Open => self.log_close(id, 1006, "the client ended without a close frame"),
+        }
+        self.forget(id);
+    }
+}
+
+fn payload_of(message: Message<'_>) -> Payload {
+    match message {
+        Message::Text(text) => text.into(),
+        Message::Binary(bytes) => Payload::binary(bytes::Bytes::copy_from_slice(bytes)),
+    }
+}

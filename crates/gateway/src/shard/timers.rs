@@ -1,0 +1,112 @@
+//! What time does to connections: pings, and the ends of those that do not answer, take or finish.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tidegate_hub::{Form, SessionId};
+use tidegate_protocol::event_stream;
+use tidegate_websocket::CloseCode;
+
+use super::connection::{Due, Transport};
+use super::wheel::Tick;
+use super::{Closing, Shard};
+
+/// A Ping without payload, as a server sends it.
+const PING: &[u8] = &[0x89, 0x00];
+
+impl Shard {
+    pub(super) fn begin_timers(&mut self, id: SessionId) {
+        let interval = self.jittered_ping_interval();
+        let now = self.wheel.now();
+        if let Some(session) = self.hub.session_mut(id) {
+            session.attachment.clock.ping_due = now.plus(interval);
+        }
+        self.look_anew(id);
+    }
+
+    /// The interval with 10 % jitter either way, so that pings of clients that came together part.
+    fn jittered_ping_interval(&self) -> Duration {
+        let interval = self.generation.settings.limits.ws_ping_interval;
+        interval.mul_f64(0.9 + 0.2 * fastrand::f64())
+    }
+
+    /// Asks the wheel to come back to `id` when its next timer is due, if that is sooner than it would.
+    pub(super) fn look_anew(&mut self, id: SessionId) {
+        let Some(session) = self.hub.session_mut(id) else { return };
+        let clock = &mut session.attachment.clock;
+        let due = clock.next_look(&self.generation.settings.limits);
+        if clock.look <= self.wheel.now() || due < clock.look {
+            clock.look = self.wheel.schedule(id, due);
+        }
+    }
+
+    /// Moves the wheel to `now` and does what is due.
+    pub(super) fn turn_wheel(&mut self, now: Instant) {
+        let mut due = Vec::new();
+        self.wheel.turn(now, &mut due);
+        for (id, asked_for) in due {
+            let current = self.hub.session(id).map(|session| session.attachment.clock.look);
+            if current == Some(asked_for) {
+                self.look_at(id);
+            }
+        }
+    }
+
+    fn look_at(&mut self, id: SessionId) {
+        let now = self.wheel.now();
+        let Some(session) = self.hub.session_mut(id) else { return };
+        let due = session.attachment.clock.due(now, &self.generation.settings.limits);
+        match due {
+            Due::Nothing => {}
+            Due::Ping => self.ping(id, now),
+            Due::PongTimeout => {
+                self.cut(id, 1006, "pong_timeout");
+                return;
+            }
+            Due::CloseTimeout => {
+                self.cut(id, 1006, "close_timeout");
+                return;
+            }
+            Due::WriteTimeout => {
+                self.counters.slow_consumers_stall += 1;
+                tracing::warn!(event = "slow_consumer", connection = %self.name_of(id), "a client takes nothing: cut");
+                // It takes nothing, so a close frame would not reach it.
+                self.cut(id, CloseCode::TRY_AGAIN_LATER.get(), "slow_consumer");
+                return;
+            }
+            Due::MessageTimeout => {
+                let code = CloseCode::POLICY_VIOLATION;
+                self.close(id, Closing { code, reason: "message_timeout", ..Closing::default() });
+            }
+        }
+        self.look_anew(id);
+    }
+
+    /// Pings, unless the client was heard since the last look: then the next ping is due an interval later.
+    fn ping(&mut self, id: SessionId, now: Tick) {
+        let interval = self.jittered_ping_interval();
+        let Some(session) = self.hub.session_mut(id) else { return };
+        let form = session.form();
+        let clock = &mut session.attachment.clock;
+        clock.ping_due = now.plus(interval);
+        match form {
+            Form::Bare | Form::Envelope => {
+                clock.pinged = now;
+                self.send(id, Bytes::from_static(PING), 0);
+            }
+            // Nothing answers a comment: a client that is gone shows when the writes stall.
+            Form::EventStream => self.send(id, Bytes::from_static(event_stream::KEEP_ALIVE), 0),
+        }
+    }
+
+    /// Ends a connection without another word, for there is nobody to hear it.
+    fn cut(&mut self, id: SessionId, code: u16, reason: &'static str) {
+        self.log_close(id, code, reason);
+        if let Some(session) = self.hub.session_mut(id)
+            && let Transport::Body { cut, .. } = &session.attachment.transport
+        {
+            cut.notify_one();
+        }
+        self.forget(id);
+    }
+}

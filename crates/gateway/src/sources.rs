@@ -1,0 +1,190 @@
+//! The register of the sources that run on one shard: what is known of a path, which of its channels is
+//! being opened or runs, and since when nobody listens. Data only; `open` runs them.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+use tidegate_hub::{ChannelName, Retention};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+use crate::refusal::Refusal;
+
+/// A channel that can be subscribed to.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenChannel {
+    pub(crate) name: ChannelName,
+    pub(crate) retention: Retention,
+    /// For the one whose request made the backend set them.
+    pub(crate) set_cookie: Vec<HeaderValue>,
+}
+
+/// How an attempt to open a channel ended.
+#[derive(Debug, Clone)]
+pub(crate) enum OpenAnswer {
+    Open(OpenChannel),
+    /// The backend's answers are for one client alone: each must ask for itself.
+    Individual,
+    Refused(Refusal),
+}
+
+/// What the answers of a path have told, whoever asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PathFacts {
+    /// Everybody may share one answer.
+    Public,
+    /// Nobody may.
+    Individual,
+}
+
+/// One source.
+#[derive(Debug)]
+pub(crate) struct Source {
+    state: State,
+    task: AbortHandle,
+    /// When it was last seen without a follower.
+    idle: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum State {
+    Opening(Vec<oneshot::Sender<OpenAnswer>>),
+    Running(Retention),
+}
+
+/// See the module's head.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    running: HashMap<ChannelName, Source>,
+    paths: HashMap<ChannelName, PathFacts>,
+}
+
+/// What is there already for a channel that somebody wants.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Nothing,
+    /// It is being opened; the answer comes through what was given.
+    Opening,
+    Running(Retention),
+}
+
+impl Sources {
+    pub(crate) fn len(&self) -> usize {
+        self.running.len()
+    }
+
+    pub(crate) fn facts(&self, path: &ChannelName) -> Option<PathFacts> {
+        self.paths.get(path).copied()
+    }
+
+    pub(crate) fn learn(&mut self, path: &ChannelName, facts: PathFacts) {
+        self.paths.insert(path.clone(), facts);
+    }
+
+    /// Looks a channel up; `reply` is kept if its opening must be waited for, and given back otherwise.
+    pub(crate) fn find(
+        &mut self,
+        name: &ChannelName,
+        reply: oneshot::Sender<OpenAnswer>,
+    ) -> (Found, Option<oneshot::Sender<OpenAnswer>>) {
+        match self.running.get_mut(name) {
+            None => (Found::Nothing, Some(reply)),
+            Some(Source { state: State::Opening(waiting), .. }) => {
+                // Those who have gone meanwhile make room.
+                waiting.retain(|sender| !sender.is_closed());
+                waiting.push(reply);
+                (Found::Opening, None)
+            }
+            Some(Source { state: State::Running(retention), idle, .. }) => {
+                *idle = None;
+                (Found::Running(*retention), Some(reply))
+            }
+        }
+    }
+
+    pub(crate) fn begin_opening(
+        &mut self,
+        name: ChannelName,
+        task: AbortHandle,
+        reply: oneshot::Sender<OpenAnswer>,
+    ) {
+        self.running.insert(name, Source { state: State::Opening(vec![reply]), task, idle: None });
+    }
+
+    pub(crate) fn begin_running(&mut self, name: ChannelName, task: AbortHandle, retention: Retention) {
+        self.running.insert(name, Source { state: State::Running(retention), task, idle: None });
+    }
+
+    /// The opening has succeeded, perhaps under another name. Gives those who wait.
+    pub(crate) fn opened(
+        &mut self,
+        asked: &ChannelName,
+        name: &ChannelName,
+        retention: Retention,
+    ) -> Vec<oneshot::Sender<OpenAnswer>> {
+        let Some(source) = self.running.remove(asked) else { return Vec::new() };
+        let State::Opening(waiting) = source.state else { return Vec::new() };
+        self.begin_running(name.clone(), source.task, retention);
+        waiting
+    }
+
+    /// A source has ended, or could not be opened. Gives those who wait.
+    pub(crate) fn ended(&mut self, name: &ChannelName) -> Vec<oneshot::Sender<OpenAnswer>> {
+        let waiting = match self.running.remove(name) {
+            Some(Source { state: State::Opening(waiting), .. }) => waiting,
+            Some(_) | None => Vec::new(),
+        };
+        self.forget_facts(name);
+        waiting
+    }
+
+    /// The opening was of no use under this name, but the path stays known. Gives those who wait.
+    pub(crate) fn opened_elsewhere(&mut self, name: &ChannelName) -> Vec<oneshot::Sender<OpenAnswer>> {
+        match self.running.remove(name) {
+            Some(Source { state: State::Opening(waiting), .. }) => waiting,
+            Some(_) | None => Vec::new(),
+        }
+    }
+
+    /// Whether a source of this name runs or is being opened.
+    pub(crate) fn contains(&self, name: &ChannelName) -> bool {
+        self.running.contains_key(name)
+    }
+
+    /// Sources of one path, over all identities.
+    pub(crate) fn identities(&self, path: &ChannelName) -> usize {
+        self.running.keys().filter(|name| name.public_part() == path.as_ref()).count()
+    }
+
+    /// Ends the sources that nobody has followed for `linger`; gives their names.
+    pub(crate) fn sweep(
+        &mut self,
+        now: Instant,
+        linger: Duration,
+        followers: impl Fn(&ChannelName) -> u32,
+    ) -> Vec<ChannelName> {
+        let mut over = Vec::new();
+        for (name, source) in &mut self.running {
+            let followed = matches!(source.state, State::Opening(_)) || followers(name) > 0;
+            if followed {
+                source.idle = None;
+            } else if now.saturating_duration_since(*source.idle.get_or_insert(now)) >= linger {
+                source.task.abort();
+                over.push(name.clone());
+            }
+        }
+        for name in &over {
+            self.running.remove(name);
+            self.forget_facts(name);
+        }
+        over
+    }
+
+    fn forget_facts(&mut self, name: &ChannelName) {
+        let path = name.public_part();
+        if !self.running.keys().any(|other| other.public_part() == path) {
+            self.paths.retain(|known, _| known.as_ref() != path);
+        }
+    }
+}

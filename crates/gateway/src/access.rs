@@ -61,8 +61,8 @@ pub(crate) fn check_origin(
     let Some(origin) = origins.next() else { return Ok(()) };
     let text = origin.to_str().unwrap_or_default();
     let own = format!("{scheme}://{host}");
-    let same = text.eq_ignore_ascii_case(&own)
-        || text.eq_ignore_ascii_case(own.strip_suffix(":80").unwrap_or(&own));
+    let same =
+        text.eq_ignore_ascii_case(&own) || text.eq_ignore_ascii_case(own.strip_suffix(":80").unwrap_or(&own));
     let listed = settings.access.origins.iter().any(|allowed| allowed.is(text));
     if origins.next().is_none() && (same || listed) {
         return Ok(());
@@ -79,9 +79,8 @@ impl Credentials {
     /// says that its own page asks, or, for what is no WebSocket, if it says nothing.
     pub(crate) fn of_request(headers: &HeaderMap, websocket: bool) -> Self {
         let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-        let cookies_count = headers.contains_key(ORIGIN)
-            || site == Some(b"same-origin")
-            || (!websocket && site.is_none());
+        let cookies_count =
+            headers.contains_key(ORIGIN) || site == Some(b"same-origin") || (!websocket && site.is_none());
         let kept = KEPT.iter().filter(|name| **name != COOKIE || cookies_count).flat_map(|name| {
             // A copy: the value as hyper gives it holds the whole read buffer.
             let copy = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
@@ -120,7 +119,8 @@ impl Credentials {
     }
 
     fn one_cookie(&self, wanted: &str) -> HeaderMap {
-        let lines = self.0.iter().filter(|(name, _)| *name == COOKIE).filter_map(|(_, value)| value.to_str().ok());
+        let lines =
+            self.0.iter().filter(|(name, _)| *name == COOKIE).filter_map(|(_, value)| value.to_str().ok());
         let mut pairs = lines.flat_map(|line| line.split(';')).map(str::trim);
         let found = pairs.find(|pair| pair.split_once('=').is_some_and(|(name, _)| name == wanted));
         let value = found.and_then(|pair| HeaderValue::from_str(pair).ok());
@@ -134,7 +134,8 @@ mod tests {
     use crate::settings::Overrides;
 
     fn settings(text: &str) -> Settings {
-        Settings::from_text(text, "test.toml", &|_| None).expect("a good configuration")
+        let text = format!("{text}\n[[route]]\npath = \"/x\"\nchannel = {{}}\n");
+        Settings::from_text(&text, "test.toml", &|_| None).expect("a good configuration")
     }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -235,7 +236,8 @@ mod tests {
             ("cookie:id", vec![]),
         ] {
             let settings =
-                Settings::for_backend("http://127.0.0.1:1", share.parse().unwrap(), Overrides::default()).unwrap();
+                Settings::for_backend("http://127.0.0.1:1", share.parse().unwrap(), Overrides::default())
+                    .unwrap();
             let route = settings.routes.find("/x").unwrap();
             let identity = credentials.identity(route.route);
             let found: Vec<_> =

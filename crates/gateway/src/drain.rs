@@ -1,4 +1,5 @@
 //! The end of a process, as clients see it: everybody is told when to come back, and not all at once.
+//! Begun by a signal, on each shard for its own sessions.
 
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,8 @@ pub(crate) async fn drain(shard: &ShardRef, limits: &Limits, at_once: bool) {
     let total = sessions.len();
     let start = Instant::now();
     while !sessions.is_empty() {
-        let share = if at_once || spread.is_zero() { 1.0 } else { start.elapsed().div_duration_f64(spread).min(1.0) };
+        let share =
+            if at_once || spread.is_zero() { 1.0 } else { start.elapsed().div_duration_f64(spread).min(1.0) };
         // How many are to be closed by now.
         let due = ((total as f64) * share).ceil() as usize;
         while total - sessions.len() < due {

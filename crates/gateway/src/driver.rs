@@ -50,7 +50,10 @@ pub(crate) async fn drive(
 }
 
 /// The shard's poller as tokio sees it.
-#[allow(deprecated, reason = "its successor is unsafe for types that lie about their descriptor; OwnedFd does not")]
+#[allow(
+    deprecated,
+    reason = "its successor is unsafe for types that lie about their descriptor; OwnedFd does not"
+)]
 fn watched(poller: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(poller, Interest::READABLE)
 }

@@ -3,7 +3,10 @@
 
 use std::net::IpAddr;
 
-use http::header::{CONNECTION, EXPECT, FORWARDED, HOST, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA};
+use http::header::{
+    CONNECTION, EXPECT, FORWARDED, HOST, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    VIA,
+};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt;
@@ -51,7 +54,8 @@ pub(crate) async fn handle(
     }
     let uri = upstream_uri(&request, found)?;
     let client = visit.client(request.headers(), &generation.settings);
-    let trusted = generation.settings.access.trusted_proxies.iter().any(|net| net.contains(visit.remote.ip()));
+    let trusted =
+        generation.settings.access.trusted_proxies.iter().any(|net| net.contains(visit.remote.ip()));
     let (mut parts, body) = request.into_parts();
     refuse_loop(&parts.headers)?;
     strip_hop_by_hop(&mut parts.headers);
@@ -73,7 +77,8 @@ pub(crate) async fn handle(
 }
 
 fn no_backend() -> Refusal {
-    let sentence = "this is a channel: open it as a WebSocket, or ask for it with 'Accept: text/event-stream'";
+    let sentence =
+        "this is a channel: open it as a WebSocket, or ask for it with 'Accept: text/event-stream'";
     Refusal::new(StatusCode::UPGRADE_REQUIRED, sentence).with(UPGRADE, HeaderValue::from_static("websocket"))
 }
 
@@ -151,7 +156,8 @@ fn add_forwarded(
     let via: String = via.map(|line| format!("{line}, ")).collect::<String>() + PSEUDONYM;
     debug_assert!(trusted || client == remote, "only a trusted proxy speaks for another");
     let keep_host = trusted && headers.contains_key(&FORWARDED_HOST);
-    let fields = [(FORWARDED_FOR, chain), (FORWARDED, element), (FORWARDED_PROTO, scheme.to_owned()), (VIA, via)];
+    let fields =
+        [(FORWARDED_FOR, chain), (FORWARDED, element), (FORWARDED_PROTO, scheme.to_owned()), (VIA, via)];
     let host_field = (!keep_host).then(|| (FORWARDED_HOST, host.to_owned()));
     for (name, value) in fields.into_iter().chain(host_field) {
         if let Ok(value) = HeaderValue::from_str(&value) {

@@ -1,4 +1,5 @@
-//! The process put together: listeners bound, one thread a shard, signals and reloads.
+//! The process put together: listeners bound, one thread a shard, signals and reloads. What a shard does is
+//! not here.
 
 use std::fmt;
 use std::io;
@@ -11,7 +12,7 @@ use std::time::SystemTime;
 
 use tidegate_hub::ShardId;
 use tidegate_source::{Roots, Trust, Upstream, UpstreamLimits};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
@@ -49,7 +50,22 @@ pub struct Gateway {
     token_file: Option<TokenFile>,
     mailboxes: Mailboxes,
     stop: watch::Sender<Stop>,
+    /// Taken when it is waited for.
+    supervisor: Option<Supervisor>,
     threads: Vec<JoinHandle<io::Result<()>>>,
+}
+
+/// Waits for signals on the thread that started the gateway. They are caught from the start, so that none
+/// that comes before [`Gateway::wait`] kills the process.
+struct Supervisor {
+    runtime: tokio::runtime::Runtime,
+    signals: Signals,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
 }
 
 /// How a gateway ended.
@@ -89,8 +105,8 @@ impl Gateway {
         let shards = shard_count(&settings);
         let listeners = bind_public(&settings, shards)?;
         let public = listeners.iter().filter_map(|all| all.first()?.local_addr().ok()).collect();
-        let admin_listener =
-            bind_alone(settings.listen.admin).map_err(|error| StartError::of(settings.listen.admin, error))?;
+        let admin_listener = bind_alone(settings.listen.admin)
+            .map_err(|error| StartError::of(settings.listen.admin, error))?;
         let admin = admin_listener.local_addr().map_err(StartError::System)?;
         let (token, token_file) = match settings.access.admin_token.clone() {
             Some(token) => (token, None),
@@ -105,6 +121,7 @@ impl Gateway {
         let process = Arc::new(Process::new(shards, settings, max_connections));
         let (mailboxes, receivers) = mailboxes(shards);
         let (stop, stopped) = watch::channel(Stop::Not);
+        let supervisor = Supervisor::new().map_err(StartError::System)?;
         let token = Arc::new(token);
         let mut gateway = Self {
             process,
@@ -115,6 +132,7 @@ impl Gateway {
             token_file,
             mailboxes,
             stop,
+            supervisor: Some(supervisor),
             threads: Vec::new(),
         };
         gateway.spawn(listeners, admin_listener, receivers, &stopped, &trust, &upstream_limits)?;
@@ -184,10 +202,12 @@ impl Gateway {
     }
 
     /// Runs until a signal ends it: SIGTERM drains, SIGINT or a second signal ends at once, SIGHUP reloads.
-    pub fn wait(self) -> Result<Stopped, StartError> {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::System)?;
-        let stopped = runtime.block_on(self.supervise()).map_err(StartError::System)?;
+    pub fn wait(mut self) -> Result<Stopped, StartError> {
+        let Supervisor { runtime, mut signals } = self
+            .supervisor
+            .take()
+            .ok_or_else(|| StartError::System(io::Error::other("the gateway has been waited for")))?;
+        let stopped = runtime.block_on(self.supervise(&mut signals));
         for thread in self.threads {
             match thread.join() {
                 Ok(Ok(())) => {}
@@ -198,10 +218,8 @@ impl Gateway {
         Ok(stopped)
     }
 
-    async fn supervise(&self) -> io::Result<Stopped> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hangup = signal(SignalKind::hangup())?;
+    async fn supervise(&self, signals: &mut Signals) -> Stopped {
+        let Signals { terminate, interrupt, hangup } = signals;
         let mut look = tokio::time::interval(std::time::Duration::from_secs(1));
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut seen = self.modified();
@@ -217,7 +235,7 @@ impl Gateway {
                 _ = interrupt.recv() => {
                     self.process.begin_drain();
                     let _ = self.stop.send(Stop::AtOnce);
-                    return Ok(Stopped::Interrupted);
+                    return Stopped::Interrupted;
                 }
                 _ = hangup.recv() => self.reload().await,
                 _ = look.tick() => {
@@ -232,16 +250,16 @@ impl Gateway {
                     }
                 }
                 // The shards have ended by themselves: joining them says why.
-                () = self.stop.closed() => return Ok(Stopped::Drained),
+                () = self.stop.closed() => return Stopped::Drained,
             }
         }
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
-            () = self.stop.closed() => return Ok(Stopped::Drained),
+            () = self.stop.closed() => return Stopped::Drained,
         }
         let _ = self.stop.send(Stop::AtOnce);
-        Ok(Stopped::Drained)
+        Stopped::Drained
     }
 
     fn modified(&self) -> Option<(SystemTime, u64)> {
@@ -280,12 +298,31 @@ impl Gateway {
             // A shard that has ended needs no settings.
             let _ = mailbox.send(vec![Crossing::Call(call)]).await;
         }
-        tracing::info!(event = "reloaded", generation = generation.number, "the new configuration is in force");
+        tracing::info!(
+            event = "reloaded",
+            generation = generation.number,
+            "the new configuration is in force"
+        );
+    }
+}
+
+impl Supervisor {
+    fn new() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let entered = runtime.enter();
+        let signals = Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        };
+        drop(entered);
+        Ok(Self { runtime, signals })
     }
 }
 
 fn token_changed(old: &Settings, new: &Settings) -> bool {
-    let text = |settings: &Settings| settings.access.admin_token.as_ref().map(|token| token.expose().to_owned());
+    let text =
+        |settings: &Settings| settings.access.admin_token.as_ref().map(|token| token.expose().to_owned());
     text(old) != text(new)
 }
 

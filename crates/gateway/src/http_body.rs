@@ -1,4 +1,5 @@
-//! Bodies of the gateway's own HTTP answers, and the small vocabulary that all doors share.
+//! Bodies of the gateway's own HTTP answers, and the small vocabulary that all doors share: the visit of
+//! one client's connection.
 
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
@@ -45,7 +46,8 @@ impl Visit {
     /// The client's address and the scheme it used: what trusted proxies say, or the socket.
     pub(crate) fn client(&self, headers: &HeaderMap, settings: &Settings) -> (IpAddr, &'static str) {
         let remote = self.remote.ip().to_canonical();
-        let trusted = |address: IpAddr| settings.access.trusted_proxies.iter().any(|net| net.contains(address));
+        let trusted =
+            |address: IpAddr| settings.access.trusted_proxies.iter().any(|net| net.contains(address));
         if !trusted(remote) {
             return (remote, "http");
         }

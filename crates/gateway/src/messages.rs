@@ -8,7 +8,9 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, StatusCode};
-use tidegate_hub::{ChannelName, Epoch, Form, Item, Payload, PayloadKind, Position, Session, SessionId, SubscribeError};
+use tidegate_hub::{
+    ChannelName, Epoch, Form, Item, Payload, PayloadKind, Position, Session, SessionId, SubscribeError,
+};
 use tidegate_protocol::envelope::{self, Reply};
 use tidegate_protocol::{Command, CommandError, Content, ErrorCode, RequestId};
 use tidegate_websocket::CloseCode;
@@ -160,7 +162,13 @@ impl Desk {
         match result {
             Ok(()) | Err(SubscribeError::Gone) => {}
             Err(SubscribeError::Twice) => {
-                self.fail(id, request, Some(channel), ErrorCode::BadRequest, "the channel is followed already");
+                self.fail(
+                    id,
+                    request,
+                    Some(channel),
+                    ErrorCode::BadRequest,
+                    "the channel is followed already",
+                );
             }
             Err(SubscribeError::TooMany) => {
                 let reason = "channels_max_per_conn: as many channels are followed as may be";
@@ -209,7 +217,10 @@ impl Desk {
             self.publish(id, wanted.name, Some(name), content.payload, request);
         } else if let Messages::Post { .. } = wanted.route.messages {
             let credentials = speaker.credentials;
-            self.post(id, Letter { wanted, payload: content.payload, credentials, channel: Some(name), id: request });
+            self.post(
+                id,
+                Letter { wanted, payload: content.payload, credentials, channel: Some(name), id: request },
+            );
         } else {
             let reason = "the route takes no messages from clients";
             self.fail(id, request.as_ref(), Some(&name), ErrorCode::Forbidden, reason);
@@ -237,7 +248,9 @@ impl Desk {
                     shard.reply(id, request.as_ref(), channel.as_deref(), reply);
                 }),
                 Ok(_) => {}
-                Err(refusal) => desk.refuse(id, request.as_ref(), channel.as_deref().unwrap_or_default(), &refusal),
+                Err(refusal) => {
+                    desk.refuse(id, request.as_ref(), channel.as_deref().unwrap_or_default(), &refusal)
+                }
             }
         });
     }
@@ -302,7 +315,13 @@ impl Desk {
     }
 
     /// Bare clients see no upstream errors.
-    fn tell_failure(&self, id: SessionId, request: Option<&RequestId>, channel: Option<&str>, refusal: &Refusal) {
+    fn tell_failure(
+        &self,
+        id: SessionId,
+        request: Option<&RequestId>,
+        channel: Option<&str>,
+        refusal: &Refusal,
+    ) {
         if let Some(channel) = channel {
             let code = match refusal.status {
                 StatusCode::UNAUTHORIZED => ErrorCode::Unauthorized,
@@ -345,7 +364,8 @@ impl Desk {
 
     fn close_for(&self, id: SessionId, refusal: &Refusal) {
         self.shard.with(|shard| {
-            let closing = Closing { code: refusal.close_code(), reason: &refusal.sentence, ..Closing::default() };
+            let closing =
+                Closing { code: refusal.close_code(), reason: &refusal.sentence, ..Closing::default() };
             shard.close(id, closing);
         });
     }

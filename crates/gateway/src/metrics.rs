@@ -139,11 +139,21 @@ impl Collector for Sum {
             match kind {
                 Kind::Counter => {
                     let metric = ConstCounter::new(value);
-                    metric.encode(encoder.encode_descriptor(name, help, None::<&Unit>, MetricType::Counter)?)?;
+                    metric.encode(encoder.encode_descriptor(
+                        name,
+                        help,
+                        None::<&Unit>,
+                        MetricType::Counter,
+                    )?)?;
                 }
                 Kind::Gauge => {
                     let metric = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-                    metric.encode(encoder.encode_descriptor(name, help, None::<&Unit>, MetricType::Gauge)?)?;
+                    metric.encode(encoder.encode_descriptor(
+                        name,
+                        help,
+                        None::<&Unit>,
+                        MetricType::Gauge,
+                    )?)?;
                 }
             }
         }

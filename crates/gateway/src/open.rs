@@ -125,7 +125,8 @@ fn begin_open(shard: &mut Shard, wanted: Wanted, individual: bool, reply: onesho
     let Some(reply) = reply else { return };
     match found {
         Found::Running(retention) => {
-            let _ = reply.send(OpenAnswer::Open(OpenChannel { name: key, retention, set_cookie: Vec::new() }));
+            let _ =
+                reply.send(OpenAnswer::Open(OpenChannel { name: key, retention, set_cookie: Vec::new() }));
         }
         Found::Nothing | Found::Opening => start(shard, wanted, key, individual, reply),
     }
@@ -142,7 +143,8 @@ fn key_of(wanted: &Wanted, process: &Process) -> ChannelName {
     if wanted.identity.is_empty() {
         return wanted.name.clone();
     }
-    let values: Vec<_> = wanted.identity.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let values: Vec<_> =
+        wanted.identity.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     wanted.name.private(&process.opaque(&values))
 }
 

@@ -131,9 +131,9 @@ impl Process {
 
     /// A place for one more source, of at most `limit`.
     pub(crate) fn take_source(self: &Arc<Self>, limit: u32) -> Option<SourceSeat> {
-        let taken = self.sources.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
-            (count < limit).then_some(count + 1)
-        });
+        let taken = self
+            .sources
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < limit).then_some(count + 1));
         taken.is_ok().then(|| SourceSeat(Arc::clone(self)))
     }
 

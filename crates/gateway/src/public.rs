@@ -1,4 +1,5 @@
-//! The public listener of one shard: accepts, lets hyper speak HTTP, and sends each request to its door.
+//! The public listener of one shard: accepts, lets hyper speak HTTP, and sends each request to its door. What
+//! a request means is decided behind the doors.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -151,7 +152,8 @@ async fn at_its_door(
     let limits = &generation.settings.limits;
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target > limits.http_max_uri {
-        let sentence = format!("http_max_uri: the request target is longer than {} bytes", limits.http_max_uri);
+        let sentence =
+            format!("http_max_uri: the request target is longer than {} bytes", limits.http_max_uri);
         return Err(Refusal::new(StatusCode::URI_TOO_LONG, sentence));
     }
     let host = check_host(request.headers(), request.uri(), visit.local, &generation.settings)?;

@@ -22,17 +22,26 @@ pub(crate) fn publish(
         let (sender, receiver) = oneshot::channel();
         let home = shard.process.home_of(name);
         let channel = name.clone();
-        let call = Box::new(move |there: &mut Shard| {
+        let publish = move |there: &mut Shard| {
             // Whoever publishes may have gone.
             let _ = sender.send(there.publish_at_home(&channel, item, retention));
+        };
+        shard.with(|shard| {
+            if shard.id == home {
+                // Without waiting for a round, so that publications that came together leave together.
+                publish(shard);
+            } else {
+                shard.cross(home, Crossing::Call(Box::new(publish)));
+            }
         });
-        shard.with(|shard| shard.cross(home, Crossing::Call(call)));
         receiver
     });
     async move {
         match begun?.await {
             Ok(Ok(published)) => Ok(published),
-            Ok(Err(Busy::TooManyChannels)) => Err(busy("channels_max_total: there are as many channels as there may be")),
+            Ok(Err(Busy::TooManyChannels)) => {
+                Err(busy("channels_max_total: there are as many channels as there may be"))
+            }
             Ok(Err(Busy::Overloaded)) => Err(busy("the gateway does not keep up with what is published")),
             Err(_) => Err(Refusal::unknown_outcome()),
         }

@@ -13,7 +13,8 @@ use tidegate_websocket::CloseCode;
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
-    headers: HeaderMap,
+    /// Boxed, so that a result with a refusal stays small.
+    headers: Box<HeaderMap>,
     body: Bytes,
     /// For envelopes and logs.
     pub(crate) sentence: String,
@@ -23,7 +24,7 @@ impl Refusal {
     /// A refusal of ours: the sentence is the body.
     pub(crate) fn new(status: StatusCode, sentence: impl Into<String>) -> Self {
         let sentence = sentence.into();
-        let mut headers = HeaderMap::new();
+        let mut headers = Box::new(HeaderMap::new());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         let body = Bytes::from(format!("{sentence}\n"));
         Self { status, headers, body, sentence }
@@ -31,7 +32,8 @@ impl Refusal {
 
     /// Nobody can say whether it was done: the same request may be made again.
     pub(crate) fn unknown_outcome() -> Self {
-        let mut refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, "it is not known whether it was published");
+        let mut refusal =
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "it is not known whether it was published");
         refusal.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         refusal.body = Bytes::from_static(b"{\"outcome\":\"unknown\"}\n");
         refusal
@@ -54,7 +56,7 @@ impl Refusal {
     pub(crate) fn of_backend(answer: Response<Bytes>) -> Self {
         let (parts, body) = answer.into_parts();
         let sentence = format!("the backend answered {}", parts.status);
-        Self { status: parts.status, headers: parts.headers, body, sentence }
+        Self { status: parts.status, headers: Box::new(parts.headers), body, sentence }
     }
 
     /// The code of an `error` envelope that says the same.
@@ -90,7 +92,7 @@ impl Refusal {
     pub(crate) fn into_response(self) -> Response<Bytes> {
         let mut response = Response::new(self.body);
         *response.status_mut() = self.status;
-        *response.headers_mut() = self.headers;
+        *response.headers_mut() = *self.headers;
         response
     }
 }

@@ -48,7 +48,10 @@ impl TokenFile {
             // Somebody else made a folder of this name in a place that all may write to.
             return Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
-                format!("{} belongs to somebody else: set XDG_RUNTIME_DIR or TIDEGATE_ADMIN_TOKEN", folder.display()),
+                format!(
+                    "{} belongs to somebody else: set XDG_RUNTIME_DIR or TIDEGATE_ADMIN_TOKEN",
+                    folder.display()
+                ),
             ));
         }
         fs::set_permissions(folder, Permissions::from_mode(0o700))?;

@@ -281,6 +281,7 @@ impl Engine {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
 mod tests {
     use std::time::Duration;
 

@@ -4,7 +4,7 @@
 //! goes out: bytes in send queues, the list of dirty sessions to flush, and [`Departure`]s that the homes
 //! must learn of. Encoding is the caller's, asked once for each form and round.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use slab::Slab;
@@ -34,6 +34,9 @@ pub struct SessionId {
     index: u32,
     generation: u32,
 }
+
+/// Entries of the dirty list that may have been taken before it is moved together.
+const DIRTY_TAKEN_MAX: usize = 4096;
 
 /// Turns publications into bytes: called once for each form that somebody needs in a round.
 pub trait Encode {
@@ -90,6 +93,13 @@ enum SubscriptionState {
     Live(u32),
 }
 
+/// The sessions to flush, oldest first: `sessions[..next]` have been. A session is in the rest at most once.
+#[derive(Debug, Default)]
+struct Dirty {
+    sessions: Vec<SessionId>,
+    next: usize,
+}
+
 #[derive(Debug)]
 struct Channel {
     name: ChannelName,
@@ -110,7 +120,7 @@ pub struct Hub<T> {
     channels: Slab<Channel>,
     by_name: HashMap<ChannelName, u32, foldhash::fast::RandomState>,
     fresh_channels: Vec<u32>,
-    dirty: VecDeque<SessionId>,
+    dirty: Dirty,
     overflows: Vec<Overflow>,
     queue_limits: QueueLimits,
     max_channels_per_session: usize,
@@ -127,7 +137,7 @@ impl<T> Hub<T> {
             channels: Slab::new(),
             by_name: HashMap::default(),
             fresh_channels: Vec::new(),
-            dirty: VecDeque::new(),
+            dirty: Dirty::default(),
             overflows: Vec::new(),
             queue_limits,
             max_channels_per_session,
@@ -392,7 +402,7 @@ impl<T> Hub<T> {
 
     /// The next session to flush, oldest first. What it gets queued later makes it dirty again.
     pub fn poll_dirty(&mut self) -> Option<SessionId> {
-        while let Some(id) = self.dirty.pop_front() {
+        while let Some(id) = self.dirty.pop() {
             if let Some(session) = self.session_mut(id) {
                 session.dirty = false;
                 return Some(id);
@@ -468,6 +478,28 @@ impl<T> Hub<T> {
     }
 }
 
+impl Dirty {
+    fn is_empty(&self) -> bool {
+        self.next == self.sessions.len()
+    }
+
+    fn pop(&mut self) -> Option<SessionId> {
+        let Some(id) = self.sessions.get(self.next) else {
+            self.sessions.clear();
+            self.next = 0;
+            return None;
+        };
+        self.next += 1;
+        let id = *id;
+        // Under a load that never lets the list run dry the taken half must not grow for ever.
+        if self.next >= DIRTY_TAKEN_MAX && self.next * 2 >= self.sessions.len() {
+            self.sessions.drain(..self.next);
+            self.next = 0;
+        }
+        Some(id)
+    }
+}
+
 impl<T> Session<T> {
     /// The form that its door speaks.
     #[must_use]
@@ -511,9 +543,9 @@ fn id_of<T>(index: usize, session: &Session<T>) -> SessionId {
     SessionId { index: u32::try_from(index).unwrap_or(u32::MAX), generation: session.generation }
 }
 
-fn mark_dirty<T>(session: &mut Session<T>, id: SessionId, dirty: &mut VecDeque<SessionId>) {
+fn mark_dirty<T>(session: &mut Session<T>, id: SessionId, dirty: &mut Dirty) {
     if !session.dirty {
         session.dirty = true;
-        dirty.push_back(id);
+        dirty.sessions.push(id);
     }
 }

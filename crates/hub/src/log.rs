@@ -158,6 +158,7 @@ impl Log {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
 mod tests {
     use super::*;
     use crate::publication::Payload;

@@ -30,26 +30,24 @@ pub struct QueueLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 
-/// See the module's head. Between calls `written < the first item's length`, `bytes` is what is unsent.
+/// See the module's head. Between calls `written < first.len()`, `bytes` is what is unsent; while `first` is
+/// empty, all is.
 #[derive(Debug, Default)]
 pub struct SendQueue {
-    items: Items,
-    /// Bytes of the first item that the transport has taken.
+    /// What is written next. It stands by itself because a lone publication is the common case.
+    first: Bytes,
+    /// Bytes of it that the transport has taken.
     written: usize,
     bytes: usize,
     messages: u32,
-}
-
-#[derive(Debug, Default)]
-enum Items {
-    #[default]
-    Empty,
-    One(Outgoing),
-    Many(VecDeque<Outgoing>),
+    first_messages: u32,
+    #[allow(clippy::box_collection, reason = "a session that waits for nothing keeps one word for it")]
+    rest: Option<Box<VecDeque<Outgoing>>>,
 }
 
 impl SendQueue {
     /// Appends `outgoing` unless the queue would pass `limits`.
+    #[inline]
     pub fn push(&mut self, outgoing: Outgoing, limits: QueueLimits) -> Result<(), Full> {
         let bytes = self.bytes.saturating_add(outgoing.bytes.len());
         let messages = self.messages.saturating_add(outgoing.messages);
@@ -66,20 +64,20 @@ impl SendQueue {
         self.append(outgoing);
     }
 
+    #[inline]
     fn append(&mut self, outgoing: Outgoing) {
-        if outgoing.bytes.is_empty() {
+        let length = outgoing.bytes.len();
+        if length == 0 {
             return;
         }
-        self.bytes += outgoing.bytes.len();
         self.messages = self.messages.saturating_add(outgoing.messages);
-        self.items = match std::mem::take(&mut self.items) {
-            Items::Empty => Items::One(outgoing),
-            Items::One(first) => Items::Many(VecDeque::from([first, outgoing])),
-            Items::Many(mut items) => {
-                items.push_back(outgoing);
-                Items::Many(items)
-            }
-        };
+        if self.bytes == 0 {
+            self.first_messages = outgoing.messages;
+            self.first = outgoing.bytes;
+        } else {
+            self.rest.get_or_insert_default().push_back(outgoing);
+        }
+        self.bytes += length;
     }
 
     /// True when all was taken.
@@ -100,92 +98,73 @@ impl SendQueue {
         self.messages
     }
 
-    /// The only item, when there is just one and nothing of it was taken: the common case of a lone
-    /// publication, which needs no vector.
+    /// All that waits, when it is one piece: the common case, which needs no vector.
+    #[inline]
     #[must_use]
     pub fn single(&self) -> Option<&[u8]> {
-        match &self.items {
-            Items::One(item) => item.bytes.get(self.written..),
-            Items::Empty | Items::Many(_) => None,
-        }
+        if self.rest.is_some() || self.bytes == 0 { None } else { self.first.get(self.written..) }
     }
 
     /// Fills `slices` with what is to be written next and gives their number.
     pub fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let first = self.first.get(self.written..).unwrap_or_default();
+        let rest = self.rest.iter().flat_map(|rest| rest.iter()).map(|item| item.bytes.as_ref());
         let mut count = 0;
-        let mut skip = self.written;
-        let mut add = |item: &'a Outgoing| {
-            let Some(slice) = slices.get_mut(count) else { return false };
-            *slice = IoSlice::new(item.bytes.get(skip..).unwrap_or_default());
-            skip = 0;
+        for (slice, bytes) in slices.iter_mut().zip(std::iter::once(first).chain(rest)) {
+            *slice = IoSlice::new(bytes);
             count += 1;
-            true
-        };
-        match &self.items {
-            Items::Empty => {}
-            Items::One(item) => {
-                add(item);
-            }
-            Items::Many(items) => {
-                let _ = items.iter().all(&mut add);
-            }
         }
         count
     }
 
     /// The transport has taken `count` bytes.
+    #[inline]
     pub fn advance(&mut self, count: usize) {
         debug_assert!(count <= self.bytes, "more was taken than was there");
         self.bytes = self.bytes.saturating_sub(count);
         if self.bytes == 0 {
-            *self = Self::default();
-            return;
+            self.first = Bytes::new();
+            (self.written, self.messages, self.first_messages) = (0, 0, 0);
+            if self.rest.is_some() {
+                self.rest = None;
+            }
+        } else {
+            self.advance_within(count);
         }
+    }
+
+    fn advance_within(&mut self, count: usize) {
         self.written += count;
-        let Items::Many(items) = &mut self.items else { return };
-        while let Some(first) = items.front() {
-            if self.written < first.bytes.len() {
-                break;
-            }
-            self.written -= first.bytes.len();
-            self.messages = self.messages.saturating_sub(first.messages);
-            items.pop_front();
+        while self.written >= self.first.len() {
+            self.written -= self.first.len();
+            self.messages = self.messages.saturating_sub(self.first_messages);
+            let Some(next) = self.rest.as_mut().and_then(|rest| rest.pop_front()) else { return };
+            (self.first, self.first_messages) = (next.bytes, next.messages);
         }
+        self.rest = self.rest.take().filter(|rest| !rest.is_empty());
     }
 
-    /// Takes all that waits as one buffer: shared where it is one item, joined otherwise.
+    /// Takes all that waits as one buffer: shared where it is one piece, joined otherwise.
     pub fn take_joined(&mut self) -> Bytes {
-        let taken = std::mem::take(self);
-        match taken.items {
-            Items::Empty => Bytes::new(),
-            Items::One(mut item) => item.bytes.split_off(taken.written.min(item.bytes.len())),
-            Items::Many(items) => {
-                let mut joined = BytesMut::with_capacity(taken.bytes);
-                let mut skip = taken.written;
-                for item in &items {
-                    joined.extend_from_slice(item.bytes.get(skip..).unwrap_or_default());
-                    skip = 0;
-                }
-                joined.freeze()
-            }
-        }
+        let mut taken = std::mem::take(self);
+        let first = taken.first.split_off(taken.written.min(taken.first.len()));
+        let Some(rest) = taken.rest else { return first };
+        let mut joined = BytesMut::with_capacity(taken.bytes);
+        joined.extend_from_slice(&first);
+        rest.iter().for_each(|item| joined.extend_from_slice(&item.bytes));
+        joined.freeze()
     }
 
-    /// Drops what nobody has seen a byte of; gives the number of messages dropped. An item that is
-    /// partly on the wire stays, so that frames are never torn.
+    /// Drops what nobody has seen a byte of; gives the number of messages dropped. A piece that is partly
+    /// on the wire stays, so that frames are never torn.
     pub fn drop_unsent(&mut self) -> u32 {
         let before = self.messages;
-        let started = match std::mem::take(&mut self.items) {
-            Items::One(item) if self.written > 0 => Some(item),
-            Items::Many(mut items) if self.written > 0 => items.pop_front(),
-            Items::Empty | Items::One(_) | Items::Many(_) => None,
-        };
-        let written = self.written;
-        *self = Self::default();
-        if let Some(item) = started {
-            self.append(item);
-            self.written = written;
-            self.bytes -= written;
+        self.rest = None;
+        if self.written == 0 {
+            *self = Self::default();
+        } else {
+            self.bytes = self.first.len() - self.written;
+            self.messages = self.first_messages;
         }
         before - self.messages
     }

@@ -1,4 +1,5 @@
-//! The codes of `error` envelopes, the same on every door, and Tidegate's own close codes.
+//! The codes of `error` envelopes, the same on every door, and Tidegate's own close codes. What they
+//! mean to a client is in `docs/protocol.md`.
 
 use std::fmt;
 

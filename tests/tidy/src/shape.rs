@@ -34,13 +34,19 @@ const EMPTY_NAMES: &[&str] = &[
 const EMPTY_SUFFIXES: &[&str] = &["Common", "Factory", "Helper", "Helpers", "Manager", "Util", "Utils"];
 
 /// Every Rust file opens with `//!`: what it is, what it is not, where its data comes from and goes to.
-/// Two to eight lines; the head of a crate, which explains how to drive it, may have more.
+/// Two to eight lines; the head of a crate or a folder, which draws how its parts meet, may have more, and
+/// one line is enough for a file of tests, whose tests say the rest.
 pub fn heads(files: &[File]) -> Vec<String> {
     let judge = |file: &File| {
         let lines = file.text.lines().take_while(|line| line.starts_with("//!")).count();
-        let most = if matches!(file.stem(), "lib" | "main") { 60 } else { 8 };
-        let finding = || format!("{}: a head of {lines} lines, not 2 to {most}", file.path);
-        (!(2..=most).contains(&lines)).then(finding)
+        let least = if file.is_test() || file.path.starts_with("tests/") { 1 } else { 2 };
+        let most = match file.stem() {
+            "lib" | "main" => 60,
+            "mod" => 20,
+            _ => 8,
+        };
+        let finding = || format!("{}: a head of {lines} lines, not {least} to {most}", file.path);
+        (!(least..=most).contains(&lines)).then(finding)
     };
     rust(files).filter_map(judge).collect()
 }
@@ -142,6 +148,8 @@ mod tests {
         }
         assert!(heads(&one("crates/x/src/frame.rs", "//! one\n//! two\n")).is_empty());
         assert!(heads(&one("crates/x/src/lib.rs", &"//! line\n".repeat(30))).is_empty());
+        assert!(heads(&one("crates/x/tests/frame.rs", "//! one\n")).is_empty());
+        assert_eq!(heads(&one("crates/x/tests/frame.rs", "fn f() {}")).len(), 1);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `/channels`: publish, look, drop, list.
+//! `/channels`: publish, look, drop, list. Each call is carried to the channel's home shard and answered
+//! with what happened there.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,9 +45,15 @@ async fn publish_body(
     name: &ChannelName,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Refusal> {
+    if !visit.shard.tidy(Shard::may_publish) {
+        let sentence = "publish_rate: too many publishing requests in too short a time";
+        return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, sentence).retry_after(1));
+    }
     let (parts, body) = request.into_parts();
     let limits = &generation.settings.limits;
-    let bytes = read_body(body, limits.publish_max_body, limits.http_body_timeout, limits.http_request_timeout).await?;
+    let bytes =
+        read_body(body, limits.publish_max_body, limits.http_body_timeout, limits.http_request_timeout)
+            .await?;
     let payload = payload_of(&parts.headers, bytes)?;
     let Published { position, subscribers } = publish(&visit.shard, name, Item::from(payload)).await?;
     let status = if subscribers == 0 { StatusCode::ACCEPTED } else { StatusCode::CREATED };
@@ -125,7 +132,8 @@ async fn show(visit: &Visit, name: ChannelName, query: Option<&str>) -> Result<R
     let home = visit.shard.process.home_of(&name);
     let shown = name.to_string();
     let after = parameter(query, "after").map(|text| position_of(&text));
-    let limit = if after.is_some() || parameter(query, "limit").is_some() { Some(limit(query)?) } else { None };
+    let limit =
+        if after.is_some() || parameter(query, "limit").is_some() { Some(limit(query)?) } else { None };
     match visit.shard.ask(home, move |shard| look(shard, &name, after, limit)).await {
         Some(Some(found)) => {
             let mut answer = status_json(&found.status);
@@ -147,7 +155,12 @@ async fn show(visit: &Visit, name: ChannelName, query: Option<&str>) -> Result<R
     }
 }
 
-fn look(shard: &mut Shard, name: &ChannelName, after: Option<Position>, limit: Option<usize>) -> Option<Shown> {
+fn look(
+    shard: &mut Shard,
+    name: &ChannelName,
+    after: Option<Position>,
+    limit: Option<usize>,
+) -> Option<Shown> {
     let status = shard.engine.status(name)?;
     let log = shard.engine.log(name)?;
     let history = limit.map(|limit| match after {
@@ -184,8 +197,10 @@ fn publication_json(position: Position, publication: &Publication) -> serde_json
 pub(super) async fn list(visit: &Visit, query: Option<&str>) -> Result<Response<Body>, Refusal> {
     let limit = limit(query)?;
     let after = parameter(query, "after");
-    let lists = ask_all(&visit.shard, move |shard: &mut Shard| shard.engine.list(after.as_deref(), limit)).await;
-    let mut all: Vec<_> = lists.into_iter().flatten().map(|status| (status.name.to_string(), status)).collect();
+    let lists =
+        ask_all(&visit.shard, move |shard: &mut Shard| shard.engine.list(after.as_deref(), limit)).await;
+    let mut all: Vec<_> =
+        lists.into_iter().flatten().map(|status| (status.name.to_string(), status)).collect();
     all.sort_by(|(one, _), (two, _)| one.cmp(two));
     let next = (all.len() > limit).then(|| all[limit - 1].0.clone());
     let channels: Vec<_> = all.iter().take(limit).map(|(_, status)| status_json(status)).collect();
@@ -193,7 +208,8 @@ pub(super) async fn list(visit: &Visit, query: Option<&str>) -> Result<Response<
 }
 
 fn no_such_channel(name: &str) -> Refusal {
-    let sentence = format!("there is no channel {name} just now: nothing was published and nobody follows it");
+    let sentence =
+        format!("there is no channel {name} just now: nothing was published and nobody follows it");
     Refusal::new(StatusCode::NOT_FOUND, sentence)
 }
 

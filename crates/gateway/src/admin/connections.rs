@@ -1,4 +1,5 @@
-//! `/connections`: find the one that hurts, and close it.
+//! `/connections`: find the one that hurts, and close it. Each shard is asked for its own; nothing is kept
+//! here.
 
 use std::time::UNIX_EPOCH;
 
@@ -59,7 +60,9 @@ pub(super) async fn handle(
         there
     });
     match closed.await {
-        Some(true) => Ok(json_response(StatusCode::OK, json!({ "closed": id, "code": code.get() }).to_string())),
+        Some(true) => {
+            Ok(json_response(StatusCode::OK, json!({ "closed": id, "code": code.get() }).to_string()))
+        }
         _ => Err(gone()),
     }
 }
@@ -72,10 +75,11 @@ fn close_code(query: Option<&str>) -> Result<CloseCode, Refusal> {
 }
 
 fn parse(id: &str) -> Result<(ShardId, SessionId), Refusal> {
-    let parts = id.split_once('-').and_then(|(shard, session)| {
-        Some((ShardId(shard.parse().ok()?), session.parse().ok()?))
-    });
-    parts.ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "this is not a connection's id, such as 0-1a.3"))
+    let parts = id
+        .split_once('-')
+        .and_then(|(shard, session)| Some((ShardId(shard.parse().ok()?), session.parse().ok()?)));
+    parts
+        .ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "this is not a connection's id, such as 0-1a.3"))
 }
 
 fn describe(shard: &mut Shard, id: SessionId) -> Option<Value> {

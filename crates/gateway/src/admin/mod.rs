@@ -78,7 +78,11 @@ async fn serve_connection(shard: ShardRef, stream: TcpStream, token: Arc<Secret>
     }
 }
 
-async fn answer(visit: &Visit, token: &Secret, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+async fn answer(
+    visit: &Visit,
+    token: &Secret,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Refusal> {
     let generation = visit.shard.look(|shard| Arc::clone(&shard.generation));
     let host = check_host(request.headers(), request.uri(), visit.local, &generation.settings)?;
     refuse_foreign_pages(request.headers(), &host)?;
@@ -119,7 +123,8 @@ async fn answer(visit: &Visit, token: &Secret, request: Request<Incoming>) -> Re
 /// A page of another origin has no business here, with or without the token.
 fn refuse_foreign_pages(headers: &HeaderMap, host: &str) -> Result<(), Refusal> {
     let own = format!("http://{host}");
-    let foreign = headers.get_all(ORIGIN).iter().any(|origin| !origin.as_bytes().eq_ignore_ascii_case(own.as_bytes()));
+    let foreign =
+        headers.get_all(ORIGIN).iter().any(|origin| !origin.as_bytes().eq_ignore_ascii_case(own.as_bytes()));
     let cross_site = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
     if foreign || cross_site {
         let sentence = "pages of other origins may not use the admin listener";
@@ -162,9 +167,8 @@ async fn metrics_text(shard: &ShardRef) -> Result<Response<Body>, Refusal> {
     for counters in ask_all(shard, Shard::count).await {
         sum.add(&counters);
     }
-    let text = metrics::text(sum).map_err(|_| {
-        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written")
-    })?;
+    let text = metrics::text(sum)
+        .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written"))?;
     let mut response = Response::new(full(text));
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);

@@ -1,4 +1,5 @@
-//! The SSE door: an HTTP answer whose body is what a session's send queue holds.
+//! The SSE door: an HTTP answer whose body is what a session's send queue holds. It never
+//! writes itself: hyper pulls.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -9,8 +10,8 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HeaderName,
-    HeaderValue, ORIGIN, SET_COOKIE, VARY,
+    ACCEPT, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE,
+    HeaderName, HeaderValue, ORIGIN, SET_COOKIE, VARY,
 };
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
@@ -32,7 +33,8 @@ use crate::sources::OpenChannel;
 pub(crate) fn is_asked_for(parts: &Parts) -> bool {
     let accepts = |value: &HeaderValue| {
         let text = value.to_str().unwrap_or_default();
-        text.split(',').any(|one| one.split(';').next().is_some_and(|kind| kind.trim() == "text/event-stream"))
+        text.split(',')
+            .any(|one| one.split(';').next().is_some_and(|kind| kind.trim() == "text/event-stream"))
     };
     parts.method == Method::GET && parts.headers.get_all(ACCEPT).iter().any(accepts)
 }

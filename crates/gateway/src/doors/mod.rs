@@ -1,4 +1,5 @@
-//! The doors by which clients subscribe: one file each, and what they have in common here.
+//! The doors by which clients subscribe: one file each, and what they have in common here. Requests
+//! come from the public listener; what is opened goes to the shard.
 
 pub(crate) mod websocket;
 pub(crate) mod event_stream;
@@ -36,7 +37,9 @@ pub(crate) fn read_wish(
 ) -> Result<Wish, Refusal> {
     if visit.shard.process.is_draining() {
         let seconds = fastrand::u32(1..=10);
-        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the gateway is restarting").retry_after(seconds));
+        return Err(
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the gateway is restarting").retry_after(seconds)
+        );
     }
     let (_, scheme) = visit.client(&parts.headers, &generation.settings);
     check_origin(&parts.headers, host, scheme, &generation.settings)?;
@@ -63,7 +66,8 @@ fn refuse_absent(own: &OwnParameters) -> Result<(), Refusal> {
 
 /// Where the client wants to resume: `after` in the query, or what an EventSource remembers by itself.
 fn after_of(own: &OwnParameters, headers: &HeaderMap, websocket: bool) -> Option<Position> {
-    let remembered = headers.get("last-event-id").filter(|_| !websocket).and_then(|value| value.to_str().ok());
+    let remembered =
+        headers.get("last-event-id").filter(|_| !websocket).and_then(|value| value.to_str().ok());
     // An EventSource that reconnects knows better than the URL that it was made with.
     remembered.or(own.after.as_deref()).filter(|text| !text.is_empty()).map(position_of)
 }

@@ -29,7 +29,7 @@ use crate::sources::OpenChannel;
 
 /// Whether a request asks for a WebSocket at all, well or badly.
 pub(crate) fn is_asked_for(parts: &Parts) -> bool {
-    with_fields(parts, |request| server::is_upgrade(request))
+    with_fields(parts, server::is_upgrade)
 }
 
 /// Answers a handshake: 101, or a refusal with the reason.

@@ -46,7 +46,12 @@ impl Shard {
                 envelope::write_close(text, None, code.get(), reason, reconnect_in_ms);
             })),
             Form::EventStream => {
-                event_stream::write_close(&mut last, closing.code.get(), closing.reason, closing.reconnect_in_ms);
+                event_stream::write_close(
+                    &mut last,
+                    closing.code.get(),
+                    closing.reason,
+                    closing.reconnect_in_ms,
+                );
             }
         }
         if let Some(session) = self.hub.session_mut(id)

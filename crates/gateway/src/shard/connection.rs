@@ -130,7 +130,8 @@ impl Clock {
             (self.pinged, limits.ws_pong_timeout),
             (self.message_begun, limits.ws_message_timeout),
         ];
-        let running = timers.iter().filter(|(since, _)| *since != Tick(0)).map(|(since, limit)| since.plus(*limit));
+        let running =
+            timers.iter().filter(|(since, _)| *since != Tick(0)).map(|(since, limit)| since.plus(*limit));
         let ping = (self.closing == Tick(0) && self.pinged == Tick(0)).then_some(self.ping_due);
         running.chain(ping).min().unwrap_or(self.ping_due)
     }

@@ -1,4 +1,5 @@
-//! Publications in wire form: made once for each form and round, shared by all subscribers.
+//! Publications in wire form: made once for each form and round, shared by all subscribers. Called by
+//! the hub's fan-out; queues nothing.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tidegate_hub::{ChannelName, Encode, Epoch, Form, PayloadKind, Position, Publication};

@@ -1,11 +1,15 @@
-//! Writing: what a session's queue holds leaves in one vectored write, the rest waits for room.
+//! Writing: what a session's queue holds leaves in one vectored write, the rest waits for room. Bytes
+//! come from the hub's queues.
 
-use std::io::{self, IoSlice, Write};
+use std::io::IoSlice;
 use std::net::Shutdown;
 use std::task::Waker;
 
 use bytes::Bytes;
-use tidegate_hub::SessionId;
+use mio::net::TcpStream;
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
+use tidegate_hub::{SendQueue, SessionId};
 
 use super::Shard;
 use super::connection::{End, Transport};
@@ -14,6 +18,7 @@ use super::wheel::Tick;
 /// Slices of one vectored write. What is beyond them goes with the next.
 const SLICES: usize = 64;
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flushed {
     /// All is written.
     Empty,
@@ -28,46 +33,31 @@ enum Flushed {
 impl Shard {
     /// Writes what waits for one session.
     pub(super) fn flush(&mut self, id: SessionId) {
-        let before = self.counters.writes;
         let Some(session) = self.hub.session_mut(id) else { return };
-        let queue = &mut session.queue;
-        let waiting = queue.bytes();
-        let flushed = match &mut session.attachment.transport {
+        let connection = &mut session.attachment;
+        let flushed = match &mut connection.transport {
+            Transport::Socket { stream, .. } => {
+                let waiting = session.queue.bytes();
+                let flushed = write_all_it_takes(stream, &mut session.queue, &mut self.counters.writes);
+                let sent = waiting - session.queue.bytes();
+                self.counters.sent_bytes += sent as u64;
+                if flushed == Flushed::Empty && connection.end == End::Open {
+                    connection.clock.stalled = Tick(0);
+                    return;
+                }
+                (flushed, sent > 0)
+            }
             Transport::Body { waker, .. } => {
                 if let Some(waker) = waker.take() {
                     waker.wake();
                 }
-                Flushed::Handed
+                (Flushed::Handed, false)
             }
-            Transport::Socket { stream, .. } => loop {
-                if queue.is_empty() {
-                    break Flushed::Empty;
-                }
-                self.counters.writes += 1;
-                let written = match queue.single() {
-                    Some(bytes) => stream.write(bytes),
-                    None => {
-                        let mut slices = [IoSlice::new(&[]); SLICES];
-                        let count = queue.fill(&mut slices);
-                        stream.write_vectored(&slices[..count])
-                    }
-                };
-                match written {
-                    Ok(0) => break Flushed::Broken,
-                    Ok(count) => queue.advance(count),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Flushed::Blocked,
-                    Err(_) => break Flushed::Broken,
-                }
-            },
         };
-        let sent = waiting - queue.bytes();
-        debug_assert!(self.counters.writes >= before, "counters only grow");
-        self.counters.sent_bytes += sent as u64;
-        self.after_flush(id, &flushed, sent > 0);
+        self.after_flush(id, flushed.0, flushed.1);
     }
 
-    fn after_flush(&mut self, id: SessionId, flushed: &Flushed, progress: bool) {
+    fn after_flush(&mut self, id: SessionId, flushed: Flushed, progress: bool) {
         let now = self.wheel.now();
         let Some(session) = self.hub.session_mut(id) else { return };
         let connection = &mut session.attachment;
@@ -119,6 +109,33 @@ impl Shard {
             self.hub.mark_dirty(id);
         }
     }
+}
+
+/// Writes until the queue is empty or the socket takes no more: once, but for very long queues.
+///
+/// The calls go to the kernel without the C library's wrappers, whose cancellation points cost as much in
+/// user space as all else that a delivery does here.
+fn write_all_it_takes(stream: &TcpStream, queue: &mut SendQueue, writes: &mut u64) -> Flushed {
+    while !queue.is_empty() {
+        *writes += 1;
+        let written = match queue.single() {
+            Some(bytes) => send(stream, bytes, SendFlags::NOSIGNAL),
+            None => {
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let count = queue.fill(&mut slices);
+                let mut control = SendAncillaryBuffer::default();
+                sendmsg(stream, &slices[..count], &mut control, SendFlags::NOSIGNAL)
+            }
+        };
+        match written {
+            Ok(0) => return Flushed::Broken,
+            Ok(count) => queue.advance(count),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Flushed::Blocked,
+            Err(_) => return Flushed::Broken,
+        }
+    }
+    Flushed::Empty
 }
 
 /// What an HTTP body gets from its session.

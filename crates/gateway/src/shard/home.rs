@@ -4,9 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tidegate_hub::{
-    ChannelName, Encode, Epoch, Form, Fresh, Item, Position, Recovery, Retention, SessionId,
-};
+use tidegate_hub::{ChannelName, Encode, Epoch, Form, Fresh, Item, Position, Recovery, Retention, SessionId};
 use tidegate_protocol::{ErrorCode, close_code, envelope, event_stream};
 use tidegate_websocket::CloseCode;
 
@@ -41,10 +39,8 @@ impl Shard {
             return Err(Busy::Overloaded);
         }
         let fresh = Fresh { retention, epoch: Epoch(fastrand::u32(1..)) };
-        let appended = self
-            .engine
-            .append(channel, item, fresh, Instant::now())
-            .map_err(|_| Busy::TooManyChannels)?;
+        let appended =
+            self.engine.append(channel, item, fresh, Instant::now()).map_err(|_| Busy::TooManyChannels)?;
         self.counters.published += 1;
         let epoch = appended.position.epoch;
         for shard in self.engine.following(channel) {
@@ -131,11 +127,19 @@ impl Shard {
     }
 
     /// Says that the subscription stands, or stands again after its source had failed.
-    fn send_open(&mut self, id: SessionId, form: Form, channel: &ChannelName, position: Position, recovered: bool) {
+    fn send_open(
+        &mut self,
+        id: SessionId,
+        form: Form,
+        channel: &ChannelName,
+        position: Position,
+        recovered: bool,
+    ) {
         match form {
             Form::Bare => {}
             Form::Envelope => {
-                let open = self.encoder.text_frame(|text| envelope::write_open(text, channel, position, recovered));
+                let open =
+                    self.encoder.text_frame(|text| envelope::write_open(text, channel, position, recovered));
                 self.send(id, open, 1);
             }
             Form::EventStream => {
@@ -149,7 +153,9 @@ impl Shard {
     fn refuse_subscription(&mut self, id: SessionId, channel: &ChannelName) {
         let reason = "channels_max_total: there are as many channels as there may be";
         match self.hub.session(id).map(tidegate_hub::Session::form) {
-            Some(Form::Envelope) => self.send_error(id, Some(channel.public_part()), ErrorCode::Limit, reason),
+            Some(Form::Envelope) => {
+                self.send_error(id, Some(channel.public_part()), ErrorCode::Limit, reason)
+            }
             Some(Form::Bare | Form::EventStream) => {
                 let code = CloseCode::TRY_AGAIN_LATER;
                 self.close(id, Closing { code, reason: "channels_max_total", ..Closing::default() });
@@ -159,7 +165,13 @@ impl Shard {
     }
 
     /// An `error` envelope to one `tidegate.v1` client.
-    pub(crate) fn send_error(&mut self, id: SessionId, channel: Option<&str>, code: ErrorCode, message: &str) {
+    pub(crate) fn send_error(
+        &mut self,
+        id: SessionId,
+        channel: Option<&str>,
+        code: ErrorCode,
+        message: &str,
+    ) {
         let frame =
             self.encoder.text_frame(|text| envelope::write_error(text, channel, code, message, code.retry()));
         self.send(id, frame, 1);
@@ -203,9 +215,10 @@ impl Shard {
         error: ErrorCode,
         reason: &str,
     ) {
-        let own = self.hub.session(id).is_some_and(|session| {
-            session.attachment.about.channel.public_part() == channel.public_part()
-        });
+        let own = self
+            .hub
+            .session(id)
+            .is_some_and(|session| session.attachment.about.channel.public_part() == channel.public_part());
         self.unsubscribe(id, channel);
         if form == Form::Envelope {
             self.send_error(id, Some(channel.public_part()), error, reason);

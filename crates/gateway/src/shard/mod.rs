@@ -28,12 +28,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tidegate_hub::{
-    ChannelName, Engine, EngineLimits, Form, Hub, Outgoing, Position, QueueLimits, Retention, SessionId, ShardId,
+    ChannelName, Engine, EngineLimits, Form, Hub, Outgoing, Position, QueueLimits, Retention, SessionId,
+    ShardId,
 };
 use tidegate_source::Upstream;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use self::connection::{About, Connection, Transport};
+use self::connection::{About, Bucket, Connection, Transport};
 use self::crossing::{Crossing, Follow, MAILBOX_BATCHES};
 use self::encoder::Encoder;
 use self::wheel::Wheel;
@@ -74,6 +75,8 @@ pub(crate) struct Shard {
     pub(crate) encoder: Encoder,
     /// What clients said in this round, for the layer above.
     pub(crate) inbox: Vec<(SessionId, Said)>,
+    /// What publishers may still send to the admin listener, which is on one shard.
+    publishes: Bucket,
     /// Sources at home here that fail just now.
     troubles: HashMap<ChannelName, Arc<str>>,
     mailboxes: Mailboxes,
@@ -138,6 +141,7 @@ impl Shard {
                 counters: Counters::default(),
                 encoder: Encoder::default(),
                 inbox: Vec::new(),
+                publishes: Bucket::default(),
                 troubles: HashMap::new(),
                 mailboxes,
                 outboxes: (0..shards).map(|_| Vec::new()).collect(),
@@ -239,7 +243,8 @@ impl Shard {
 
     /// Another configuration is in force, for what begins from now on.
     pub(crate) fn set_generation(&mut self, generation: Arc<Generation>) {
-        self.hub.set_limits(queue_limits(&generation), generation.settings.limits.channels_max_per_conn as usize);
+        self.hub
+            .set_limits(queue_limits(&generation), generation.settings.limits.channels_max_per_conn as usize);
         self.generation = generation;
     }
 
@@ -316,6 +321,13 @@ impl Shard {
         }
     }
 
+    /// Takes one from the publishers' allowance.
+    pub(crate) fn may_publish(&mut self) -> bool {
+        self.turn_wheel(Instant::now());
+        let limits = &self.generation.settings.limits;
+        self.publishes.take(limits.publish_rate, limits.publish_burst, self.wheel.now())
+    }
+
     /// A copy of what was counted, with what is held now.
     pub(crate) fn count(&mut self) -> Counters {
         let mut counters = self.counters.clone();
@@ -335,11 +347,7 @@ impl Shard {
     /// A handle for tasks on this shard's thread; `None` while the thread ends.
     pub(crate) fn reference(&self) -> Option<ShardRef> {
         let shard = self.me.upgrade()?;
-        Some(ShardRef {
-            shard,
-            wake: Rc::clone(&self.wake),
-            process: Arc::clone(&self.process),
-        })
+        Some(ShardRef { shard, wake: Rc::clone(&self.wake), process: Arc::clone(&self.process) })
     }
 }
 

@@ -1,4 +1,5 @@
-//! Reading: from ready sockets through the shard's one buffer and the WebSocket protocol into the inbox.
+//! Reading: from ready sockets through the shard's one buffer and the WebSocket protocol into the inbox. What
+//! a message means is decided above the shard.
 
 use std::io::{self, Read};
 use std::time::Duration;

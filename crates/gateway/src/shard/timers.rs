@@ -1,4 +1,5 @@
-//! What time does to connections: pings, and the ends of those that do not answer, take or finish.
+//! What time does to connections: pings, and the ends of those that do not answer, take or finish. The
+//! wheel says when to look.
 
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,130 @@
+//! What happens on a connection, as values that own what they hold.
+//!
+//! They are made of the protocol's events, which borrow; here nothing is decided.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tidegate_websocket as websocket;
+use tidegate_websocket::{CloseCode, ProtocolError};
+
+/// What the server agreed to, and how the way there was: the first of the four events.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// 101.
+    pub status: u16,
+    /// The answer's fields as they came: order, case of letters and repetitions.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The subprotocol that the server chose.
+    pub subprotocol: Option<String>,
+    /// The request as it was sent.
+    pub request: Vec<u8>,
+    /// The server's address.
+    pub peer: SocketAddr,
+    /// Version and key exchange, if the connection is secured by TLS.
+    pub tls: Option<String>,
+    /// How long it took.
+    pub timings: Timings,
+}
+
+/// How long the parts of opening took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Timings {
+    /// To find the host's addresses; close to zero for an address.
+    pub resolve: Duration,
+    /// TCP.
+    pub connect: Duration,
+    /// TLS.
+    pub tls: Option<Duration>,
+    /// From the request to the whole head of the answer.
+    pub handshake: Duration,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A whole message came.
+    Message(Message),
+    /// A Ping came. It has been answered, unless `auto_pong` is off.
+    Ping(Bytes),
+    /// A Pong came.
+    Pong(Bytes),
+    /// The connection ended. No event follows.
+    Close(Close),
+    /// The peer broke a rule, was told so and the connection ended. No event follows.
+    Error(ProtocolError),
+}
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// UTF-8.
+    Text(String),
+    /// Any bytes.
+    Binary(Bytes),
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Close {
+    /// The peer's code; 1005 if its Close frame had none, 1006 if no Close frame came.
+    pub code: CloseCode,
+    /// The peer's words, 123 bytes at most. They may hold control characters.
+    pub reason: String,
+    /// What ended it.
+    pub end: End,
+}
+
+/// What ended a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// A Close frame came.
+    CloseFrame,
+    /// The bytes ended without one.
+    EndOfStream,
+    /// The connection broke.
+    Lost(io::ErrorKind),
+    /// Our Close frame was not answered in time.
+    NoAnswer,
+}
+
+impl Message {
+    /// The payload.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+}
+
+impl Close {
+    /// True if the peer's Close frame came.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.end == End::CloseFrame
+    }
+}
+
+/// The event with copies of what it borrows.
+pub(crate) fn owned(event: websocket::Event<'_>) -> Event {
+    match event {
+        websocket::Event::Message(websocket::Message::Text(text)) => {
+            Event::Message(Message::Text(text.to_owned()))
+        }
+        websocket::Event::Message(websocket::Message::Binary(bytes)) => {
+            Event::Message(Message::Binary(Bytes::copy_from_slice(bytes)))
+        }
+        websocket::Event::Ping(payload) => Event::Ping(Bytes::copy_from_slice(payload)),
+        websocket::Event::Pong(payload) => Event::Pong(Bytes::copy_from_slice(payload)),
+        websocket::Event::Close(close) => Event::Close(Close {
+            code: close.status(),
+            reason: close.reason.to_owned(),
+            end: if close.clean { End::CloseFrame } else { End::EndOfStream },
+        }),
+        websocket::Event::Error(error) => Event::Error(error),
+    }
+}

@@ -1,0 +1,49 @@
+//! Async WebSocket client over tokio: one connection, its events in, messages out.
+//!
+//! The protocol itself is `tidegate-websocket`, which has no IO; here are the socket, TLS, time-outs and
+//! bounds around it. Servers, reconnecting and resuming are not here.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use tidegate_client::{Event, Options, connect};
+//!
+//! let mut connection = connect("ws://127.0.0.1:8080/quotes/BTC", Options::default()).await?;
+//! connection.send_text("hello").await?;
+//! while let Some(event) = connection.next().await {
+//!     if let Event::Message(message) = event {
+//!         println!("{message:?}");
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+// The order is the direction: a module uses those above it.
+mod address;
+
+mod dial;
+
+mod tls;
+
+mod stream;
+
+mod refusal;
+
+mod event;
+
+mod output;
+
+mod connection;
+
+mod connect;
+
+pub use address::UrlError;
+pub use connect::{ConnectError, Options, Phase, connect, handshake_section};
+pub use connection::{Connection, SendError};
+pub use dial::DialError;
+pub use event::{Close, End, Event, Message, Opened, Timings};
+pub use refusal::Refused;
+pub use tidegate_websocket::handshake::client::{HandshakeError, RequestError};
+pub use tidegate_websocket::{CloseCode, Limits, ProtocolError};
+pub use tls::{Trust, TrustError};

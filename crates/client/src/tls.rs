@@ -1,0 +1,154 @@
+//! TLS as a client: whose certificates are believed, and what was agreed on.
+//!
+//! Reading certificates blocks; it is done on a thread for such work.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fmt, io};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use url::Host;
+
+/// Whose certificates are believed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// Those that the system believes.
+    #[default]
+    System,
+    /// Only those in this PEM file.
+    File(PathBuf),
+    /// Every certificate: whoever is between can read and change everything. For trying things out.
+    Anyone,
+}
+
+/// The certificates to believe cannot be read.
+#[derive(Debug)]
+pub struct TrustError {
+    path: Option<PathBuf>,
+    reason: String,
+}
+
+/// Reads the certificates and makes a configuration of them.
+pub(crate) async fn load(trust: Trust) -> Result<Arc<ClientConfig>, TrustError> {
+    spawn_blocking(move || configuration(&trust))
+        .await
+        .unwrap_or_else(|error| Err(TrustError { path: None, reason: error.to_string() }))
+}
+
+/// The TLS handshake. How long it may take is the caller's.
+pub(crate) async fn secure(
+    configuration: Arc<ClientConfig>,
+    host: &Host<String>,
+    socket: TcpStream,
+) -> io::Result<TlsStream<TcpStream>> {
+    let name = match host {
+        Host::Domain(name) => ServerName::try_from(name.clone()).map_err(io::Error::other)?,
+        Host::Ipv4(ip) => ServerName::IpAddress((*ip).into()),
+        Host::Ipv6(ip) => ServerName::IpAddress((*ip).into()),
+    };
+    TlsConnector::from(configuration).connect(name, socket).await
+}
+
+/// Version and cipher suite in a few words.
+pub(crate) fn describe(stream: &TlsStream<TcpStream>) -> String {
+    let (_, session) = stream.get_ref();
+    let version = session.protocol_version().and_then(|version| version.as_str()).unwrap_or("TLS");
+    let group = session.negotiated_key_exchange_group();
+    let group = group.map(|group| format!(" {:?}", group.name())).unwrap_or_default();
+    format!("{}{group}", version.replace('_', "."))
+}
+
+fn configuration(trust: &Trust) -> Result<Arc<ClientConfig>, TrustError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .expect("the provider has the default versions");
+    let mut configuration = match trust {
+        Trust::Anyone => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider))),
+        Trust::System => builder.with_root_certificates(system_roots()?),
+        Trust::File(path) => builder.with_root_certificates(
+            file_roots(path).map_err(|reason| TrustError { path: Some(path.clone()), reason })?,
+        ),
+    }
+    .with_no_client_auth();
+    configuration.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(configuration))
+}
+
+fn system_roots() -> Result<RootCertStore, TrustError> {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if store.is_empty() {
+        return Err(TrustError { path: None, reason: "the system has none".to_owned() });
+    }
+    Ok(store)
+}
+
+fn file_roots(path: &Path) -> Result<RootCertStore, String> {
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| error.to_string())? {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        store.add(certificate).map_err(|error| error.to_string())?;
+    }
+    if store.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(store) }
+}
+
+/// Believes every certificate; signatures are checked all the same, so that a broken server is seen.
+#[derive(Debug)]
+struct Anyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl fmt::Display for TrustError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.path {
+            Some(path) => {
+                write!(f, "cannot read root certificates from {}: {}", path.display(), self.reason)
+            }
+            None => write!(f, "cannot read root certificates: {}", self.reason),
+        }
+    }
+}
+
+impl std::error::Error for TrustError {}

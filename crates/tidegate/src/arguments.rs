@@ -1,0 +1,328 @@
+//! The command line: every command and option, parsed into values that the commands can use as they are.
+//!
+//! What is wrong here ends with exit code 2 and clap's message; nothing is looked up, opened or connected.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use regex::Regex;
+use tidegate_gateway::limits::quantity;
+use tidegate_gateway::route::{Share, Subscribe};
+use tidegate_gateway::settings::{Listener, parse_address};
+use tidegate_hub::{ChannelName, Position};
+
+use crate::exit;
+
+/// Turns the HTTP servers that you have into push APIs: WebSocket and server-sent events in front of plain
+/// HTTP.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, disable_help_subcommand = true, after_help = exit::TABLE)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Serve(Serve),
+    Demo(Demo),
+    Connect(Connect),
+    Publish(Publish),
+    Check(Check),
+}
+
+/// Run the gateway: in front of a server, by a configuration, or alone with channels to publish to
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Serve {
+    /// The server to stand before, such as http://localhost:3000; every path of it becomes pushable
+    pub(crate) url: Option<String>,
+    /// Configuration file; paths that none of its routes matches go to the URL, if there is one
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where clients connect, such as 127.0.0.1:8080; may be repeated
+    #[arg(long, value_name = "ADDRESS", value_parser = listener)]
+    pub(crate) listen: Vec<Listener>,
+    /// Where publishing, status and metrics are, such as 127.0.0.1:8081
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub(crate) admin: Option<SocketAddr>,
+    /// Who may subscribe where no route says so; must be said when others than this machine can connect
+    #[arg(long, value_name = "WHO")]
+    pub(crate) subscribe: Option<Who>,
+    /// Which clients share one request to the server: identity, public, cookie:NAME or authorization
+    #[arg(long, value_name = "HOW", requires = "url")]
+    pub(crate) share: Option<Share>,
+    /// Form of the log on stderr; its level is in TIDEGATE_LOG
+    #[arg(long, value_name = "FORM")]
+    pub(crate) log: Option<LogFormat>,
+    /// Threads that hold connections; as many as there are cores by default
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) shards: Option<u16>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Pretty,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Who {
+    Anyone,
+}
+
+impl From<Who> for Subscribe {
+    fn from(who: Who) -> Self {
+        match who {
+            Who::Anyone => Self::Anyone,
+        }
+    }
+}
+
+/// Run a plain HTTP server with live figures of this machine, the gateway before it, and a page
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Where the gateway listens [default: 127.0.0.1:8080, or the next free port]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Where publishing, status and metrics are [default: 127.0.0.1:8081, or the next free port]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub(crate) admin: Option<SocketAddr>,
+}
+
+/// Talk to a WebSocket: lines of stdin go out, events are shown
+#[derive(Debug, Args)]
+#[command(after_help = CONNECT_HELP)]
+pub(crate) struct Connect {
+    /// ws:// or wss:// URL (http:// and https:// stand for them)
+    pub(crate) url: String,
+    /// Show the handshake as it was on the wire
+    #[arg(long, short)]
+    pub(crate) include: bool,
+    /// One event a line, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// A further header of the request; may be repeated
+    #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = header)]
+    pub(crate) header: Vec<(String, String)>,
+    /// A subprotocol to offer; may be repeated, the preferred one first
+    #[arg(long, value_name = "NAME")]
+    pub(crate) subprotocol: Vec<String>,
+    /// The Origin header
+    #[arg(long)]
+    pub(crate) origin: Option<String>,
+    /// Believe every certificate
+    #[arg(long, short = 'k', conflicts_with = "cacert")]
+    pub(crate) insecure: bool,
+    /// Believe the certificates in this PEM file, and no others
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// Resume after this position of the channel
+    #[arg(long, value_name = "POSITION", value_parser = position)]
+    pub(crate) after: Option<String>,
+    /// Close after N messages came
+    #[arg(short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) n: Option<u64>,
+    /// Close at the first message that matches re:REGEX; if none comes, exit with 9
+    #[arg(long, value_name = "re:REGEX", value_parser = expectation)]
+    pub(crate) expect: Option<Regex>,
+    /// Give up after this time, whatever is awaited
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Leave Pings unanswered
+    #[arg(long)]
+    pub(crate) no_auto_pong: bool,
+    /// After the end of stdin, close when nothing came for this time [default: 1s; for ever if stdin is
+    /// /dev/null, or with -n or --expect]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) linger: Option<Duration>,
+}
+
+const CONNECT_HELP: &str = "\
+On a terminal a line may be a command: /ping [TEXT], /close [CODE [REASON]], /bin HEX, /file PATH, /help.
+A line that begins with // is sent with one slash.
+
+On a pipe stdout carries the payloads of messages, one a line, and nothing else.
+Times are such as 500ms, 2s or 1m; a bare number is seconds.";
+
+/// Publish to a channel through a gateway's admin listener
+#[derive(Debug, Args)]
+pub(crate) struct Publish {
+    /// The channel: its path without the leading slash, such as quotes/BTC
+    #[arg(value_parser = channel)]
+    pub(crate) channel: ChannelName,
+    /// What to publish; stdin if neither this nor --file is given
+    #[arg(conflicts_with = "file")]
+    pub(crate) text: Option<String>,
+    /// The admin listener
+    #[arg(long, value_name = "URL", env = "TIDEGATE_ADMIN_URL", default_value = "http://127.0.0.1:8081")]
+    pub(crate) admin: String,
+    /// The admin token; by default that of the gateway that runs on this machine
+    #[arg(long, env = "TIDEGATE_ADMIN_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// Publish what is in this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// One message a line
+    #[arg(long, conflicts_with = "text")]
+    pub(crate) lines: bool,
+    /// Messages a second, at most
+    #[arg(long, value_name = "N", requires = "lines", value_parser = rate)]
+    pub(crate) rate: Option<f64>,
+    /// A binary message
+    #[arg(long)]
+    pub(crate) binary: bool,
+    /// Say what was published as JSON, one line each
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Read a configuration, report every fault, or show what it resolves to
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The configuration
+    pub(crate) file: PathBuf,
+}
+
+fn listener(text: &str) -> Result<Listener, String> {
+    Listener::parse(text).map_err(|error| format!("{}; {}", error.what, error.mend))
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    parse_address(text).map_err(|error| format!("{}; {}", error.what, error.mend))
+}
+
+fn channel(text: &str) -> Result<ChannelName, String> {
+    ChannelName::from_text(text).map_err(|error| error.to_string())
+}
+
+fn position(text: &str) -> Result<String, String> {
+    let is_position = text.parse::<Position>().is_ok();
+    if is_position {
+        Ok(text.to_owned())
+    } else {
+        Err("a position is EPOCH:OFFSET, such as k3f9:41".to_owned())
+    }
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("a header is NAME: VALUE")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+fn expectation(text: &str) -> Result<Regex, String> {
+    let pattern = text.strip_prefix("re:").ok_or("an expectation is re:REGEX, such as 're:\"ok\":true'")?;
+    Regex::new(pattern).map_err(|error| error.to_string())
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if (0.001..=1e6).contains(&rate) => Ok(rate),
+        _ => Err("a rate is a number from 0.001 to 1000000".to_owned()),
+    }
+}
+
+/// A number of seconds, or a number and its unit. A day at the most.
+fn duration(text: &str) -> Result<Duration, String> {
+    const MOST: Duration = Duration::from_secs(24 * 3600);
+    let seconds = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let duration = match seconds {
+        Some(duration) => duration,
+        None => quantity::duration(text).map_err(|error| format!("{}; {}", error.what, error.mend))?,
+    };
+    if duration > MOST { Err("a day is the most".to_owned()) } else { Ok(duration) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, clap::error::ErrorKind> {
+        let words = std::iter::once("tidegate").chain(line.split_whitespace());
+        Arguments::try_parse_from(words)
+            .map(|arguments| arguments.command.expect("a command"))
+            .map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn the_definition_holds() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn serve() {
+        let line = "serve http://localhost:3000 --listen 127.0.0.1:0 --listen 127.0.0.2:0 --admin [::1]:9 \
+                    --subscribe anyone --share cookie:sid --log json --shards 2";
+        let Ok(Command::Serve(serve)) = parse(line) else { panic!("{:?}", parse(line)) };
+        assert_eq!(serve.listen.len(), 2);
+        assert_eq!(serve.admin, "[::1]:9".parse().ok());
+        assert_eq!(
+            (serve.subscribe, serve.share),
+            (Some(Who::Anyone), Some(Share::Cookie("sid".to_owned())))
+        );
+        assert_eq!((serve.log, serve.shards), (Some(LogFormat::Json), Some(2)));
+        for wrong in [
+            "serve --listen localhost:80",
+            "serve --share nobody http://x",
+            "serve --share public",
+            "serve --shards 0",
+            "serve --subscribe token",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn connect() {
+        let line = "connect ws://x -i -H A:b -H C:d:e --subprotocol p --origin http://o -k --after k3f9:41 -n 3 \
+                    --expect re:a+ --timeout 1.5 --no-auto-pong --linger 200ms --json";
+        let Ok(Command::Connect(connect)) = parse(line) else { panic!("{:?}", parse(line)) };
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(connect.header, [header("A", "b"), header("C", "d:e")]);
+        assert_eq!(connect.timeout, Some(Duration::from_millis(1500)));
+        assert_eq!(connect.linger, Some(Duration::from_millis(200)));
+        assert_eq!((connect.after.as_deref(), connect.n), (Some("k3f9:41"), Some(3)));
+        assert!(connect.expect.is_some_and(|regex| regex.is_match("caab")));
+        for wrong in [
+            "connect",
+            "connect ws://x -n 0",
+            "connect ws://x --expect a",
+            "connect ws://x --expect re:(",
+            "connect ws://x --after 41",
+            "connect ws://x -k --cacert f",
+            "connect ws://x --timeout -1",
+            "connect ws://x --timeout 9999h",
+            "connect ws://x -H novalue",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn publish() {
+        let Ok(Command::Publish(publish)) = parse("publish /quotes/BTC 1 --binary") else { panic!() };
+        assert_eq!(publish.channel, ChannelName::from_text("quotes/BTC").expect("a name"));
+        for wrong in [
+            "publish",
+            "publish a/../b x",
+            "publish a x --file f",
+            "publish a x --lines",
+            "publish a --rate 5",
+            "publish a --lines --rate 0",
+            "publish a --lines --rate nan",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn nothing_and_what_is_absent() {
+        assert!(Arguments::try_parse_from(["tidegate"]).is_ok_and(|arguments| arguments.command.is_none()));
+        for absent in ["inspect", "replay", "explain", "compare", "bench", "help"] {
+            assert_eq!(parse(absent).err(), Some(clap::error::ErrorKind::InvalidSubcommand), "{absent}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! `tidegate check FILE`: a configuration's faults, or what it resolves to.
+//!
+//! The reading is the gateway's own, so that what passes here starts there.
+
+use std::io::Write;
+
+use tidegate_gateway::settings::{Overrides, Settings, summary};
+
+use crate::arguments::Check;
+use crate::exit::{Exit, Failure};
+
+pub(crate) fn run(arguments: &Check) -> Result<Exit, Failure> {
+    let settings = Settings::from_file_with(&arguments.file, &Overrides::default()).map_err(|faults| {
+        Failure::new(Exit::Configuration, format!("the configuration is faulty\n{faults}"))
+    })?;
+    // A reader that has seen enough is no failure.
+    let _ = std::io::stdout().lock().write_all(summary(&settings).as_bytes());
+    Ok(Exit::Done)
+}

@@ -1,0 +1,73 @@
+//! Why there is no connection, in words: what, why, what to do, and the exit code.
+//!
+//! What a server answered is shown whole, because it mostly says what it wants.
+
+use tidegate_client::{ConnectError, DialError, Phase, Refused};
+
+use super::report::headers;
+use crate::exit::{Exit, Failure};
+use crate::terminal::{escape, escape_lines};
+
+/// The failure, and the status of a refusal.
+pub(super) fn failure(url: &str, error: &ConnectError) -> (Failure, Option<u16>) {
+    let url = escape(url);
+    let text = error.to_string();
+    let text = escape(&text);
+    let failure = match error {
+        ConnectError::Url(_) => Failure::new(Exit::Usage, format!("{url}: {text}"))
+            .mend("write such as ws://localhost:8080/quotes/BTC"),
+        ConnectError::Request(_) => Failure::new(Exit::Usage, format!("the request cannot be sent: {text}"))
+            .mend("look at -H, --origin and --subprotocol"),
+        ConnectError::Trust(_) => {
+            Failure::new(Exit::Tls, &text).mend("name a PEM file with --cacert FILE, or use --insecure")
+        }
+        ConnectError::Dial(dial) => Failure::new(Exit::Unreachable, &text).mend(match dial {
+            DialError::Resolve { .. } => "look at the host's name, and at the network",
+            DialError::Connect { .. } => "is the server running, and is the port right?",
+        }),
+        ConnectError::Lost(_) => {
+            Failure::new(Exit::Unreachable, &text).mend("does a WebSocket or HTTP server listen there?")
+        }
+        ConnectError::Tls(_) => Failure::new(Exit::Tls, &text)
+            .mend("believe its certificate with --cacert FILE, or any with --insecure; ws:// is without TLS"),
+        ConnectError::Refused(refused) => {
+            let failure = Failure::new(Exit::HandshakeRefused, shown(refused));
+            return (failure.mend(advice(refused.status)), Some(refused.status));
+        }
+        ConnectError::Handshake(_) => Failure::new(Exit::Protocol, &text)
+            .mend("the server, or a proxy before it, does not speak WebSocket here"),
+        ConnectError::Timeout { phase, .. } => Failure::new(Exit::Timeout, &text).mend(match phase {
+            Phase::Connect => "is the host right, and does a firewall let it through?",
+            Phase::Tls => "does it speak TLS there? ws:// is without",
+            Phase::Handshake => "the server accepted, but did not answer; try it with curl",
+        }),
+    };
+    (failure, None)
+}
+
+/// Status, headers and body.
+fn shown(refused: &Refused) -> String {
+    let mut text = format!("the server refused the handshake with {}", refused.status);
+    text.push_str(&headers(&refused.headers));
+    if !refused.body.is_empty() {
+        text.push_str("\n\n  ");
+        text.push_str(&escape_lines(&String::from_utf8_lossy(&refused.body), 2));
+        text.push_str(if refused.complete { "" } else { "\n  (the body is longer)" });
+        text.push('\n');
+    }
+    text
+}
+
+fn advice(status: u16) -> &'static str {
+    match status {
+        200..=299 => "it answers as plain HTTP: is this the path of a WebSocket?",
+        300..=399 => "it wants another URL: see Location",
+        401 => "it wants credentials: -H 'Authorization: Bearer TOKEN'",
+        403 => "the Origin or the credentials are not accepted: see --origin and -H",
+        404 => "there is nothing under this path",
+        426 => "it wants another protocol: see Upgrade and Sec-WebSocket-Version",
+        429 | 503 => "try again later: see Retry-After",
+        502 | 504 => "the server behind it does not answer",
+        _ => "the answer above is all that is known",
+    }
+}

@@ -1,0 +1,389 @@
+//! What `connect` shows: for people, for a pipe, or as JSON lines.
+//!
+//! On a pipe stdout carries payloads as they came. Everywhere else what the peer sent is escaped before it
+//! is shown. Writing to stderr never fails; writing to stdout may, and then the reader has gone.
+
+use std::io::{self, Write};
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use tidegate_client::{Close, End, Event, Message, Opened, ProtocolError};
+
+use crate::exit::{Exit, Failure, say};
+use crate::terminal::{Ink, Look, escape, escape_json, escape_lines};
+use crate::timestamp::{rfc3339, time_of_day};
+
+/// Bytes of a binary payload that people are shown.
+const HEX_MAX_BYTES: usize = 256;
+
+/// How events are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Rows with time, arrow, kind and size.
+    Pretty,
+    /// Payloads to stdout, rows to stderr.
+    Payloads,
+    /// JSON lines to stdout.
+    Json,
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub(super) struct Report {
+    form: Form,
+    stdout: Look,
+    stderr: Look,
+}
+
+impl Report {
+    pub(super) fn new(json: bool) -> Self {
+        let (stdout, stderr) = (Look::of_stdout(), Look::of_stderr());
+        let form = match (json, stdout.is_terminal) {
+            (true, _) => Form::Json,
+            (false, true) => Form::Pretty,
+            (false, false) => Form::Payloads,
+        };
+        Self { form, stdout, stderr }
+    }
+
+    pub(super) fn opened(&self, url: &str, opened: &Opened, include: bool) -> io::Result<()> {
+        if include {
+            say(handshake(opened));
+        }
+        if self.form == Form::Json {
+            return self.json("open", OpenBody::of(url, opened));
+        }
+        let subprotocol = opened.subprotocol.as_deref().map(escape);
+        let subprotocol = subprotocol.map(|name| format!("  subprotocol {name}")).unwrap_or_default();
+        say(self.stderr.paint(Ink::Dim, &format!("= open {}{subprotocol}", escape(url))));
+        Ok(())
+    }
+
+    /// Shows an event. `answered`: a Ping's Pong goes back by itself.
+    pub(super) fn event(&self, event: &Event, answered: bool) -> io::Result<()> {
+        match event {
+            Event::Message(message) => self.message(message),
+            Event::Ping(payload) => self.control("ping", payload, if answered { "  (answered)" } else { "" }),
+            Event::Pong(payload) => self.control("pong", payload, ""),
+            Event::Close(close) => self.closed(close),
+            Event::Error(error) => self.broken_rule(error),
+        }
+    }
+
+    /// Shows what went out, where it is not on the screen already.
+    pub(super) fn sent(&self, message: &tidegate_websocket::Message<'_>) -> io::Result<()> {
+        if self.form != Form::Pretty {
+            return Ok(());
+        }
+        let (kind, text) = match message {
+            tidegate_websocket::Message::Text(text) => ("text", Payload::Text(text)),
+            tidegate_websocket::Message::Binary(bytes) => ("binary", Payload::Bytes(bytes)),
+        };
+        let row = row(SystemTime::now(), Arrow::Sent, kind, message.as_bytes().len(), &text, self.stdout);
+        line(row.as_bytes())
+    }
+
+    /// A failure that ends the command; `status` is that of a refusal.
+    pub(super) fn failed(&self, failure: &Failure, status: Option<u16>) -> io::Result<()> {
+        match self.form {
+            Form::Json => self.json("error", ErrorBody { message: &failure.what, section: None, status }),
+            Form::Pretty | Form::Payloads => Ok(()),
+        }
+    }
+
+    /// A word about what was typed.
+    pub(super) fn note(&self, text: &str) {
+        say(self.stderr.paint(Ink::Dim, text));
+    }
+
+    /// The last line.
+    pub(super) fn exit(&self, exit: Exit) -> io::Result<()> {
+        match self.form {
+            Form::Json => self.json("exit", ExitBody { code: exit.code(), reason: exit.reason() }),
+            Form::Pretty | Form::Payloads => Ok(()),
+        }
+    }
+
+    fn message(&self, message: &Message) -> io::Result<()> {
+        let (kind, payload) = match message {
+            Message::Text(text) => ("text", Payload::Text(text)),
+            Message::Binary(bytes) => ("binary", Payload::Bytes(bytes)),
+        };
+        let length = message.as_bytes().len();
+        match self.form {
+            Form::Payloads => line(message.as_bytes()),
+            Form::Json => {
+                let body = FrameBody { dir: "s2c", op: kind, len: length, payload: payload.encoded() };
+                self.json("message", body)
+            }
+            Form::Pretty => {
+                let row = row(SystemTime::now(), Arrow::Received, kind, length, &payload, self.stdout);
+                line(row.as_bytes())
+            }
+        }
+    }
+
+    fn control(&self, kind: &'static str, bytes: &[u8], note: &str) -> io::Result<()> {
+        let payload = std::str::from_utf8(bytes).map_or(Payload::Bytes(bytes), Payload::Text);
+        if self.form == Form::Json {
+            let body = FrameBody { dir: "s2c", op: kind, len: bytes.len(), payload: payload.encoded() };
+            return self.json(kind, body);
+        }
+        let row = row(SystemTime::now(), Arrow::Received, kind, bytes.len(), &payload, self.stderr);
+        say(format!("{row}{note}"));
+        Ok(())
+    }
+
+    fn closed(&self, close: &Close) -> io::Result<()> {
+        if self.form == Form::Json {
+            let body = CloseBody {
+                code: close.code.get(),
+                name: close.code.name(),
+                reason: &close.reason,
+                clean: close.is_clean(),
+            };
+            return self.json("close", body);
+        }
+        let time = time_of_day(SystemTime::now());
+        say(format!("{time} {}", self.stderr.paint(Ink::Close, &close_text(close))));
+        Ok(())
+    }
+
+    fn broken_rule(&self, error: &ProtocolError) -> io::Result<()> {
+        if self.form == Form::Json {
+            let section = Some(format!("RFC 6455, section {}", error.section()));
+            return self.json("error", ErrorBody { message: &error.to_string(), section, status: None });
+        }
+        let time = time_of_day(SystemTime::now());
+        say(format!("{time} {}", self.stderr.paint(Ink::Error, &format!("! protocol error: {error}"))));
+        Ok(())
+    }
+
+    fn json(&self, kind: &'static str, body: impl Serialize) -> io::Result<()> {
+        let line_of = JsonLine { v: 1, ts: rfc3339(SystemTime::now()), kind, body };
+        let json = serde_json::to_string(&line_of).map_err(io::Error::other)?;
+        line(escape_json(json).as_bytes())
+    }
+}
+
+/// Writes a line to stdout at once.
+fn line(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.write_all(b"\n")?;
+    stdout.flush()
+}
+
+/// The request and the answer's head as they were on the wire, for people.
+fn handshake(opened: &Opened) -> String {
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
+    let timings = &opened.timings;
+    let mut text = format!("* {}  tcp {:.1} ms", opened.peer, milliseconds(timings.connect));
+    if let (Some(tls), Some(time)) = (&opened.tls, timings.tls) {
+        text.push_str(&format!("  {tls} {:.1} ms", milliseconds(time)));
+    }
+    text.push_str(&format!("  handshake {:.1} ms", milliseconds(timings.handshake)));
+    let request = String::from_utf8_lossy(&opened.request);
+    request.trim_end().split("\r\n").for_each(|line| text.push_str(&format!("\n> {}", escape(line))));
+    text.push_str(&format!("\n< HTTP/1.1 {}", opened.status));
+    text.push_str(&headers(&opened.headers));
+    text
+}
+
+/// Header fields, each on a line of its own that begins with a line feed.
+pub(super) fn headers(headers: &[(String, Vec<u8>)]) -> String {
+    let line = |(name, value): &(String, Vec<u8>)| {
+        format!("\n< {}: {}", escape(name), escape(&String::from_utf8_lossy(value)))
+    };
+    headers.iter().map(line).collect()
+}
+
+fn close_text(close: &Close) -> String {
+    let name = close.code.name().map(|name| format!(" {name}")).unwrap_or_default();
+    match close.end {
+        End::CloseFrame if close.reason.is_empty() => format!("↓ close {}{name}", close.code),
+        End::CloseFrame => format!("↓ close {}{name} \"{}\"", close.code, escape(&close.reason)),
+        End::EndOfStream => "= the server ended the connection without a Close frame (1006)".to_owned(),
+        End::Lost(why) => format!("= the connection broke: {why} (1006)"),
+        End::NoAnswer => "= the server did not answer the Close frame (1006)".to_owned(),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Arrow {
+    Sent,
+    Received,
+}
+
+/// A payload to be shown.
+enum Payload<'p> {
+    Text(&'p str),
+    Bytes(&'p [u8]),
+}
+
+/// A row such as `12:03:04.512Z ↓ text       11 B  hello world`.
+fn row(
+    time: SystemTime,
+    arrow: Arrow,
+    kind: &str,
+    length: usize,
+    payload: &Payload<'_>,
+    look: Look,
+) -> String {
+    let (arrow, ink) = match arrow {
+        Arrow::Sent => ("↑", Ink::Sent),
+        Arrow::Received => ("↓", Ink::Received),
+    };
+    let time = time_of_day(time);
+    let head = format!("{arrow} {kind:<6} {:>9}  ", format!("{length} B"));
+    let indent = time.chars().count() + 1 + head.chars().count();
+    format!("{} {}{}", look.paint(Ink::Dim, &time), look.paint(ink, &head), payload.shown(indent))
+}
+
+impl Payload<'_> {
+    fn shown(&self, indent: usize) -> String {
+        match self {
+            Self::Text(text) => escape_lines(text, indent),
+            Self::Bytes(bytes) => {
+                let shown = &bytes[..bytes.len().min(HEX_MAX_BYTES)];
+                let hex: Vec<String> = shown.iter().map(|byte| format!("{byte:02x}")).collect();
+                let more = bytes.len() - shown.len();
+                let more = if more > 0 { format!(" and {more} more bytes") } else { String::new() };
+                format!("{}{more}", hex.join(" "))
+            }
+        }
+    }
+
+    fn encoded(&self) -> PayloadBody<'_> {
+        match self {
+            Self::Text(text) => PayloadBody { enc: "utf8", data: (*text).into() },
+            Self::Bytes(bytes) => PayloadBody { enc: "base64", data: STANDARD.encode(bytes).into() },
+        }
+    }
+}
+
+/// A line of the schema, version 1.
+#[derive(Serialize)]
+struct JsonLine<B> {
+    v: u8,
+    ts: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(flatten)]
+    body: B,
+}
+
+#[derive(Serialize)]
+struct OpenBody<'o> {
+    url: &'o str,
+    peer: String,
+    status: u16,
+    subprotocol: Option<&'o str>,
+    headers: Vec<(&'o str, String)>,
+    tls: Option<&'o str>,
+    connect_us: u128,
+    tls_us: Option<u128>,
+    handshake_us: u128,
+}
+
+#[derive(Serialize)]
+struct FrameBody<'p> {
+    dir: &'static str,
+    op: &'static str,
+    len: usize,
+    payload: PayloadBody<'p>,
+}
+
+#[derive(Serialize)]
+struct PayloadBody<'p> {
+    enc: &'static str,
+    data: std::borrow::Cow<'p, str>,
+}
+
+#[derive(Serialize)]
+struct CloseBody<'c> {
+    code: u16,
+    name: Option<&'static str>,
+    reason: &'c str,
+    clean: bool,
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'e> {
+    message: &'e str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    section: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+}
+
+#[derive(Serialize)]
+struct ExitBody {
+    code: u8,
+    reason: &'static str,
+}
+
+impl<'o> OpenBody<'o> {
+    fn of(url: &'o str, opened: &'o Opened) -> Self {
+        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+        Self {
+            url,
+            peer: opened.peer.to_string(),
+            status: opened.status,
+            subprotocol: opened.subprotocol.as_deref(),
+            headers: opened.headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect(),
+            tls: opened.tls.as_deref(),
+            connect_us: opened.timings.connect.as_micros(),
+            tls_us: opened.timings.tls.map(|time| time.as_micros()),
+            handshake_us: opened.timings.handshake.as_micros(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    const PLAIN: Look = Look { is_terminal: true, colours: false };
+
+    fn check(payload: &Payload<'_>, length: usize, expected: &str) {
+        let row = row(UNIX_EPOCH, Arrow::Received, "text", length, payload, PLAIN);
+        assert_eq!(row, expected);
+    }
+
+    #[test]
+    fn rows() {
+        check(&Payload::Text("hello"), 5, "00:00:00.000Z ↓ text         5 B  hello");
+        check(&Payload::Bytes(&[0xde, 0xad]), 2, "00:00:00.000Z ↓ text         2 B  de ad");
+        let indent = " ".repeat(35);
+        let forged = "a\n00:00:00.000Z ↓ close 1000";
+        let shown =
+            format!("00:00:00.000Z ↓ text        27 B  a\n{}00:00:00.000Z ↓ close 1000", &indent[..34]);
+        check(&Payload::Text(forged), 27, &shown);
+        check(&Payload::Text("\u{1b}[2J\u{9b}"), 5, "00:00:00.000Z ↓ text         5 B  \\u{1b}[2J\\u{9b}");
+    }
+
+    #[test]
+    fn long_binary_payloads_are_cut() {
+        let bytes = vec![0; HEX_MAX_BYTES + 7];
+        let shown = Payload::Bytes(&bytes).shown(0);
+        assert!(shown.ends_with("00 00 and 7 more bytes"), "{shown}");
+        assert_eq!(shown.matches("00").count(), HEX_MAX_BYTES);
+    }
+
+    #[test]
+    fn a_peers_words_are_escaped_in_every_line() {
+        let close = Close {
+            code: tidegate_client::CloseCode::new(4000),
+            reason: "\u{1b}[2J".to_owned(),
+            end: End::CloseFrame,
+        };
+        assert_eq!(close_text(&close), "↓ close 4000 \"\\u{1b}[2J\"");
+        let fields = [("X".to_owned(), b"a\x1b\xff".to_vec())];
+        assert_eq!(headers(&fields), "\n< X: a\\u{1b}\u{fffd}");
+    }
+}

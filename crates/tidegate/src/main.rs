@@ -1,0 +1,71 @@
+//! The binary: the only place where the parts are chosen and put together.
+//!
+//! Here a command line becomes a command, and its outcome an exit code. stdout is data, stderr everything
+//! else.
+#![forbid(unsafe_code)]
+
+// The order is the direction: a module uses those above it.
+mod exit;
+
+mod terminal;
+
+mod timestamp;
+
+mod arguments;
+
+mod log;
+
+mod check;
+
+mod serve;
+
+mod demo;
+
+mod demo_command;
+
+mod publish;
+
+mod connect;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+/// Many small states that live long and are freed in any order are what it is good at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const HELP: &str = "\
+Tidegate turns the HTTP servers that you have into push APIs.
+
+  tidegate serve http://localhost:3000    stand before a server, which then pushes
+  tidegate connect ws://localhost:8080/x  talk to any WebSocket
+  tidegate publish CHANNEL TEXT           publish to a channel
+  tidegate --help                         every command
+  tidegate demo
+";
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        None => {
+            // A reader that has seen enough is no failure.
+            let _ = std::io::stdout().lock().write_all(HELP.as_bytes());
+            Ok(exit::Exit::Done)
+        }
+        Some(Command::Serve(arguments)) => serve::run(&arguments),
+        Some(Command::Demo(arguments)) => demo_command::run(&arguments),
+        Some(Command::Connect(arguments)) => connect::run(&arguments),
+        Some(Command::Publish(arguments)) => publish::run(&arguments),
+        Some(Command::Check(arguments)) => check::run(&arguments),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            exit::say(&failure);
+            failure.exit.into()
+        }
+    }
+}

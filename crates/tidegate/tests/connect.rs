@@ -1,0 +1,300 @@
+//! `tidegate connect` against a scripted server: exit codes, what goes to stdout and what to stderr, the
+//! end of stdin.
+
+#![allow(missing_docs, reason = "a test program")]
+
+mod harness;
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use harness::{Run, finish, frame, listen, read_head, run, serve, signal, tidegate};
+use serde_json::Value;
+
+/// Connects to a server that gives this answer to the handshake.
+fn answered_by(answer: &'static str, arguments: &[&str]) -> Run {
+    let (address, server) = listen(move |mut stream| {
+        read_head(&mut stream);
+        stream.write_all(answer.as_bytes()).unwrap();
+    });
+    let url = format!("ws://{address}/");
+    let run = run(&[&["connect", &url], arguments].concat(), "");
+    server.join().unwrap();
+    run
+}
+
+#[test]
+fn done_0_and_payloads_alone_on_stdout() {
+    let (url, server) = serve(|peer| {
+        peer.send(&frame(0x81, b"one"));
+        peer.send(&frame(0x89, b"are you \x1b there"));
+        peer.send(&frame(0x81, b"\x1b[31mtwo\x07"));
+        peer.send(&frame(0x82, b"\x00\xf0\x9f\x8c\x8a"));
+        assert_eq!(peer.frame().0, 0x8a);
+        peer.close(1001, "bye \u{9b}2J");
+    });
+    let run = run(&["connect", &url], "");
+    server.join().unwrap();
+    assert_eq!((run.code, run.stdout.as_str()), (0, "one\n\x1b[31mtwo\x07\n\x00🌊\n"));
+    assert!(run.stderr.contains("↓ ping") && run.stderr.contains("are you \\u{1b} there"), "{}", run.stderr);
+    assert!(run.stderr.contains("close 1001 going away \"bye \\u{9b}2J\""), "{}", run.stderr);
+    assert!(!run.stderr.contains(['\x1b', '\u{9b}']));
+}
+
+#[test]
+fn done_0_after_n_messages() {
+    let (url, server) = serve(|peer| {
+        (0..9).for_each(|_| peer.send(&frame(0x81, b"x")));
+        peer.closed()
+    });
+    let run = run(&["connect", &url, "-n", "3"], "");
+    assert_eq!((run.code, run.stdout.as_str()), (0, "x\nx\nx\n"));
+    assert_eq!(server.join().unwrap(), 1000);
+}
+
+#[test]
+fn done_0_when_what_was_expected_came() {
+    let (url, server) = serve(|peer| {
+        peer.send(&frame(0x81, b"no"));
+        peer.send(&frame(0x81, b"it is {\"ok\":true}"));
+        peer.closed()
+    });
+    let run = run(&["connect", &url, "--expect", "re:\"ok\":true"], "");
+    assert_eq!((run.code, server.join().unwrap()), (0, 1000));
+}
+
+#[test]
+fn usage_2() {
+    for arguments in [
+        &["connect"][..],
+        &["connect", "ftp://localhost/"],
+        &["connect", "ws://localhost/#fragment"],
+        &["connect", "ws://127.0.0.1:1/", "-H", "Upgrade: h2c"],
+        &["connect", "ws://127.0.0.1:1/", "--nonsense"],
+        &["nonsense"],
+    ] {
+        let run = run(arguments, "");
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{arguments:?} {}", run.stderr);
+        assert!(!run.stderr.is_empty());
+    }
+}
+
+#[test]
+fn unreachable_4() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    drop(listener);
+    for url in [url.as_str(), "ws://nobody.invalid/"] {
+        let run = run(&["connect", url], "");
+        assert_eq!((run.code, run.stdout.as_str()), (4, ""), "{}", run.stderr);
+        assert!(run.stderr.starts_with("tidegate: cannot "), "{}", run.stderr);
+    }
+    assert_eq!(answered_by("", &[]).code, 4);
+}
+
+#[test]
+fn tls_5() {
+    let (address, server) = listen(|mut stream| stream.write_all(b"SSH-2.0-OpenSSH\r\n").unwrap());
+    let run = run(&["connect", &format!("wss://{address}/"), "--insecure"], "");
+    server.join().unwrap();
+    assert_eq!((run.code, run.stdout.as_str()), (5, ""), "{}", run.stderr);
+}
+
+#[test]
+fn handshake_refused_6_with_headers_and_body() {
+    let answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nContent-Length: 12\r\n\r\nno \x1b]0;x\x07you\n";
+    let run = answered_by(answer, &[]);
+    assert_eq!((run.code, run.stdout.as_str()), (6, ""));
+    for part in ["with 401", "< WWW-Authenticate: Bearer", "no \\u{1b}]0;x\\u{7}you", "-H 'Authorization"] {
+        assert!(run.stderr.contains(part), "{}", run.stderr);
+    }
+    let run = answered_by(answer, &["--json"]);
+    let lines = json(&run.stdout);
+    assert_eq!((lines[0]["type"].as_str(), lines[0]["status"].as_u64()), (Some("error"), Some(401)));
+    assert_eq!((lines[1]["type"].as_str(), lines[1]["code"].as_u64()), (Some("exit"), Some(6)));
+}
+
+#[test]
+fn protocol_error_7_with_its_section() {
+    let answer =
+        "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n";
+    let refused = answered_by(answer, &[]);
+    assert_eq!(refused.code, 7);
+    assert!(refused.stderr.contains("RFC 6455, section 4.1"), "{}", refused.stderr);
+
+    let (url, server) = serve(|peer| {
+        peer.send(b"\x81\x81\0\0\0\0x");
+        peer.frame()
+    });
+    let run = run(&["connect", &url], "");
+    assert_eq!(run.code, 7);
+    assert!(run.stderr.contains("RFC 6455, section 5.1"), "{}", run.stderr);
+    assert_eq!(server.join().unwrap().1[..2], 1002_u16.to_be_bytes());
+}
+
+#[test]
+fn closed_by_the_peer_8() {
+    let (url, server) = serve(|peer| peer.close(4401, "who are you?"));
+    let closed = run(&["connect", &url], "");
+    server.join().unwrap();
+    assert_eq!(closed.code, 8);
+    assert!(closed.stderr.contains("close 4401 \"who are you?\""), "{}", closed.stderr);
+    let (url, server) = serve(|_| ());
+    let lost = run(&["connect", &url], "");
+    server.join().unwrap();
+    assert_eq!(lost.code, 8);
+}
+
+#[test]
+fn expectation_not_met_9() {
+    for arguments in [&["--expect", "re:never"][..], &["-n", "2"]] {
+        let (url, server) = serve(|peer| {
+            peer.send(&frame(0x81, b"something else"));
+            peer.close(1000, "");
+        });
+        let run = run(&[&["connect", &url], arguments].concat(), "");
+        server.join().unwrap();
+        assert_eq!((run.code, run.stdout.as_str()), (9, "something else\n"));
+    }
+    let (url, server) = serve(|peer| peer.closed());
+    let run = run(&["connect", &url, "--expect", "re:never", "--timeout", "100ms"], "");
+    assert_eq!((run.code, server.join().unwrap()), (9, 1000));
+}
+
+#[test]
+fn time_out_10() {
+    // The system accepts; nobody answers.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let silent = run(&["connect", &url, "--timeout", "100ms"], "");
+    assert_eq!((silent.code, silent.stdout.as_str()), (10, ""), "{}", silent.stderr);
+    let (url, server) = serve(|peer| peer.closed());
+    let run = run(&["connect", &url, "-n", "1", "--timeout", "100ms"], "");
+    assert_eq!((run.code, server.join().unwrap()), (10, 1000));
+}
+
+#[test]
+fn interrupted_130_with_a_close_frame() {
+    let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
+    let (url, server) = serve(move |peer| {
+        ready.send(()).unwrap();
+        peer.closed()
+    });
+    let mut child = tidegate(&["connect", &url]).spawn().unwrap();
+    let stdin = child.stdin.take();
+    is_ready.recv().unwrap();
+    signal(&child, "INT");
+    let run = finish(child);
+    drop(stdin);
+    assert_eq!((run.code, server.join().unwrap()), (130, 1000));
+}
+
+#[test]
+fn at_the_end_of_stdin_it_reads_on() {
+    let (url, server) = serve(|peer| {
+        let lines: Vec<String> = (0..4).map(|_| peer.text()).collect();
+        peer.send(&frame(0x81, b"answer"));
+        (lines, peer.closed())
+    });
+    let run = run(&["connect", &url, "--linger", "200ms"], "one\n/ping\n\n//last");
+    let (lines, code) = server.join().unwrap();
+    // From a pipe a slash means nothing.
+    assert_eq!(lines, ["one", "/ping", "", "//last"]);
+    assert_eq!((run.code, run.stdout.as_str(), code), (0, "answer\n", 1000));
+}
+
+#[test]
+fn with_nothing_as_stdin_it_does_not_close() {
+    let (url, server) = serve(|peer| peer.closed());
+    let mut command = tidegate(&["connect", &url, "--timeout", "1300ms"]);
+    let run = finish(command.stdin(Stdio::null()).spawn().unwrap());
+    // After a second it would have ended with 0.
+    assert_eq!((run.code, server.join().unwrap()), (10, 1000));
+}
+
+#[test]
+fn a_line_that_is_no_text_is_said() {
+    let (url, server) = serve(|peer| (peer.text(), peer.closed()));
+    let mut child = tidegate(&["connect", &url]).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"ok\n\xff\xfe\nnever\n").unwrap();
+    let run = finish(child);
+    assert_eq!((run.code, server.join().unwrap()), (1, ("ok".to_owned(), 1000)));
+    assert!(run.stderr.contains("line 2 of stdin is not UTF-8"), "{}", run.stderr);
+}
+
+#[test]
+fn the_handshake_in_the_order_of_the_wire() {
+    let (url, server) = serve(|peer| {
+        peer.close(1000, "");
+        peer.request.clone()
+    });
+    let url = format!("{url}x?y=1");
+    let arguments = ["connect", &url, "-i", "-H", "X-One: 1", "--origin", "http://o", "--after", "k3f9:41"];
+    let run = run(&arguments, "");
+    let request = server.join().unwrap();
+    assert!(request.starts_with("GET /x?y=1&after=k3f9:41 HTTP/1.1\r\n"), "{request}");
+    let shown: String = request.trim_end().lines().map(|line| format!("> {line}\n")).collect();
+    assert!(run.stderr.contains(&shown), "{}", run.stderr);
+    assert!(run.stderr.contains("\n< HTTP/1.1 101\n< Upgrade: websocket\n"), "{}", run.stderr);
+    assert_eq!(run.stdout, "");
+}
+
+#[test]
+fn pings_stay_unanswered_where_that_is_asked_for() {
+    let (url, server) = serve(|peer| {
+        peer.send(&frame(0x89, b""));
+        peer.send(&frame(0x81, b"x"));
+        peer.closed()
+    });
+    let run = run(&["connect", &url, "--no-auto-pong", "-n", "1"], "");
+    assert_eq!((run.code, server.join().unwrap()), (0, 1000));
+}
+
+fn json(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn json_lines() {
+    let (url, server) = serve(|peer| {
+        peer.send(&frame(0x81, "a\u{1b}\u{202e}b".as_bytes()));
+        peer.send(&frame(0x82, b"\x00\xff"));
+        peer.send(&frame(0x89, b"p"));
+        peer.send(&frame(0x8a, b""));
+        peer.close(1000, "bye");
+    });
+    let run = run(&["connect", &url, "--json"], "");
+    server.join().unwrap();
+    assert!(!run.stdout.contains(['\u{1b}', '\u{202e}']));
+    let lines = json(&run.stdout);
+    let kinds: Vec<&str> = lines.iter().filter_map(|line| line["type"].as_str()).collect();
+    assert_eq!(kinds, ["open", "message", "message", "ping", "pong", "close", "exit"]);
+    for line in &lines {
+        assert_eq!(line["v"], 1);
+        let time = line["ts"].as_str().unwrap();
+        assert!(time.len() == 27 && time.ends_with('Z') && &time[10..11] == "T", "{time}");
+    }
+    assert_eq!((&lines[0]["status"], &lines[0]["url"]), (&101.into(), &url.into()));
+    assert_eq!(lines[1]["payload"]["data"], "a\u{1b}\u{202e}b");
+    let binary = (&lines[2]["op"], &lines[2]["len"], &lines[2]["payload"]["data"]);
+    assert_eq!(binary, (&"binary".into(), &2.into(), &"AP8=".into()));
+    assert_eq!(lines[2]["payload"]["enc"], "base64");
+    assert_eq!((&lines[5]["code"], &lines[5]["clean"]), (&1000.into(), &true.into()));
+    assert_eq!((&lines[6]["code"], &lines[6]["reason"]), (&0.into(), &"done".into()));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let (url, server) = serve(|peer| {
+        // Until the Close comes there is something to write.
+        peer.send(&frame(0x81, b"x").repeat(10_000));
+        peer.closed()
+    });
+    let mut child = tidegate(&["connect", &url]).spawn().unwrap();
+    let stdin = child.stdin.take();
+    drop(child.stdout.take());
+    let run = finish(child);
+    drop(stdin);
+    assert_eq!((run.code, server.join().unwrap()), (0, 1000), "{}", run.stderr);
+}

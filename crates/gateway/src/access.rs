@@ -32,7 +32,10 @@ pub(crate) fn check_host(
     let bad = || Refusal::new(StatusCode::BAD_REQUEST, "the Host header is not a host name and a port");
     let host = host.to_str().map_err(|_| bad())?;
     let parsed: http::uri::Authority = host.parse().map_err(|_| bad())?;
-    if host.contains('@') || uri.authority().is_some_and(|authority| authority != host) {
+    // A port that is none would still name this host.
+    let port = parsed.as_str().strip_prefix(parsed.host()).unwrap_or_default();
+    let has_port = port.is_empty() || port == ":" || parsed.port_u16().is_some();
+    if host.contains('@') || !has_port || uri.authority().is_some_and(|authority| authority != host) {
         return Err(bad());
     }
     let name = parsed.host().to_ascii_lowercase();

@@ -58,6 +58,7 @@ pub(crate) async fn handle(
         generation.settings.access.trusted_proxies.iter().any(|net| net.contains(visit.remote.ip()));
     let (mut parts, body) = request.into_parts();
     refuse_loop(&parts.headers)?;
+    refuse_codings(&parts.headers)?;
     strip_hop_by_hop(&mut parts.headers);
     parts.headers.remove(EXPECT);
     drop_ambiguous(&mut parts.headers);
@@ -65,10 +66,15 @@ pub(crate) async fn handle(
     parts.headers.insert(HOST, host_for(backend, host));
     parts.uri = uri;
     parts.version = Version::HTTP_11;
-    let body = body.map_err(Into::into).boxed_unsync();
+    let (body, blame) = ClientBody::new(body, generation.settings.limits.http_body_timeout);
     let upstream = visit.shard.look(|shard| shard.upstream.clone());
-    match upstream.send(Request::from_parts(parts, body)).await {
+    match upstream.send(Request::from_parts(parts, body.boxed_unsync())).await {
+        Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            let sentence = format!("{backend} answered 101 to a request that asked for no upgrade");
+            Err(Refusal::new(StatusCode::BAD_GATEWAY, sentence))
+        }
         Ok(answer) => Ok(pass_back(answer)),
+        Err(_) if blame.get().is_some() => Err(blame.get().map_or_else(no_backend, Blame::refusal)),
         Err(error) => {
             tracing::info!(event = "upstream_error", %backend, "{error}");
             Err(Refusal::new(error.status(), error.to_string()))

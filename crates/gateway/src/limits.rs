@@ -132,6 +132,8 @@ limits! {
     history_size: u32 = "100" in "0" to "100000", "Publications that a channel keeps where its route says nothing.";
     history_ttl: Duration = "5m" in "1s" to "24h", "How long they are kept where the route says nothing.";
     history_max_total: usize = "256 MiB" in "1 MiB" to "64 GiB", "The history of all channels together; beyond it the oldest go first.";
+    dedup_window: Duration = "300s" in "1s" to "1h", "How long an Idempotency-Key is remembered.";
+    dedup_max_keys: u32 = "100000" in "1" to "10000000", "Idempotency-Keys remembered at the same time; beyond it the oldest go first.";
 
     // Backends.
     upstream_connect_timeout: Duration = "1s" in "10ms" to "1m", "Time to connect to a backend.";

@@ -236,7 +236,7 @@ impl Desk {
         payload: Payload,
         request: Option<RequestId>,
     ) {
-        let publishing = publish(&self.shard, &name, Item::from(payload));
+        let publishing = publish(&self.shard, &name, Item::from(payload), None);
         if channel.is_none() {
             return;
         }
@@ -273,17 +273,21 @@ impl Desk {
 
     async fn send_letters(self: Rc<Self>, id: SessionId) {
         loop {
-            let next = {
+            let max = self.shard.look(|shard| shard.generation.settings.limits.messages_max_pending as usize);
+            let (next, left) = {
                 let mut waiting = self.waiting.borrow_mut();
                 let letter = waiting.get_mut(&id).and_then(VecDeque::pop_front);
                 if letter.is_none() {
                     waiting.remove(&id);
                 }
-                letter
+                (letter, waiting.get(&id).map_or(0, VecDeque::len))
             };
-            let still_there = self.shard.with(|shard| shard.resume_reading(id));
+            // One read may bring more than may wait, so reading goes on only when there is room again.
+            if left < max {
+                self.shard.with(|shard| shard.resume_reading(id));
+            }
             let Some(letter) = next else { return };
-            if !still_there {
+            if self.shard.look(|shard| shard.hub.session(id).is_none()) {
                 self.waiting.borrow_mut().remove(&id);
                 return;
             }

@@ -12,11 +12,13 @@ use crate::route::Kind;
 use crate::shard::crossing::Crossing;
 use crate::shard::{Busy, Published, Shard, ShardRef};
 
-/// Hands `item` to the home of `name`, at once and in order; the future gives what came of it.
+/// Hands `item` to the home of `name`, at once and in order; the future gives what came of it. With a key it
+/// is published once, however often it is handed in.
 pub(crate) fn publish(
     shard: &ShardRef,
     name: &ChannelName,
     item: Item,
+    key: Option<String>,
 ) -> impl Future<Output = Result<Published, Refusal>> + use<> {
     let begun = retention_for(shard, name, &item).map(|retention| {
         let (sender, receiver) = oneshot::channel();
@@ -24,7 +26,7 @@ pub(crate) fn publish(
         let channel = name.clone();
         let publish = move |there: &mut Shard| {
             // Whoever publishes may have gone.
-            let _ = sender.send(there.publish_at_home(&channel, item, retention));
+            let _ = sender.send(there.publish_once_at_home(&channel, item, retention, key.as_deref()));
         };
         shard.with(|shard| {
             if shard.id == home {

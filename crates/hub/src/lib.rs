@@ -17,6 +17,7 @@ pub mod publication;
 pub mod queue;
 pub mod log;
 pub mod engine;
+pub mod repeats;
 pub mod hub;
 
 pub use engine::{Appended, ChannelStatus, Engine, EngineLimits, Fresh, ShardId, TooManyChannels};
@@ -26,3 +27,4 @@ pub use name::{ChannelName, NameError};
 pub use position::{Epoch, Position, PositionError};
 pub use publication::{Item, Payload, PayloadKind, Publication};
 pub use queue::{Full, Outgoing, QueueLimits, SendQueue};
+pub use repeats::{IDEMPOTENCY_KEY_MAX_BYTES, RepeatLimits, Repeats};

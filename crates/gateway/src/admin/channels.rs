@@ -10,7 +10,9 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use serde_json::json;
-use tidegate_hub::{ChannelName, ChannelStatus, Item, Payload, Position, Publication};
+use tidegate_hub::{
+    ChannelName, ChannelStatus, IDEMPOTENCY_KEY_MAX_BYTES, Item, Payload, Position, Publication,
+};
 use tidegate_protocol::{ErrorCode, envelope};
 use tidegate_websocket::CloseCode;
 
@@ -55,10 +57,18 @@ async fn publish_body(
         read_body(body, limits.publish_max_body, limits.http_body_timeout, limits.http_request_timeout)
             .await?;
     let payload = payload_of(&parts.headers, bytes)?;
-    let Published { position, subscribers } = publish(&visit.shard, name, Item::from(payload)).await?;
+    let key = idempotency_key(&parts.headers)?;
+    let Published { position, subscribers } = publish(&visit.shard, name, Item::from(payload), key).await?;
     let status = if subscribers == 0 { StatusCode::ACCEPTED } else { StatusCode::CREATED };
     let answer = json!({ "position": position.to_string(), "subscribers": subscribers });
     Ok(json_response(status, answer.to_string()))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    let text = key.to_str().ok().filter(|text| (1..=IDEMPOTENCY_KEY_MAX_BYTES).contains(&text.len()));
+    let sentence = format!("an Idempotency-Key is 1 to {IDEMPOTENCY_KEY_MAX_BYTES} visible characters");
+    text.map(|text| Some(text.to_owned())).ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, sentence))
 }
 
 /// Reads a body within its bound in bytes, the bound on its pauses and the bound on the whole.

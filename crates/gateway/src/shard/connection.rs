@@ -104,6 +104,15 @@ pub(crate) enum Due {
 }
 
 impl Clock {
+    /// The peer was not read, so what it owed may have come: the time for it begins anew.
+    pub(crate) fn excuse(&mut self, now: Tick) {
+        for owed in [&mut self.pinged, &mut self.message_begun] {
+            if *owed != Tick(0) {
+                *owed = now;
+            }
+        }
+    }
+
     /// What is due at `now`.
     pub(crate) fn due(&self, now: Tick, limits: &Limits) -> Due {
         let passed = |since: Tick, limit: Duration| since != Tick(0) && now >= since.plus(limit);

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tidegate_hub::{ChannelName, Encode, Epoch, Form, Fresh, Item, Position, Recovery, Retention, SessionId};
+use tidegate_hub::{
+    ChannelName, Encode, Epoch, Form, Fresh, Item, Position, Recovery, RepeatLimits, Retention, SessionId,
+};
 use tidegate_protocol::{ErrorCode, close_code, envelope, event_stream};
 use tidegate_websocket::CloseCode;
 
@@ -28,6 +30,27 @@ pub(crate) enum Busy {
 }
 
 impl Shard {
+    /// Appends once for each key: a repetition gets the position that the first one got.
+    pub(crate) fn publish_once_at_home(
+        &mut self,
+        channel: &ChannelName,
+        item: Item,
+        retention: Retention,
+        key: Option<&str>,
+    ) -> Result<Published, Busy> {
+        let Some(key) = key else { return self.publish_at_home(channel, item, retention) };
+        let limits = &self.generation.settings.limits;
+        let max_keys = limits.dedup_max_keys as usize / usize::from(self.process.shards);
+        let limits = RepeatLimits { window: limits.dedup_window, max_keys };
+        let now = Instant::now();
+        if let Some(position) = self.repeats.find(channel, key, limits, now) {
+            return Ok(Published { position, subscribers: self.engine.followers(channel) });
+        }
+        let published = self.publish_at_home(channel, item, retention)?;
+        self.repeats.note(channel, key, published.position, limits, now);
+        Ok(published)
+    }
+
     /// Appends to a channel that is at home here and hands it to the shards that follow.
     pub(crate) fn publish_at_home(
         &mut self,

@@ -28,8 +28,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tidegate_hub::{
-    ChannelName, Engine, EngineLimits, Form, Hub, Outgoing, Position, QueueLimits, Retention, SessionId,
-    ShardId,
+    ChannelName, Engine, EngineLimits, Form, Hub, Outgoing, Position, QueueLimits, Repeats, Retention,
+    SessionId, ShardId,
 };
 use tidegate_source::Upstream;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -77,6 +77,8 @@ pub(crate) struct Shard {
     pub(crate) inbox: Vec<(SessionId, Said)>,
     /// What publishers may still send to the admin listener, which is on one shard.
     publishes: Bucket,
+    /// What publishers have said under a key, to channels at home here.
+    repeats: Repeats,
     /// Sources at home here that fail just now.
     troubles: HashMap<ChannelName, Arc<str>>,
     mailboxes: Mailboxes,
@@ -142,6 +144,7 @@ impl Shard {
                 encoder: Encoder::default(),
                 inbox: Vec::new(),
                 publishes: Bucket::default(),
+                repeats: Repeats::default(),
                 troubles: HashMap::new(),
                 mailboxes,
                 outboxes: (0..shards).map(|_| Vec::new()).collect(),

@@ -76,13 +76,14 @@ impl Shard {
         }
     }
 
-    /// Reads on. False if the session has gone.
-    pub(crate) fn resume_reading(&mut self, id: SessionId) -> bool {
-        let Some(session) = self.hub.session_mut(id) else { return false };
+    /// Reads on.
+    pub(crate) fn resume_reading(&mut self, id: SessionId) {
+        let now = self.wheel.now();
+        let Some(session) = self.hub.session_mut(id) else { return };
         if std::mem::take(&mut session.attachment.paused) {
+            session.attachment.clock.excuse(now);
             self.unread.push_back(id);
         }
-        true
     }
 
     /// Takes one from the session's allowance of subscriptions.

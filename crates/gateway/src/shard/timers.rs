@@ -56,6 +56,9 @@ impl Shard {
     fn look_at(&mut self, id: SessionId) {
         let now = self.wheel.now();
         let Some(session) = self.hub.session_mut(id) else { return };
+        if session.attachment.paused {
+            session.attachment.clock.excuse(now);
+        }
         let due = session.attachment.clock.due(now, &self.generation.settings.limits);
         match due {
             Due::Nothing => {}

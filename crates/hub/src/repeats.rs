@@ -1,0 +1,111 @@
+//! What was published under an idempotency key, so that a publisher that repeats itself for want of an
+//! answer publishes once. Bounded in time and in number; the oldest keys go first.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::name::ChannelName;
+use crate::position::Position;
+
+/// Longest key in bytes.
+pub const IDEMPOTENCY_KEY_MAX_BYTES: usize = 255;
+
+/// How long keys are remembered, and how many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RepeatLimits {
+    /// Time (`dedup.window`).
+    pub window: Duration,
+    /// Keys (`dedup.max_keys`).
+    pub max_keys: usize,
+}
+
+/// See the module's head. A key belongs to its channel.
+#[derive(Debug, Default)]
+pub struct Repeats {
+    seen: HashMap<Key, Position>,
+    /// The keys of `seen`, oldest first.
+    order: VecDeque<(Instant, Key)>,
+}
+
+type Key = (ChannelName, Arc<str>);
+
+impl Repeats {
+    /// Where the publication with this key stands, if it is remembered.
+    pub fn find(
+        &mut self,
+        channel: &ChannelName,
+        key: &str,
+        limits: RepeatLimits,
+        now: Instant,
+    ) -> Option<Position> {
+        while let Some((noted, _)) = self.order.front() {
+            if now.saturating_duration_since(*noted) <= limits.window {
+                break;
+            }
+            self.forget_oldest();
+        }
+        self.seen.get(&(channel.clone(), key.into())).copied()
+    }
+
+    /// Remembers a publication that was just appended.
+    pub fn note(
+        &mut self,
+        channel: &ChannelName,
+        key: &str,
+        position: Position,
+        limits: RepeatLimits,
+        now: Instant,
+    ) {
+        while self.order.len() >= limits.max_keys.max(1) {
+            self.forget_oldest();
+        }
+        let key: Key = (channel.clone(), key.into());
+        if self.seen.insert(key.clone(), position).is_none() {
+            self.order.push_back((now, key));
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((_, key)) = self.order.pop_front() {
+            self.seen.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
+mod tests {
+    use super::*;
+    use crate::position::Epoch;
+
+    const LIMITS: RepeatLimits = RepeatLimits { window: Duration::from_secs(300), max_keys: 2 };
+
+    fn name(text: &str) -> ChannelName {
+        ChannelName::from_text(text).unwrap()
+    }
+
+    fn at(offset: u64) -> Position {
+        Position { epoch: Epoch(1), offset }
+    }
+
+    #[test]
+    fn a_key_is_remembered_for_its_channel_and_its_time() {
+        let (now, mut repeats) = (Instant::now(), Repeats::default());
+        repeats.note(&name("a"), "k", at(1), LIMITS, now);
+        let later = now + LIMITS.window;
+        assert_eq!(repeats.find(&name("a"), "k", LIMITS, later), Some(at(1)));
+        assert_eq!(repeats.find(&name("b"), "k", LIMITS, later), None);
+        assert_eq!(repeats.find(&name("a"), "k", LIMITS, later + Duration::from_millis(1)), None);
+    }
+
+    #[test]
+    fn beyond_the_bound_the_oldest_key_goes() {
+        let (now, mut repeats) = (Instant::now(), Repeats::default());
+        for (offset, key) in [(1, "one"), (2, "two"), (3, "three")] {
+            repeats.note(&name("a"), key, at(offset), LIMITS, now);
+        }
+        let found = ["one", "two", "three"].map(|key| repeats.find(&name("a"), key, LIMITS, now));
+        assert_eq!(found, [None, Some(at(2)), Some(at(3))]);
+    }
+}

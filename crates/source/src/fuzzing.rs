@@ -1,5 +1,5 @@
 //! Bodies of fuzz targets, one a parser: any bytes in, invariants asserted. The first byte of an input says
-//! how the rest is cut into chunks. The corpora in `corpus/` are replayed by an ordinary test.
+//! how the rest is cut into chunks. The corpora in `fuzz/corpus/` are replayed by an ordinary test.
 
 use bytes::Bytes;
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use tidegate_source::fuzzing;
 
 fn replay(target: &str, body: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
     let mut count = 0;
     for entry in fs::read_dir(&folder).expect("a corpus") {
         let path = entry.expect("a readable folder").path();

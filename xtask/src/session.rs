@@ -96,7 +96,7 @@ fn in_background(script: &mut String, index: usize, typed: &str) {
     let log = format!("background-{index}.log");
     write!(
         script,
-        "exec {{tidegate_output}}< <(\nset -e\n{typed})\n\
+        "exec {{tidegate_output}}< <(\nexec 2>&1\nset -e\n{typed})\n\
          IFS= read -r -t 30 -u \"$tidegate_output\" tidegate_line || {{ echo 'it printed nothing'; exit 1; }}\n\
          printf '%s\\n' \"$tidegate_line\"\n\
          cat <&\"$tidegate_output\" >{log} &\n"

@@ -18,12 +18,14 @@ pub(crate) struct Credentials(Box<[(HeaderName, HeaderValue)]>);
 /// Names of what [`Credentials`] keep.
 const KEPT: [HeaderName; 5] = [COOKIE, AUTHORIZATION, ORIGIN, ACCEPT_LANGUAGE, USER_AGENT];
 
-/// The Host rule against DNS rebinding: on a loopback address only names that are this machine's.
+/// The Host rule against DNS rebinding: on a loopback address only names that are this machine's. It is off
+/// for requests that a trusted proxy hands on, which bring the name that the client used.
 pub(crate) fn check_host(
     headers: &HeaderMap,
     uri: &Uri,
     local: IpAddr,
     settings: &Settings,
+    behind_proxy: bool,
 ) -> Result<String, Refusal> {
     let mut hosts = headers.get_all(HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
@@ -41,7 +43,7 @@ pub(crate) fn check_host(
     let name = parsed.host().to_ascii_lowercase();
     let own = matches!(name.as_str(), "localhost" | "127.0.0.1" | "[::1]");
     let listed = settings.hosts.contains(&name);
-    if local.to_canonical().is_loopback() && !own && !listed && settings.access.trusted_proxies.is_empty() {
+    if local.to_canonical().is_loopback() && !own && !listed && !behind_proxy {
         let sentence = format!(
             "this listener is bound to loopback and does not answer to the host name '{}'; \
              list it under [access] hosts if it is meant",
@@ -153,7 +155,8 @@ mod tests {
     }
 
     fn host_status(host: &[(&'static str, &str)], local: &str, settings: &Settings) -> u16 {
-        let result = check_host(&headers(host), &Uri::from_static("/x"), local.parse().unwrap(), settings);
+        let result =
+            check_host(&headers(host), &Uri::from_static("/x"), local.parse().unwrap(), settings, false);
         result.map_or_else(|refusal| refusal.status.as_u16(), |_| 200)
     }
 

@@ -48,7 +48,10 @@ pub(crate) async fn drain(shard: &ShardRef, limits: &Limits, at_once: bool) {
             sleep(STEP).await;
         }
     }
-    while begun.elapsed() < deadline && !shard.look(|shard| shard.hub.is_empty()) {
+    // Passed-through answers that are on their way count, too; idle HTTP connections have been ended.
+    let busy =
+        || !shard.look(|shard| shard.hub.is_empty()) || (!at_once && shard.process.open_connections() > 0);
+    while begun.elapsed() < deadline && busy() {
         // Those who came through a handshake that was under way, and those whose last bytes wait.
         let left: Vec<SessionId> = shard.look(|shard| shard.hub.sessions().map(|(id, _)| id).collect());
         left.into_iter().for_each(|id| close(shard, id));

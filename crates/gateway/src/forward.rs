@@ -12,6 +12,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
+use crate::client_body::ClientBody;
 use crate::http_body::{Body, Visit};
 use crate::process::Generation;
 use crate::refusal::Refusal;
@@ -54,8 +55,7 @@ pub(crate) async fn handle(
     }
     let uri = upstream_uri(&request, found)?;
     let client = visit.client(request.headers(), &generation.settings);
-    let trusted =
-        generation.settings.access.trusted_proxies.iter().any(|net| net.contains(visit.remote.ip()));
+    let trusted = visit.is_proxy(&generation.settings);
     let (mut parts, body) = request.into_parts();
     refuse_loop(&parts.headers)?;
     refuse_codings(&parts.headers)?;
@@ -74,11 +74,13 @@ pub(crate) async fn handle(
             Err(Refusal::new(StatusCode::BAD_GATEWAY, sentence))
         }
         Ok(answer) => Ok(pass_back(answer)),
-        Err(_) if blame.get().is_some() => Err(blame.get().map_or_else(no_backend, Blame::refusal)),
-        Err(error) => {
-            tracing::info!(event = "upstream_error", %backend, "{error}");
-            Err(Refusal::new(error.status(), error.to_string()))
-        }
+        Err(error) => match blame.get() {
+            Some(refusal) => Err(refusal.clone()),
+            None => {
+                tracing::info!(event = "upstream_error", %backend, "{error}");
+                Err(Refusal::new(error.status(), error.to_string()))
+            }
+        },
     }
 }
 
@@ -117,6 +119,18 @@ fn refuse_loop(headers: &HeaderMap) -> Result<(), Refusal> {
     }
     let sentence = "the request has come through this gateway ten times: its backend leads back to it";
     Err(Refusal::new(StatusCode::LOOP_DETECTED, sentence))
+}
+
+/// A coding other than the one that hyper takes off would be lost on the way (RFC 9112, section 6.1).
+fn refuse_codings(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let chunked = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if codings.next().is_none_or(chunked) && codings.next().is_none() {
+        return Ok(());
+    }
+    let sentence = "the only Transfer-Encoding that is taken is 'chunked', once";
+    // Where its body ends is a matter of opinion, so nothing behind it is read.
+    Err(Refusal::new(StatusCode::BAD_REQUEST, sentence).with(CONNECTION, HeaderValue::from_static("close")))
 }
 
 /// Removes what concerns this connection alone, and what `Connection` names.

@@ -55,6 +55,24 @@ pub struct Gateway {
     threads: Vec<JoinHandle<io::Result<()>>>,
 }
 
+/// What every shard's thread is started with alike.
+struct Seed {
+    stopped: watch::Receiver<Stop>,
+    trust: Trust,
+    limits: UpstreamLimits,
+    ended: mpsc::Sender<()>,
+}
+
+/// Says so when a shard's thread ends, by a panic too.
+struct Ended(mpsc::Sender<()>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // There is room for a word of each shard.
+        let _ = self.0.try_send(());
+    }
+}
+
 /// Waits for signals on the thread that started the gateway. They are caught from the start, so that none
 /// that comes before [`Gateway::wait`] kills the process.
 struct Supervisor {
@@ -62,7 +80,10 @@ struct Supervisor {
     signals: Signals,
 }
 
+/// What the supervisor waits for.
 struct Signals {
+    /// A word from each shard whose thread ends, in whatever way.
+    shard_ended: mpsc::Receiver<()>,
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
@@ -121,7 +142,8 @@ impl Gateway {
         let process = Arc::new(Process::new(shards, settings, max_connections));
         let (mailboxes, receivers) = mailboxes(shards);
         let (stop, stopped) = watch::channel(Stop::Not);
-        let supervisor = Supervisor::new().map_err(StartError::System)?;
+        let (ended, shard_ended) = mpsc::channel(SHARDS_MAX);
+        let supervisor = Supervisor::new(shard_ended).map_err(StartError::System)?;
         let token = Arc::new(token);
         let mut gateway = Self {
             process,
@@ -135,7 +157,8 @@ impl Gateway {
             supervisor: Some(supervisor),
             threads: Vec::new(),
         };
-        gateway.spawn(listeners, admin_listener, receivers, &stopped, &trust, &upstream_limits)?;
+        let seed = Seed { stopped, trust, limits: upstream_limits, ended };
+        gateway.spawn(listeners, admin_listener, receivers, &seed)?;
         Ok(gateway)
     }
 
@@ -144,9 +167,7 @@ impl Gateway {
         listeners: Vec<Vec<TcpListener>>,
         admin: TcpListener,
         receivers: Vec<mpsc::Receiver<Batch>>,
-        stopped: &watch::Receiver<Stop>,
-        trust: &Trust,
-        limits: &UpstreamLimits,
+        seed: &Seed,
     ) -> Result<(), StartError> {
         let mut admin = Some(admin);
         let mut by_shard: Vec<Vec<TcpListener>> = receivers.iter().map(|_| Vec::new()).collect();
@@ -161,12 +182,17 @@ impl Gateway {
                 mailbox,
                 listeners,
                 admin: admin.take().map(|listener| (listener, Arc::clone(&self.token))),
-                stopped: stopped.clone(),
-                trust: trust.clone(),
-                limits: limits.clone(),
+                stopped: seed.stopped.clone(),
+                trust: seed.trust.clone(),
+                limits: seed.limits.clone(),
             };
             let builder = std::thread::Builder::new().name(format!("shard-{number}"));
-            self.threads.push(builder.spawn(move || thread.run()).map_err(StartError::System)?);
+            let ended = Ended(seed.ended.clone());
+            let run = move || {
+                let _ended = ended;
+                thread.run()
+            };
+            self.threads.push(builder.spawn(run).map_err(StartError::System)?);
         }
         Ok(())
     }
@@ -219,7 +245,7 @@ impl Gateway {
     }
 
     async fn supervise(&self, signals: &mut Signals) -> Stopped {
-        let Signals { terminate, interrupt, hangup } = signals;
+        let Signals { shard_ended, terminate, interrupt, hangup } = signals;
         let mut look = tokio::time::interval(std::time::Duration::from_secs(1));
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut seen = self.modified();
@@ -227,8 +253,8 @@ impl Gateway {
         loop {
             tokio::select! {
                 _ = terminate.recv() => {
-                    tracing::info!(event = "draining", "SIGTERM: clients are told and closed; a second signal ends at once");
                     self.process.begin_drain();
+                    tracing::info!(event = "draining", "SIGTERM: clients are told and closed; a second signal ends at once");
                     let _ = self.stop.send(Stop::Drain);
                     break;
                 }
@@ -249,8 +275,12 @@ impl Gateway {
                         changing = Some(now);
                     }
                 }
-                // The shards have ended by themselves: joining them says why.
-                () = self.stop.closed() => return Stopped::Drained,
+                _ = shard_ended.recv() => {
+                    tracing::error!(event = "shard_ended", "a shard has ended by itself: the process ends with it");
+                    self.process.begin_drain();
+                    let _ = self.stop.send(Stop::AtOnce);
+                    return Stopped::Drained;
+                }
             }
         }
         tokio::select! {
@@ -281,13 +311,7 @@ impl Gateway {
             }
         };
         let old = self.process.generation();
-        let fixed = [
-            ("[listen] public", old.settings.listen.public != settings.listen.public),
-            ("[listen] admin", old.settings.listen.admin != settings.listen.admin),
-            ("[listen] shards", old.settings.shards != settings.shards),
-            ("[access] admin_token", token_changed(&old.settings, &settings)),
-        ];
-        for (key, _) in fixed.iter().filter(|(_, changed)| *changed) {
+        for key in changed_for_next_start(&old.settings, &settings) {
             tracing::warn!(event = "reload_partial", "{key} takes effect at the next start");
         }
         let max_connections = settings.limits.max_connections_within(raise_descriptor_limit());
@@ -307,10 +331,11 @@ impl Gateway {
 }
 
 impl Supervisor {
-    fn new() -> io::Result<Self> {
+    fn new(shard_ended: mpsc::Receiver<()>) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let entered = runtime.enter();
         let signals = Signals {
+            shard_ended,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
@@ -320,10 +345,22 @@ impl Supervisor {
     }
 }
 
-fn token_changed(old: &Settings, new: &Settings) -> bool {
-    let text =
+/// What differs between two settings and is not taken over by a running process.
+fn changed_for_next_start(old: &Settings, new: &Settings) -> Vec<&'static str> {
+    let token =
         |settings: &Settings| settings.access.admin_token.as_ref().map(|token| token.expose().to_owned());
-    text(old) != text(new)
+    let engine =
+        |settings: &Settings| (settings.limits.channels_max_total, settings.limits.history_max_total);
+    let all = [
+        ("[listen] public", old.listen.public != new.listen.public),
+        ("[listen] admin", old.listen.admin != new.listen.admin),
+        ("[listen] shards", old.shards != new.shards),
+        ("[access] admin_token", token(old) != token(new)),
+        ("[upstream] ca", old.upstream_ca != new.upstream_ca),
+        ("[limits] upstream_*", upstream_limits(&old.limits) != upstream_limits(&new.limits)),
+        ("[limits] channels_max_total, history_max_total", engine(old) != engine(new)),
+    ];
+    all.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
 }
 
 /// What one shard's thread is started with.

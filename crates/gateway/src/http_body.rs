@@ -1,6 +1,7 @@
 //! Bodies of the gateway's own HTTP answers, and the small vocabulary that all doors share: the visit of
 //! one client's connection.
 
+use std::cell::RefCell;
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -29,7 +30,7 @@ pub(crate) struct Visit {
     /// Ends the connection whatever hyper is doing with it.
     pub(crate) cut: Rc<Notify>,
     /// Its place among the open connections; a WebSocket takes it along.
-    pub(crate) seat: std::cell::RefCell<Option<Seat>>,
+    pub(crate) seat: RefCell<Option<Seat>>,
 }
 
 /// A whole body.
@@ -43,6 +44,12 @@ pub(crate) fn refusal_response(refusal: Refusal) -> Response<Body> {
 }
 
 impl Visit {
+    /// Whether the other end of the socket is a proxy that may speak for others.
+    pub(crate) fn is_proxy(&self, settings: &Settings) -> bool {
+        let remote = self.remote.ip().to_canonical();
+        settings.access.trusted_proxies.iter().any(|net| net.contains(remote))
+    }
+
     /// The client's address and the scheme it used: what trusted proxies say, or the socket.
     pub(crate) fn client(&self, headers: &HeaderMap, settings: &Settings) -> (IpAddr, &'static str) {
         let remote = self.remote.ip().to_canonical();

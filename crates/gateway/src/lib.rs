@@ -31,6 +31,8 @@ mod messages;
 
 // HTTP.
 mod http_body;
+mod client_body;
+mod head_timer;
 mod doors;
 mod forward;
 mod public;

@@ -94,7 +94,7 @@ macro_rules! limits {
 
 limits! {
     // HTTP, before anything is known about a client.
-    http_max_header_bytes: usize = "16 KiB" in "1 KiB" to "1 MiB", "A request's head, its first line included; beyond it 431.";
+    http_max_header_bytes: usize = "16 KiB" in "8 KiB" to "1 MiB", "A request's head, its first line included; beyond it 431.";
     http_max_headers: u32 = "64" in "8" to "1024", "Header fields of a request; beyond it 431.";
     http_max_uri: usize = "4 KiB" in "256 B" to "32 KiB", "A request's target; beyond it 414.";
     http_header_timeout: Duration = "10s" in "100ms" to "5m", "Time for a whole request head, counted from its first byte; then 408.";
@@ -344,6 +344,22 @@ impl fmt::Display for Contradiction {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_documented_table_is_this_one() {
+        let page = include_str!("../../../docs/configuration.md");
+        let (_, section) = page.split_once("\n## Limits\n").expect("the page has the section");
+        let section = section.split("\n## ").next().unwrap_or_default();
+        let documented: Vec<&str> = section.lines().filter(|line| line.starts_with("| `")).collect();
+        let rows: Vec<String> = TABLE
+            .iter()
+            .map(|row| {
+                let LimitRow { key, default_text, least_text, most_text, reason, .. } = row;
+                format!("| `{key}` | {default_text} | {least_text} to {most_text} | {reason} |")
+            })
+            .collect();
+        assert_eq!(documented, rows);
+    }
 
     #[test]
     fn every_text_of_the_table_is_readable_and_the_default_is_in_range() {

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -43,7 +44,7 @@ pub(crate) struct Desk {
 /// What there is to know about the session that spoke.
 struct Speaker {
     form: Form,
-    route: std::sync::Arc<Route>,
+    route: Arc<Route>,
     channel: ChannelName,
     credentials: Credentials,
 }
@@ -104,7 +105,7 @@ impl Desk {
                 self.subscribe(id, speaker, channel, after.as_deref(), request);
             }
             Command::Unsubscribe { channel, id: request } => {
-                self.unsubscribe(id, &speaker, &channel, request.as_ref());
+                self.unsubscribe(id, &channel, request.as_ref());
             }
             Command::Message { channel, content, id: request } => {
                 self.message(id, speaker, channel, content, request);
@@ -177,7 +178,7 @@ impl Desk {
         }
     }
 
-    fn unsubscribe(&self, id: SessionId, speaker: &Speaker, channel: &str, request: Option<&RequestId>) {
+    fn unsubscribe(&self, id: SessionId, channel: &str, request: Option<&RequestId>) {
         let followed = self.shard.look(|shard| {
             let named = ChannelName::from_text(channel).ok()?;
             let same = |name: &&ChannelName| name.public_part() == named.public_part();
@@ -188,7 +189,6 @@ impl Desk {
             self.fail(id, request, Some(channel), ErrorCode::BadRequest, reason);
             return;
         };
-        debug_assert!(speaker.form == Form::Envelope, "only envelopes unsubscribe");
         self.shard.with(|shard| {
             shard.unsubscribe(id, &name);
             if request.is_some() {
@@ -337,7 +337,7 @@ impl Desk {
     }
 
     fn wanted(&self, channel: &str, credentials: &Credentials) -> Result<Wanted, Refusal> {
-        let generation = self.shard.look(|shard| std::sync::Arc::clone(&shard.generation));
+        let generation = self.shard.look(|shard| Arc::clone(&shard.generation));
         let bad = |error: tidegate_hub::NameError| Refusal::new(StatusCode::BAD_REQUEST, error.to_string());
         let name = ChannelName::from_text(channel).map_err(bad)?;
         let query = name.as_ref().split_once('?').map(|(_, query)| query.to_owned());
@@ -381,7 +381,7 @@ impl Speaker {
         let about = &session.attachment.about;
         Some(Self {
             form: Session::form(session),
-            route: std::sync::Arc::clone(&about.route),
+            route: Arc::clone(&about.route),
             channel: about.channel.clone(),
             credentials: about.credentials.clone(),
         })

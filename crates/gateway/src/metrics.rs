@@ -37,8 +37,8 @@ pub(crate) struct Counters {
     pub(crate) slow_consumers_stall: u64,
     pub(crate) published: u64,
     pub(crate) encoded: u64,
-    pub(crate) polls: u64,
-    pub(crate) poll_failures: u64,
+    pub(crate) source_publications: u64,
+    pub(crate) source_failures: u64,
     pub(crate) channels: u64,
     pub(crate) history_bytes: u64,
     pub(crate) sources: u64,
@@ -113,7 +113,7 @@ enum Kind {
 plain! {
     Counter received_messages "Messages from WebSocket clients";
     Counter received_bytes "Bytes from WebSocket clients, frames included";
-    Counter sent_bytes "Bytes written to WebSocket clients";
+    Counter sent_bytes "Bytes sent to WebSocket and event-stream clients";
     Counter writes "System calls that wrote to WebSocket clients";
     Counter enqueued_messages "Messages that fan-out put into send queues";
     Counter dropped_messages "Messages that were in the queue of a client that was closed as slow";
@@ -122,8 +122,8 @@ plain! {
     Counter slow_consumers_stall "Clients cut because they took nothing";
     Counter published "Publications appended";
     Counter encoded "Publications brought into a wire form";
-    Counter polls "Answers of polled backends that brought a change";
-    Counter poll_failures "Times a source began to fail";
+    Counter source_publications "Publications that polls and streams brought";
+    Counter source_failures "Times a source began to fail";
     Gauge channels "Channels with a log";
     Gauge history_bytes "Payload bytes kept in histories";
     Gauge sources "Polled URLs and streams that run";

@@ -1,13 +1,15 @@
 //! Opening channels: what a client wants is looked up at the channel's home, and if no source of it runs
 //! there, one is started. One request upstream serves all who want the same at the same time.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 use tidegate_hub::{ChannelName, Retention};
 use tidegate_protocol::{ErrorCode, close_code};
-use tidegate_source::{Event, OpenError, PollPolicy, Shared, StreamPolicy, Target};
+use tidegate_source::{Event, OpenError, Opened, PollPolicy, Shared, StreamPolicy, Target, Upstream};
 use tidegate_websocket::CloseCode;
 use tokio::sync::oneshot;
 
@@ -206,10 +208,11 @@ async fn run_declared(shard: &ShardRef, wanted: Wanted, key: &ChannelName) {
     let emit = |event| handle_event(shard, key, retention, event);
     match &wanted.route.kind {
         Kind::Poll { interval, .. } => {
-            tidegate_source::poll(upstream, target, PollPolicy { interval: *interval }, emit).await;
+            paced(shard, tidegate_source::poll(upstream, target, PollPolicy { interval: *interval }, emit))
+                .await;
         }
         Kind::Stream { .. } => {
-            tidegate_source::stream(upstream, target, StreamPolicy::default(), emit).await;
+            paced(shard, tidegate_source::stream(upstream, target, StreamPolicy::default(), emit)).await;
         }
         Kind::Auto { .. } | Kind::Channel => {}
     }
@@ -241,6 +244,10 @@ async fn run_auto(shard: &ShardRef, wanted: Wanted, key: ChannelName, individual
         reply_all(waiting, &OpenAnswer::Individual);
         return;
     }
+    let (shared, opened) = match shared {
+        Shared::Public if !wanted.identity.is_empty() => as_nobody(&upstream, &wanted, opened).await,
+        shared => (shared, opened),
+    };
     let name = if shared == Shared::Public { wanted.name.clone() } else { key.clone() };
     let document = opened.facts.kind == tidegate_source::Kind::Poll;
     let retention = Retention { document, ..wanted.retention() };
@@ -248,8 +255,32 @@ async fn run_auto(shard: &ShardRef, wanted: Wanted, key: ChannelName, individual
     if !begin_running(shard, &key, &name, retention, opened.first.clone(), cookies) {
         return;
     }
-    opened.run(|event| handle_event(shard, &name, retention, event)).await;
+    paced(shard, opened.run(|event| handle_event(shard, &name, retention, event))).await;
     shard.with(|shard| shard.sources.ended(&name));
+}
+
+/// What all may share is asked for as nobody: from here on nothing of the client that came first is sent.
+/// Where nobody gets another answer than a public one, the answer is for the identity after all.
+async fn as_nobody(upstream: &Upstream, wanted: &Wanted, opened: Opened) -> (Shared, Opened) {
+    let Some(uri) = wanted.uri.clone() else { return (Shared::Identity, opened) };
+    let target = Target { uri, headers: HeaderMap::new() };
+    match tidegate_source::open(upstream, target, &PollPolicy { interval: None }).await {
+        Ok(public) if public.facts.shared == Shared::Public => (Shared::Public, public),
+        Ok(_) | Err(_) => (Shared::Identity, opened),
+    }
+}
+
+/// Runs a source, but for the times when its publications are not taken as fast as it brings them.
+async fn paced(shard: &ShardRef, run: impl Future<Output = ()>) {
+    let mut run = pin!(run);
+    std::future::poll_fn(|context| {
+        if shard.tidy(|shard| shard.must_wait(context.waker())) {
+            Poll::Pending
+        } else {
+            run.as_mut().poll(context)
+        }
+    })
+    .await;
 }
 
 fn shared_by(wanted: &Wanted, answer: Shared) -> Shared {
@@ -320,13 +351,13 @@ fn reply_all(waiting: Vec<oneshot::Sender<OpenAnswer>>, answer: &OpenAnswer) {
 fn handle_event(shard: &ShardRef, channel: &ChannelName, retention: Retention, event: Event) {
     shard.with(|shard| match event {
         Event::Publication(item) => {
-            shard.counters.polls += 1;
+            shard.counters.source_publications += 1;
             if let Err(busy) = shard.publish_at_home(channel, item, retention) {
                 tracing::warn!(event = "publish_refused", %channel, ?busy, "a publication of a source is lost");
             }
         }
         Event::Failing { reason } => {
-            shard.counters.poll_failures += 1;
+            shard.counters.source_failures += 1;
             tracing::warn!(event = "upstream_failing", %channel, "{reason}; clients stay and are told");
             shard.notify_followers(channel, Notice::Failing(reason.into()));
         }

@@ -4,10 +4,12 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tidegate_hub::{ChannelName, ShardId};
+
+use tokio::sync::watch;
 
 use crate::settings::Settings;
 
@@ -25,7 +27,7 @@ pub(crate) struct Generation {
 pub(crate) struct Process {
     pub(crate) shards: u16,
     generation: Mutex<Arc<Generation>>,
-    draining: AtomicBool,
+    draining: watch::Sender<bool>,
     /// Names of private channels are drawn from it.
     counter: AtomicU64,
     open: AtomicU32,
@@ -74,7 +76,7 @@ impl Process {
         Self {
             shards,
             generation: Mutex::new(Arc::new(Generation { number: 1, settings })),
-            draining: AtomicBool::new(false),
+            draining: watch::Sender::new(false),
             counter: AtomicU64::new(0),
             open: AtomicU32::new(0),
             max_connections: AtomicU32::new(max_connections),
@@ -107,11 +109,18 @@ impl Process {
     }
 
     pub(crate) fn begin_drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.draining.send_replace(true);
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        *self.draining.borrow()
+    }
+
+    /// Waits until the end has begun.
+    pub(crate) async fn drain_begun(&self) {
+        let mut draining = self.draining.subscribe();
+        // The sender is ours: it cannot have gone.
+        let _ = draining.wait_for(|begun| *begun).await;
     }
 
     /// A number that no other call gets.

@@ -5,22 +5,23 @@ use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use crate::access::check_host;
 use crate::doors::{event_stream, websocket};
 use crate::forward;
+use crate::head_timer::{HeadTimer, timed};
 use crate::http_body::{Body, Visit, refusal_response};
 use crate::limits::Limits;
 use crate::process::{Crowded, Generation};
@@ -30,6 +31,9 @@ use crate::shard::ShardRef;
 /// The first pause after accepting failed.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
+/// The pause between two log lines about it.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
+
 /// hyper's least buffer for a request's head.
 const LEAST_HEAD_BYTES: usize = 8192;
 
@@ -37,6 +41,7 @@ const LEAST_HEAD_BYTES: usize = 8192;
 pub(crate) async fn serve(shard: ShardRef, listener: TcpListener) {
     let local = listener.local_addr().map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip());
     let mut pause = FIRST_PAUSE;
+    let mut told = None;
     loop {
         match listener.accept().await {
             Ok((stream, remote)) => {
@@ -44,7 +49,11 @@ pub(crate) async fn serve(shard: ShardRef, listener: TcpListener) {
                 welcome(&shard, stream, remote, local);
             }
             Err(error) => {
-                tracing::warn!(event = "accept_failed", %error, "no connection can be accepted just now");
+                // It fails again and again while it fails: once in a while is enough to know.
+                if told.is_none_or(|told: Instant| told.elapsed() >= TELL_AGAIN) {
+                    told = Some(Instant::now());
+                    tracing::warn!(event = "accept_failed", %error, "no connection can be accepted just now");
+                }
                 let most = shard.look(|shard| shard.generation.settings.limits.accept_error_backoff);
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(most);
@@ -107,25 +116,37 @@ fn turn_away(stream: &TcpStream, crowded: Crowded) {
 async fn serve_connection(visit: Rc<Visit>, stream: TcpStream, limits: &Limits) -> hyper::Result<()> {
     let served = Rc::new(Cell::new(0u32));
     let most = limits.http_max_requests_per_conn;
+    let process = Arc::clone(&visit.shard.process);
     let service = service_fn(move |request| {
         let (visit, served) = (Rc::clone(&visit), Rc::clone(&served));
         async move {
             served.set(served.get() + 1);
             let mut response = answer(&visit, request).await;
-            if served.get() >= most && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let last = served.get() >= most || visit.shard.process.is_draining();
+            if last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(response)
         }
     });
-    builder(limits).serve_connection(TokioIo::new(stream), service).with_upgrades().await
+    let (stream, timer) = timed(stream, limits);
+    // A connection that comes later still hears why it is not served.
+    let late = process.is_draining();
+    let mut connection = pin!(builder(limits, timer).serve_connection(stream, service).with_upgrades());
+    tokio::select! {
+        served = connection.as_mut() => return served,
+        () = process.drain_begun(), if !late => {}
+    }
+    // What is being answered is answered; then the connection ends.
+    connection.as_mut().graceful_shutdown();
+    connection.await
 }
 
 /// hyper, within the limits.
-pub(crate) fn builder(limits: &Limits) -> http1::Builder {
+pub(crate) fn builder(limits: &Limits, timer: HeadTimer) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
-        .timer(TokioTimer::new())
+        .timer(timer)
         .header_read_timeout(limits.http_header_timeout)
         .max_buf_size(limits.http_max_header_bytes.max(LEAST_HEAD_BYTES))
         .max_headers(limits.http_max_headers as usize);
@@ -156,7 +177,8 @@ async fn at_its_door(
             format!("http_max_uri: the request target is longer than {} bytes", limits.http_max_uri);
         return Err(Refusal::new(StatusCode::URI_TOO_LONG, sentence));
     }
-    let host = check_host(request.headers(), request.uri(), visit.local, &generation.settings)?;
+    let proxy = visit.is_proxy(&generation.settings);
+    let host = check_host(request.headers(), request.uri(), visit.local, &generation.settings, proxy)?;
     let (parts, body) = request.into_parts();
     let asks_websocket = websocket::is_asked_for(&parts);
     let asks_events = !asks_websocket && event_stream::is_asked_for(&parts);

@@ -2,6 +2,7 @@
 //! an answer.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use http::StatusCode;
 use tidegate_hub::{ChannelName, Item, Retention};
@@ -55,7 +56,7 @@ fn busy(sentence: &str) -> Refusal {
 }
 
 fn retention_for(shard: &ShardRef, name: &ChannelName, item: &Item) -> Result<Retention, Refusal> {
-    let generation = shard.look(|shard| std::sync::Arc::clone(&shard.generation));
+    let generation = shard.look(|shard| Arc::clone(&shard.generation));
     let max = generation.settings.limits.max_publication;
     if item.payload.bytes().len() > max {
         let sentence = format!("max_publication: a publication is at most {max} bytes");

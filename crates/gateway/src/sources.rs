@@ -1,7 +1,7 @@
 //! The register of the sources that run on one shard: what is known of a path, which of its channels is
 //! being opened or runs, and since when nobody listens. Data only; `open` runs them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -147,6 +147,15 @@ impl Sources {
         }
     }
 
+    /// Ends a source because its channel is dropped.
+    pub(crate) fn stop(&mut self, name: &ChannelName) {
+        if let Some(source) = self.running.get(name) {
+            source.task.abort();
+            // Whoever waits for its opening learns that it will not be.
+            drop(self.ended(name));
+        }
+    }
+
     /// Whether a source of this name runs or is being opened.
     pub(crate) fn contains(&self, name: &ChannelName) -> bool {
         self.running.contains_key(name)
@@ -178,7 +187,17 @@ impl Sources {
             self.running.remove(name);
             self.forget_facts(name);
         }
+        self.forget_unused_facts();
         over
+    }
+
+    /// What was learnt for clients who left before their own source began is nobody's to forget but here.
+    fn forget_unused_facts(&mut self) {
+        // Each path that is in use has a source at least.
+        if self.paths.len() > self.running.len() {
+            let used: HashSet<&str> = self.running.keys().map(ChannelName::public_part).collect();
+            self.paths.retain(|path, _| used.contains(path.as_ref()));
+        }
     }
 
     fn forget_facts(&mut self, name: &ChannelName) {
@@ -186,5 +205,21 @@ impl Sources {
         if !self.running.keys().any(|other| other.public_part() == path) {
             self.paths.retain(|known, _| known.as_ref() != path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_that_no_source_followed_are_forgotten() {
+        let mut sources = Sources::default();
+        for number in 0..3 {
+            let path = ChannelName::from_text(&format!("x?n={number}")).unwrap();
+            sources.learn(&path, PathFacts::Individual);
+        }
+        assert!(sources.sweep(Instant::now(), Duration::ZERO, |_| 0).is_empty());
+        assert!(sources.paths.is_empty());
     }
 }

@@ -35,6 +35,11 @@ pub struct SessionId {
     generation: u32,
 }
 
+/// Publications of one channel that are fanned out in one round, and about how many of their bytes: the rest
+/// waits for the next, so that what was queued is sent before more is.
+const PORTION_PUBLICATIONS: usize = 1024;
+const PORTION_BYTES: usize = 256 * 1024;
+
 /// Entries of the dirty list that may have been taken before it is moved together.
 const DIRTY_TAKEN_MAX: usize = 4096;
 
@@ -107,8 +112,10 @@ struct Channel {
     live: [Vec<u32>; FORMS.len()],
     /// Subscriptions that the home has not answered yet.
     awaiting: u32,
-    /// Came in this round, not yet fanned out.
+    /// Came from the home, not yet fanned out.
     fresh: Vec<Publication>,
+    /// It stands in the hub's list of channels with something fresh.
+    listed: bool,
     epoch: Epoch,
 }
 
@@ -120,6 +127,8 @@ pub struct Hub<T> {
     channels: Slab<Channel>,
     by_name: HashMap<ChannelName, u32, foldhash::fast::RandomState>,
     fresh_channels: Vec<u32>,
+    /// Fresh publications of all channels.
+    backlog: usize,
     dirty: Dirty,
     overflows: Vec<Overflow>,
     queue_limits: QueueLimits,
@@ -137,6 +146,7 @@ impl<T> Hub<T> {
             channels: Slab::new(),
             by_name: HashMap::default(),
             fresh_channels: Vec::new(),
+            backlog: 0,
             dirty: Dirty::default(),
             overflows: Vec::new(),
             queue_limits,
@@ -255,7 +265,7 @@ impl<T> Hub<T> {
     /// round is fanned out first. False if the session has gone meanwhile: then the home must be told.
     pub fn begin(&mut self, id: SessionId, name: &ChannelName, encoder: &mut dyn Encode) -> bool {
         let Some(&index) = self.by_name.get(name) else { return false };
-        self.fan_out_channel(index, encoder);
+        self.fan_out_channel(index, usize::MAX, encoder);
         let Some(channel) = self.channels.get_mut(index as usize) else { return false };
         let session =
             self.sessions.get_mut(id.index as usize).filter(|session| session.generation == id.generation);
@@ -309,29 +319,52 @@ impl<T> Hub<T> {
     pub fn publish(&mut self, name: &ChannelName, epoch: Epoch, publication: Publication) {
         let Some(&index) = self.by_name.get(name) else { return };
         let Some(channel) = self.channels.get_mut(index as usize) else { return };
-        if channel.fresh.is_empty() {
+        if !channel.listed {
+            channel.listed = true;
             self.fresh_channels.push(index);
         }
+        self.backlog += 1;
         channel.epoch = epoch;
         channel.fresh.push(publication);
     }
 
-    /// Puts all that came since the last call into the send queues, encoded once for each form in use.
-    pub fn fan_out(&mut self, encoder: &mut dyn Encode) {
-        let channels = std::mem::take(&mut self.fresh_channels);
-        for index in &channels {
-            self.fan_out_channel(*index, encoder);
-        }
-        self.fresh_channels = channels;
-        self.fresh_channels.clear();
+    /// Publications that wait to be fanned out.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        self.backlog
     }
 
-    fn fan_out_channel(&mut self, index: u32, encoder: &mut dyn Encode) {
+    /// Puts a portion of what came into the send queues, encoded once for each form in use. To be called
+    /// again, after what became dirty was flushed, while there is a [`Hub::backlog`].
+    pub fn fan_out(&mut self, encoder: &mut dyn Encode) {
+        for index in std::mem::take(&mut self.fresh_channels) {
+            let Some(channel) = self.channels.get(index as usize) else { continue };
+            let count = portion(&channel.fresh);
+            self.fan_out_channel(index, count, encoder);
+            let Some(channel) = self.channels.get_mut(index as usize) else { continue };
+            channel.listed = !channel.fresh.is_empty();
+            if channel.listed {
+                self.fresh_channels.push(index);
+            }
+        }
+    }
+
+    /// Fans out all that came of one channel, so that something else can be said after it.
+    pub fn settle(&mut self, name: &ChannelName, encoder: &mut dyn Encode) {
+        if let Some(&index) = self.by_name.get(name) {
+            self.fan_out_channel(index, usize::MAX, encoder);
+        }
+    }
+
+    /// Fans out the first `count` fresh publications as one piece.
+    fn fan_out_channel(&mut self, index: u32, count: usize, encoder: &mut dyn Encode) {
         let Some(channel) = self.channels.get_mut(index as usize) else { return };
         if channel.fresh.is_empty() {
             return;
         }
-        let publications = std::mem::take(&mut channel.fresh);
+        let rest = channel.fresh.split_off(count.min(channel.fresh.len()));
+        let publications = std::mem::replace(&mut channel.fresh, rest);
+        self.backlog -= publications.len();
         let messages = u32::try_from(publications.len()).unwrap_or(u32::MAX);
         let mut queued = 0;
         for (form, list) in FORMS.iter().zip(&channel.live) {
@@ -431,6 +464,7 @@ impl<T> Hub<T> {
             live: [const { Vec::new() }; FORMS.len()],
             awaiting: 0,
             fresh: Vec::new(),
+            listed: false,
             epoch: Epoch(0),
         });
         let index = u32::try_from(index).unwrap_or(u32::MAX);
@@ -473,7 +507,10 @@ impl<T> Hub<T> {
         if unused {
             let channel = self.channels.remove(index as usize);
             self.by_name.remove(&channel.name);
-            self.fresh_channels.retain(|fresh| *fresh != index);
+            self.backlog -= channel.fresh.len();
+            if channel.listed {
+                self.fresh_channels.retain(|fresh| *fresh != index);
+            }
         }
     }
 }
@@ -537,6 +574,17 @@ impl std::str::FromStr for SessionId {
         let number = |digits| u32::from_str_radix(digits, 16);
         Ok(Self { index: number(index)?, generation: number(generation)? })
     }
+}
+
+/// How many of these publications make one portion: at least one.
+fn portion(fresh: &[Publication]) -> usize {
+    let mut bytes = 0;
+    let fits = |publication: &&Publication| {
+        let before = bytes;
+        bytes += publication.item.payload.bytes().len();
+        before < PORTION_BYTES
+    };
+    fresh.iter().take(PORTION_PUBLICATIONS).take_while(fits).count()
 }
 
 fn id_of<T>(index: usize, session: &Session<T>) -> SessionId {

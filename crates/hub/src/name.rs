@@ -30,6 +30,8 @@ pub enum NameError {
     BadEscape,
     /// `%2F`: an encoded slash would make two paths one name.
     EncodedSlash,
+    /// `%3F`: an encoded question mark would make a path and a query one name.
+    EncodedQuestionMark,
     /// A segment `.` or `..`, plain or encoded, or an empty one.
     BadSegment,
     /// A control character.
@@ -47,6 +49,9 @@ impl ChannelName {
             return Ok(Self("/".into()));
         }
         let mut name = if encoded.is_empty() { "/".to_owned() } else { decode(encoded)? };
+        if name.contains('?') {
+            return Err(NameError::EncodedQuestionMark);
+        }
         if name != "/" {
             check_segments(&name)?;
         }
@@ -181,6 +186,7 @@ impl fmt::Display for NameError {
             Self::TooLong => "the channel name is longer than 255 bytes",
             Self::BadEscape => "a % is not followed by two hexadecimal digits",
             Self::EncodedSlash => "%2F is not allowed in a channel's path",
+            Self::EncodedQuestionMark => "%3F is not allowed in a channel's path",
             Self::BadSegment => "an empty, '.' or '..' segment is not allowed in a channel's path",
             Self::Control => "control characters are not allowed in a channel name",
             Self::NotUtf8 => "the channel name does not decode to UTF-8",
@@ -218,6 +224,7 @@ mod tests {
     fn what_cannot_be_a_name_is_refused_with_its_reason() {
         for (path, error) in [
             ("/a%2Fb", NameError::EncodedSlash),
+            ("/a%3Fb", NameError::EncodedQuestionMark),
             ("/a%", NameError::BadEscape),
             ("/a%4", NameError::BadEscape),
             ("/a%zz", NameError::BadEscape),

@@ -46,12 +46,13 @@ pub struct SendQueue {
 }
 
 impl SendQueue {
-    /// Appends `outgoing` unless the queue would pass `limits`.
+    /// Appends `outgoing` unless the queue would pass `limits`. An empty queue takes any one piece: whoever has
+    /// taken all that came before is not slow, however much comes at once.
     #[inline]
     pub fn push(&mut self, outgoing: Outgoing, limits: QueueLimits) -> Result<(), Full> {
         let bytes = self.bytes.saturating_add(outgoing.bytes.len());
         let messages = self.messages.saturating_add(outgoing.messages);
-        if bytes > limits.max_bytes || messages > limits.max_messages {
+        if self.bytes > 0 && (bytes > limits.max_bytes || messages > limits.max_messages) {
             return Err(Full);
         }
         self.append(outgoing);
@@ -197,6 +198,16 @@ mod tests {
         }
         assert_eq!(queue.push(item("d"), LIMITS), Err(Full));
         assert_eq!(filled(&queue), b"abc");
+    }
+
+    #[test]
+    fn an_empty_queue_takes_one_piece_of_any_size() {
+        let mut queue = SendQueue::default();
+        assert_eq!(queue.push(item("0123456789abcdef+"), LIMITS), Ok(()));
+        queue.advance(16);
+        assert_eq!(queue.push(item("0123456789abcdef"), LIMITS), Err(Full));
+        queue.advance(1);
+        assert_eq!(queue.push(Outgoing { messages: 4, ..item("x") }, LIMITS), Ok(()));
     }
 
     #[test]

@@ -80,7 +80,9 @@ fn run(steps: &[Step]) {
     for step in steps {
         apply(step, &mut hub, &sessions, &mut model, &mut lines);
     }
-    hub.fan_out(&mut lines);
+    while hub.backlog() > 0 {
+        hub.fan_out(&mut lines);
+    }
     for session in 0..4 {
         drain(&mut hub, sessions[session], &mut model.seen[session]);
         for channel in 0..3 {
@@ -176,6 +178,26 @@ fn a_round_is_encoded_once_for_each_form_and_joined() {
     }
     assert_eq!(hub.poll_dirty(), None);
     assert_eq!(hub.enqueued_messages(), 1600);
+}
+
+#[test]
+fn a_burst_goes_out_in_portions_and_overflows_nobody_who_keeps_up() {
+    let limits = QueueLimits { max_messages: 2000, ..LIMITS };
+    let (mut hub, mut lines) = (Hub::new(limits, 128), Lines::default());
+    let id = hub.attach(Form::Bare, ());
+    hub.await_home(id, &name(0)).unwrap();
+    hub.begin(id, &name(0), &mut lines);
+    for offset in 1..=5000 {
+        hub.publish(&name(0), Epoch(1), publication(offset));
+    }
+    let mut seen = String::new();
+    while hub.backlog() > 0 {
+        hub.fan_out(&mut lines);
+        drain(&mut hub, id, &mut seen);
+    }
+    assert_eq!(hub.poll_overflow(), None);
+    assert_eq!(seen.lines().count(), 5000);
+    assert_eq!(lines.calls, 5);
 }
 
 #[test]

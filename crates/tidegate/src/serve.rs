@@ -112,7 +112,9 @@ fn greeting(settings: &Settings, gateway: &Gateway) -> String {
     let token = if gateway.admin_token_was_made() {
         format!("'Authorization: Bearer {}'", gateway.admin_token())
     } else {
-        format!("\"Authorization: Bearer ${TOKEN_VARIABLE}\"")
+        let token =
+            if std::env::var_os(TOKEN_VARIABLE).is_some() { "$TIDEGATE_ADMIN_TOKEN" } else { "YOUR-TOKEN" };
+        format!("\"Authorization: Bearer {token}\"")
     };
     let _infallible = write!(text, "\n  admin     curl -H {token} http://{admin}/channels");
     text

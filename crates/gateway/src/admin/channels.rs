@@ -47,7 +47,7 @@ async fn publish_body(
     name: &ChannelName,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Refusal> {
-    if !visit.shard.tidy(Shard::may_publish) {
+    if !visit.shard.with(Shard::may_publish) {
         let sentence = "publish_rate: too many publishing requests in too short a time";
         return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, sentence).retry_after(1));
     }
@@ -208,7 +208,7 @@ pub(super) async fn list(visit: &Visit, query: Option<&str>) -> Result<Response<
     let limit = limit(query)?;
     let after = parameter(query, "after");
     let lists =
-        ask_all(&visit.shard, move |shard: &mut Shard| shard.engine.list(after.as_deref(), limit)).await;
+        ask_all(&visit.shard, move |shard: &mut Shard| shard.engine.list(after.as_deref(), limit + 1)).await;
     let mut all: Vec<_> =
         lists.into_iter().flatten().map(|status| (status.name.to_string(), status)).collect();
     all.sort_by(|(one, _), (two, _)| one.cmp(two));

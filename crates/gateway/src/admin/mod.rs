@@ -14,12 +14,12 @@ use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, 
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use tidegate_hub::ShardId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use crate::access::check_host;
+use crate::head_timer::timed;
 use crate::http_body::{Body, Visit, full, refusal_response};
 use crate::metrics::{self, Counters};
 use crate::public::builder;
@@ -73,7 +73,8 @@ async fn serve_connection(shard: ShardRef, stream: TcpStream, token: Arc<Secret>
             Ok::<_, Infallible>(if head { response.map(|_| full("")) } else { response })
         }
     });
-    if let Err(error) = builder(&limits).serve_connection(TokioIo::new(stream), service).await {
+    let (stream, timer) = timed(stream, &limits);
+    if let Err(error) = builder(&limits, timer).serve_connection(stream, service).await {
         tracing::debug!(event = "http_connection_failed", %remote, %error, "an admin connection ended");
     }
 }
@@ -84,7 +85,7 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Refusal> {
     let generation = visit.shard.look(|shard| Arc::clone(&shard.generation));
-    let host = check_host(request.headers(), request.uri(), visit.local, &generation.settings)?;
+    let host = check_host(request.headers(), request.uri(), visit.local, &generation.settings, false)?;
     refuse_foreign_pages(request.headers(), &host)?;
     let path = request.uri().path().to_owned();
     match path.as_str() {

@@ -5,20 +5,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::header::{CONNECTION, HeaderName, HeaderValue, SET_COOKIE, UPGRADE};
+use http::header::{ALLOW, CONNECTION, HeaderName, HeaderValue, SET_COOKIE, UPGRADE};
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use tidegate_hub::Form;
 use tidegate_protocol::SUBPROTOCOL;
 use tidegate_websocket::connection::Role;
 use tidegate_websocket::handshake::server::{self, Accepted, HttpVersion};
 use tidegate_websocket::{Connection, Limits};
-use tokio::net::TcpStream;
 
 use super::{Wish, read_wish};
+use crate::head_timer::ClientStream;
 use crate::http_body::{Body, Visit, full};
 use crate::open::open;
 use crate::process::Generation;
@@ -90,7 +89,11 @@ fn accept(parts: &Parts) -> Result<Accepted, Refusal> {
         let refusal = Refusal::new(status, refused.sentence);
         if refused.version_header {
             let version = HeaderName::from_static("sec-websocket-version");
-            refusal.with(version, HeaderValue::from_static("13"))
+            refusal
+                .with(version, HeaderValue::from_static("13"))
+                .with(UPGRADE, HeaderValue::from_static("websocket"))
+        } else if refused.status == 405 {
+            refusal.with(ALLOW, HeaderValue::from_static("GET"))
         } else {
             refusal
         }
@@ -135,7 +138,7 @@ async fn take_socket(upgrade: OnUpgrade) -> Option<(std::net::TcpStream, Vec<u8>
             return None;
         }
     };
-    let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
-    let stream = parts.io.into_inner().into_std().ok()?;
+    let parts = upgraded.downcast::<ClientStream>().ok()?;
+    let stream = parts.io.into_inner()?.into_std().ok()?;
     Some((stream, parts.read_buf.to_vec()))
 }

@@ -60,7 +60,7 @@ pub struct Settings {
     pub limits: Limits,
     /// The number of shards; `None`: one a core.
     pub shards: Option<usize>,
-    /// A file of certificates that `https` backends may be signed by, beside those of the system.
+    /// A file of certificates that `https` backends may be signed by, instead of those of the system.
     pub upstream_ca: Option<PathBuf>,
 }
 

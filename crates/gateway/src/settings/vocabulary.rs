@@ -69,7 +69,7 @@ pub(super) static ROUTE: Vocabulary = Vocabulary {
         "limits",
     ],
     absent: &[
-        ("proxy", "use 'auto', which tunnels where the backend answers 101"),
+        ("proxy", "remove the route: WebSockets of a backend cannot be passed on yet"),
         ("callback", "use one of auto, poll, stream, channel"),
         ("tcp", "use one of auto, poll, stream, channel"),
         ("process", "use 'stream' with a server that writes SSE or NDJSON"),
@@ -147,7 +147,7 @@ pub(super) static LIMITS: Vocabulary = Vocabulary {
         ("reserved_fds", REMOVE),
         ("tls_handshake_timeout", "remove it, and let a proxy in front end TLS"),
         ("tls_min", "remove it, and let a proxy in front end TLS"),
-        ("upstream_redirects", "remove it: redirects are not followed"),
+        ("upstream_redirects", "remove it: one redirect is followed, within the same origin"),
         ("ws_notsent_lowat", REMOVE),
         ("ws_so_sndbuf", REMOVE),
     ],

@@ -2,6 +2,7 @@
 //! a follower of homes elsewhere: the answer to a subscription, notices for subscribers.
 
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Instant;
 
 use tidegate_hub::{
@@ -12,6 +13,9 @@ use tidegate_websocket::CloseCode;
 
 use super::crossing::{Crossing, Follow, Followed, Notice, OUTBOX_MAX};
 use super::{Closing, Shard};
+
+/// Publications that may wait on the way to their subscribers before sources pause.
+const SOURCE_PAUSES_AT: usize = 4096;
 
 /// A publication has been appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +62,7 @@ impl Shard {
         item: Item,
         retention: Retention,
     ) -> Result<Published, Busy> {
-        if self.outboxes.iter().any(|outbox| outbox.len() >= OUTBOX_MAX) {
+        if self.is_behind(OUTBOX_MAX) {
             return Err(Busy::Overloaded);
         }
         let fresh = Fresh { retention, epoch: Epoch(fastrand::u32(1..)) };
@@ -74,6 +78,27 @@ impl Shard {
             }
         }
         Ok(Published { position: appended.position, subscribers: appended.followers })
+    }
+
+    /// True while as much as `bound` waits to be fanned out here or to be handed to another shard.
+    fn is_behind(&self, bound: usize) -> bool {
+        self.hub.backlog() >= bound || self.outboxes.iter().any(|outbox| outbox.len() >= bound)
+    }
+
+    /// Whether a source must wait before it brings more; its waker is called when it need not.
+    pub(crate) fn must_wait(&mut self, source: &Waker) -> bool {
+        let behind = self.is_behind(SOURCE_PAUSES_AT);
+        if behind {
+            self.paused_sources.push(source.clone());
+        }
+        behind
+    }
+
+    /// Lets sources go on once there is room.
+    pub(super) fn wake_sources(&mut self) {
+        if !self.paused_sources.is_empty() && !self.is_behind(SOURCE_PAUSES_AT) {
+            self.paused_sources.drain(..).for_each(Waker::wake);
+        }
     }
 
     pub(super) fn follow_at_home(&mut self, follow: Follow) {
@@ -106,6 +131,7 @@ impl Shard {
     /// there are any.
     pub(crate) fn drop_channel(&mut self, channel: &ChannelName, notice: Notice) -> bool {
         self.notify_followers(channel, notice);
+        self.sources.stop(channel);
         self.engine.remove(channel).is_some()
     }
 
@@ -141,7 +167,10 @@ impl Shard {
 
     fn send_recovery(&mut self, id: SessionId, form: Form, channel: &ChannelName, recovery: &Recovery) {
         let Recovery { position, recovered, publications } = recovery;
-        self.send_open(id, form, channel, *position, *recovered);
+        // Where the client stands before the replay: who is cut off in the middle of it resumes from what it
+        // really has.
+        let offset = publications.first().map_or(position.offset, |first| first.offset - 1);
+        self.send_open(id, form, channel, Position { offset, ..*position }, *recovered);
         if publications.is_empty() {
             return;
         }
@@ -217,7 +246,7 @@ impl Shard {
     /// Tells the subscribers here what a source said. Fan-out comes first: what was published before the
     /// notice is heard before it.
     pub(super) fn pass_notice(&mut self, channel: &ChannelName, notice: &Notice) {
-        self.hub.fan_out(&mut self.encoder);
+        self.hub.settle(channel, &mut self.encoder);
         for (id, form) in self.hub.followers(channel) {
             match notice {
                 Notice::Failing(reason) => self.send_trouble(id, form, channel, reason),

@@ -25,6 +25,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Instant;
 
 use tidegate_hub::{
@@ -59,6 +60,9 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 /// Sockets flushed before the poller is asked again.
 const FLUSH_PORTION: usize = 512;
 
+/// Publications that may wait to be fanned out before the mailbox is left alone.
+const MAILBOX_PAUSES_AT: usize = 16_384;
+
 /// Events taken from the poller at once.
 const POLL_EVENTS: usize = 1024;
 
@@ -81,6 +85,8 @@ pub(crate) struct Shard {
     repeats: Repeats,
     /// Sources at home here that fail just now.
     troubles: HashMap<ChannelName, Arc<str>>,
+    /// Sources that wait until there is room again.
+    paused_sources: Vec<Waker>,
     mailboxes: Mailboxes,
     outboxes: Vec<Batch>,
     poll: mio::Poll,
@@ -146,6 +152,7 @@ impl Shard {
                 publishes: Bucket::default(),
                 repeats: Repeats::default(),
                 troubles: HashMap::new(),
+                paused_sources: Vec::new(),
                 mailboxes,
                 outboxes: (0..shards).map(|_| Vec::new()).collect(),
                 poll,
@@ -172,6 +179,10 @@ impl Shard {
         self.turn_wheel(now);
         let more_events = self.read_ready()?;
         for _ in 0..MAILBOX_BATCHES {
+            // What waits in the mailbox holds back those who send.
+            if self.hub.backlog() >= MAILBOX_PAUSES_AT {
+                break;
+            }
             let Ok(batch) = mailbox.try_recv() else { break };
             self.receive(batch);
         }
@@ -182,7 +193,8 @@ impl Shard {
             let Some(id) = self.hub.poll_dirty() else { break };
             self.flush(id);
         }
-        Ok(more_events || self.hub.has_dirty() || !self.unread.is_empty() || !self.inbox.is_empty())
+        self.wake_sources();
+        Ok(more_events || self.hub.backlog() > 0 || self.hub.has_dirty() || !self.unread.is_empty())
     }
 
     /// Takes a batch that came from another shard.
@@ -326,7 +338,6 @@ impl Shard {
 
     /// Takes one from the publishers' allowance.
     pub(crate) fn may_publish(&mut self) -> bool {
-        self.turn_wheel(Instant::now());
         let limits = &self.generation.settings.limits;
         self.publishes.take(limits.publish_rate, limits.publish_burst, self.wheel.now())
     }
@@ -357,7 +368,12 @@ impl Shard {
 impl ShardRef {
     /// Borrows the shard; a round follows.
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Shard) -> R) -> R {
-        let result = act(&mut self.shard.borrow_mut());
+        let result = {
+            let mut shard = self.shard.borrow_mut();
+            // Timers that begin here begin now, not when the last round was.
+            shard.turn_wheel(Instant::now());
+            act(&mut shard)
+        };
         self.wake.notify_one();
         result
     }

@@ -45,7 +45,8 @@ impl Shard {
     pub(super) fn read_ready(&mut self) -> io::Result<bool> {
         for _ in 0..self.unread.len() {
             let Some(id) = self.unread.pop_front() else { break };
-            self.read(id, false);
+            // Its end may have been told while it waited: read until there is nothing.
+            self.read(id, true);
         }
         let mut events = std::mem::replace(&mut self.events, mio::Events::with_capacity(0));
         if let Err(error) = self.poll.poll(&mut events, Some(Duration::ZERO))

@@ -300,7 +300,7 @@ channel = true"#,
         r#"[[route]]
 path = "/live/{*rest}"
 proxy = { url = "http://127.0.0.1:9000" }"#,
-        "t:3:1: 'proxy' is not available in this version; use 'auto', which tunnels where the backend answers 101",
+        "t:3:1: 'proxy' is not available in this version; remove the route: WebSockets of a backend cannot be passed on yet",
     ),
     (
         r#"[[route]]

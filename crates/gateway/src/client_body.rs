@@ -1,0 +1,75 @@
+//! A client's request body on its way to a backend: its pauses are bounded, and what is wrong with it is the
+//! client's fault and not the backend's.
+
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::refusal::Refusal;
+
+/// See the module's head.
+pub(crate) struct ClientBody {
+    body: Incoming,
+    pause: Duration,
+    /// Runs while the client is waited for.
+    late: Pin<Box<Sleep>>,
+    waiting: bool,
+    blame: Arc<OnceLock<Refusal>>,
+}
+
+impl ClientBody {
+    /// The body, and what the client is to be told if it spoils it.
+    pub(crate) fn new(body: Incoming, pause: Duration) -> (Self, Arc<OnceLock<Refusal>>) {
+        let blame = Arc::new(OnceLock::new());
+        let late = Box::pin(sleep(pause));
+        (Self { body, pause, late, waiting: false, blame: Arc::clone(&blame) }, blame)
+    }
+
+    fn spoiled(&self, status: StatusCode, sentence: &'static str) -> Box<dyn Error + Send + Sync> {
+        // The first fault is the one to tell.
+        let _ = self.blame.set(Refusal::new(status, sentence));
+        sentence.into()
+    }
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = Box<dyn Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            self.waiting = false;
+            let broken = |_| self.spoiled(StatusCode::BAD_REQUEST, "the request's body broke off");
+            return Poll::Ready(frame.map(|frame| frame.map_err(broken)));
+        }
+        if !self.waiting {
+            self.waiting = true;
+            let deadline = Instant::now() + self.pause;
+            self.late.as_mut().reset(deadline);
+        }
+        self.late.as_mut().poll(context).map(|()| {
+            let sentence = "http_body_timeout: the request's body did not come in time";
+            Some(Err(self.spoiled(StatusCode::REQUEST_TIMEOUT, sentence)))
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,197 @@
+//! How long a client may take for the head of a request, how long its connection may be idle before it, and
+//! how long it may take nothing of an answer: the timer that hyper runs while it awaits a head, and the
+//! stream that tells the timer of bytes.
+//!
+//! hyper has one limit for the first two and closes without a word. Here a head has its time from its first
+//! byte and is answered with 408 when that is over; without a byte there is nobody to answer.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use hyper::rt::{Read, ReadBufCursor, Sleep, Timer, Write};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::limits::Limits;
+
+/// What the last word of the gateway is to a client that was too slow.
+const LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 66\r\nConnection: close\r\n\r\n\
+    http_header_timeout: the head of the request did not come in time\n";
+
+/// What the stream and the timer of one connection tell each other.
+#[derive(Debug, Default)]
+struct Told {
+    reads: AtomicU64,
+    late: AtomicBool,
+}
+
+/// A client's socket, as hyper sees it.
+#[derive(Debug)]
+pub(crate) struct ClientStream {
+    /// Taken out when the socket leaves HTTP.
+    stream: Option<TokioIo<TcpStream>>,
+    told: Arc<Told>,
+    /// Runs while the client takes nothing of an answer.
+    stalled: Option<Pin<Box<tokio::time::Sleep>>>,
+    idle: Duration,
+}
+
+/// The timer of one connection.
+#[derive(Debug)]
+pub(crate) struct HeadTimer {
+    told: Arc<Told>,
+    head: Duration,
+    idle: Duration,
+}
+
+/// The stream and the timer for it.
+pub(crate) fn timed(stream: TcpStream, limits: &Limits) -> (ClientStream, HeadTimer) {
+    let told = Arc::new(Told::default());
+    let timer = HeadTimer {
+        told: Arc::clone(&told),
+        head: limits.http_header_timeout,
+        idle: limits.http_keepalive_idle,
+    };
+    let idle = limits.http_keepalive_idle;
+    (ClientStream { stream: Some(TokioIo::new(stream)), told, stalled: None, idle }, timer)
+}
+
+impl ClientStream {
+    /// The socket, when HTTP is done with it.
+    pub(crate) fn into_inner(mut self) -> Option<TcpStream> {
+        self.stream.take().map(TokioIo::into_inner)
+    }
+
+    /// What a write came to: one that makes no progress for as long as a connection may be idle has failed,
+    /// for otherwise a client that takes nothing would keep its connection for ever.
+    fn judge(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let idle = self.idle;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+        stalled.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn inner(&mut self) -> io::Result<Pin<&mut TokioIo<TcpStream>>> {
+        self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+}
+
+impl Drop for ClientStream {
+    fn drop(&mut self) {
+        if let Some(stream) = self.stream.take()
+            && self.told.late.load(Ordering::Relaxed)
+        {
+            // It fits into the buffer of a socket that was not written to, or its owner does not read.
+            let _ = stream.inner().try_write(LATE);
+        }
+    }
+}
+
+impl Timer for HeadTimer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+        self.sleep_until(Instant::now() + duration)
+    }
+
+    /// hyper asks for one of these whenever it begins to await a head. The first head of a connection is
+    /// awaited no longer than a head may take.
+    fn sleep_until(&self, _: Instant) -> Pin<Box<dyn Sleep>> {
+        let reads_before = self.told.reads.load(Ordering::Relaxed);
+        let most = if reads_before == 0 { self.head } else { self.idle };
+        Box::pin(AwaitHead {
+            told: Arc::clone(&self.told),
+            reads_before,
+            begun: false,
+            head: self.head,
+            sleep: Box::pin(tokio::time::sleep(most)),
+        })
+    }
+}
+
+/// The wait for one head.
+struct AwaitHead {
+    told: Arc<Told>,
+    reads_before: u64,
+    /// Its first byte has come.
+    begun: bool,
+    head: Duration,
+    sleep: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl Sleep for AwaitHead {}
+
+impl Future for AwaitHead {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if !self.begun && self.told.reads.load(Ordering::Relaxed) > self.reads_before {
+            self.begun = true;
+            let deadline = tokio::time::Instant::now() + self.head;
+            self.sleep.as_mut().reset(deadline);
+        }
+        let over = self.sleep.as_mut().poll(context);
+        if over.is_ready() && self.begun {
+            self.told.late.store(true, Ordering::Relaxed);
+        }
+        over
+    }
+}
+
+impl Read for ClientStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let polled = self.inner()?.poll_read(context, into);
+        if polled.is_ready() {
+            // The end of the bytes counts too; nothing is awaited after it.
+            self.told.reads.fetch_add(1, Ordering::Relaxed);
+        }
+        polled
+    }
+}
+
+impl Write for ClientStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = self.inner()?.poll_write(context, bytes);
+        self.judge(written, context)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner()?.poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner()?.poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.as_ref().is_some_and(Write::is_write_vectored)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = self.inner()?.poll_write_vectored(context, slices);
+        self.judge(written, context)
+    }
+}

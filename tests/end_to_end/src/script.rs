@@ -1,0 +1,87 @@
+//! A program in another language that tells what it sees: one JSON object a line on stdout, each with the
+//! name of an event. It is ended with the test.
+
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::lines::Lines;
+
+/// A running script.
+#[derive(Debug)]
+pub struct Script {
+    child: Child,
+    output: Lines,
+    errors: Lines,
+    next: usize,
+}
+
+impl Script {
+    /// Starts it.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    #[track_caller]
+    #[must_use]
+    pub fn start(command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let output = Lines::of(child.stdout.take().expect("stdout is piped"));
+        let errors = Lines::of(child.stderr.take().expect("stderr is piped"));
+        Self { child, output, errors, next: 0 }
+    }
+
+    /// Waits for the next event of this name, passing over others.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come.
+    #[track_caller]
+    pub fn event(&mut self, name: &str) -> Value {
+        let what = format!("the script's event {name:?}");
+        let (place, event) = self.output.wait_after(self.next, &what, |line| {
+            let event: Value = serde_json::from_str(line).ok()?;
+            (event["event"] == name).then_some(event)
+        });
+        self.next = place + 1;
+        event
+    }
+
+    /// Waits for a line of output that is not JSON and holds this text.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come.
+    #[track_caller]
+    pub fn line(&mut self, text: &str) -> String {
+        let what = format!("a line with {text:?}");
+        let found = |line: &str| line.contains(text).then(|| line.to_owned());
+        let (place, line) = self.output.wait_after(self.next, &what, found);
+        self.next = place + 1;
+        line
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    ///
+    /// If it ends with anything but success.
+    #[track_caller]
+    pub fn succeeded(mut self) {
+        self.output.wait_end();
+        let status = self.child.wait().expect("the process can be waited for");
+        assert!(status.success(), "the script ended with {status}");
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the script printed:\n{}{}", self.output.text(), self.errors.text());
+        }
+    }
+}

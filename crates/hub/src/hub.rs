@@ -1,8 +1,8 @@
 //! The hub of one shard: its sessions, which channels they follow here, and fan-out into send queues.
 //!
 //! Publications come from the channels' homes, in order; commands come from the sessions' protocols. What
-//! goes out: bytes in send queues, the list of dirty sessions to flush, and [`Departure`]s that the homes
-//! must learn of. Encoding is the caller's, asked once for each form and round.
+//! goes out: bytes in send queues, the list of dirty sessions to flush, and the names of channels whose homes
+//! must learn that a session left. Encoding is the caller's, asked once for each form and round.
 
 use std::collections::HashMap;
 

@@ -306,7 +306,10 @@ impl Gateway {
         let settings = match load() {
             Ok(settings) => settings,
             Err(faults) => {
-                tracing::error!(event = "reload_failed", "the old configuration stays in force:\n{faults}");
+                tracing::error!(event = "reload_failed", "the old configuration stays in force");
+                for fault in faults.iter() {
+                    tracing::error!(event = "reload_fault", "{fault}");
+                }
                 return;
             }
         };

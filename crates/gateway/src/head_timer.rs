@@ -24,6 +24,9 @@ const LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain; 
     Content-Length: 66\r\nConnection: close\r\n\r\n\
     http_header_timeout: the head of the request did not come in time\n";
 
+/// Reads of what a client sent and nobody wants, before its socket is closed.
+const UNREAD_MAX: usize = 16;
+
 /// What the stream and the timer of one connection tell each other.
 #[derive(Debug, Default)]
 struct Told {
@@ -91,11 +94,18 @@ impl ClientStream {
 
 impl Drop for ClientStream {
     fn drop(&mut self) {
-        if let Some(stream) = self.stream.take()
-            && self.told.late.load(Ordering::Relaxed)
-        {
+        let Some(stream) = self.stream.take() else { return };
+        if self.told.late.load(Ordering::Relaxed) {
             // It fits into the buffer of a socket that was not written to, or its owner does not read.
             let _ = stream.inner().try_write(LATE);
+        }
+        // A socket closed with unread bytes is reset, which may cost the client our last answer
+        // (RFC 9112, section 9.6).
+        let mut unread = [0; 4096];
+        for _ in 0..UNREAD_MAX {
+            if !matches!(stream.inner().try_read(&mut unread), Ok(1..)) {
+                break;
+            }
         }
     }
 }

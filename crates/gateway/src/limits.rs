@@ -142,7 +142,7 @@ limits! {
     upstream_stream_idle: Duration = "60s" in "1s" to "1h", "Silence on a stream after which it is connected anew.";
     upstream_max_response: usize = "1 MiB" in "1 KiB" to "256 MiB", "The body of a poll or of an answer to a message, never more than max_publication.";
     upstream_max_line: usize = "64 KiB" in "256 B" to "64 MiB", "One line of a stream.";
-    upstream_max_inflight: u32 = "256" in "1" to "100000", "Requests to one backend at the same time.";
+    upstream_max_inflight: u32 = "256" in "1" to "100000", "Requests to one backend at the same time, for passed-through requests and the gateway's own apart.";
     upstream_pool_idle: Duration = "55s" in "100ms" to "1h", "An idle connection to a backend is closed after it, before the backend's usual 60 s.";
     poll_max_urls: u32 = "1000" in "1" to "1000000", "Distinct polled URLs and streams; beyond it a handshake gets 503.";
     poll_linger: Duration = "30s" in "100ms" to "1h", "How long a URL is still polled, or a stream kept, when nobody listens any more.";

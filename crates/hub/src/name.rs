@@ -34,7 +34,7 @@ pub enum NameError {
     EncodedQuestionMark,
     /// A segment `.` or `..`, plain or encoded, or an empty one.
     BadSegment,
-    /// A control character.
+    /// A control character, or one that turns the direction of the text around it.
     Control,
     /// Escapes that do not decode to UTF-8.
     NotUtf8,
@@ -120,11 +120,16 @@ impl ChannelName {
         if name.len() > NAME_MAX_BYTES {
             return Err(NameError::TooLong);
         }
-        if name.chars().any(char::is_control) {
+        if name.chars().any(|character| character.is_control() || turns_text(character)) {
             return Err(NameError::Control);
         }
         Ok(Self(name.into()))
     }
+}
+
+/// Unicode's bidirectional controls: in a log or on a terminal they make a line read as another one.
+fn turns_text(character: char) -> bool {
+    matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn check_segments(path: &str) -> Result<(), NameError> {
@@ -188,7 +193,9 @@ impl fmt::Display for NameError {
             Self::EncodedSlash => "%2F is not allowed in a channel's path",
             Self::EncodedQuestionMark => "%3F is not allowed in a channel's path",
             Self::BadSegment => "an empty, '.' or '..' segment is not allowed in a channel's path",
-            Self::Control => "control characters are not allowed in a channel name",
+            Self::Control => {
+                "control characters, and those that turn text round, are not allowed in a channel name"
+            }
             Self::NotUtf8 => "the channel name does not decode to UTF-8",
         })
     }
@@ -233,6 +240,7 @@ mod tests {
             ("/a/%2e%2E/b", NameError::BadSegment),
             ("/a%00", NameError::Control),
             ("/a%1fb", NameError::Control),
+            ("/a%e2%80%ae", NameError::Control),
             ("/%ff", NameError::NotUtf8),
         ] {
             assert_eq!(name(path), Err(error), "{path}");

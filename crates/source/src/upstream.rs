@@ -51,7 +51,8 @@ pub struct UpstreamLimits {
     pub max_response_bytes: usize,
     /// The longest line of a stream.
     pub max_line_bytes: usize,
-    /// Requests to one backend that wait for an answer at the same time.
+    /// Requests to one backend that wait for an answer at the same time; those that are passed through for
+    /// clients and the gateway's own are counted apart.
     pub max_in_flight: usize,
     /// How long an unused connection is kept.
     pub pool_idle: Duration,
@@ -84,7 +85,16 @@ struct Inner {
     limits: UpstreamLimits,
     client: Client<Connector, UpstreamBody>,
     /// Only backends with a request in flight have an entry; it is never 0.
-    in_flight: RefCell<HashMap<Origin, usize>>,
+    in_flight: RefCell<HashMap<(Origin, Asker), usize>>,
+}
+
+/// On whose behalf a request is made: clients' own requests must not keep those that serve all waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Asker {
+    /// A poll, a stream or a client's message.
+    Gateway,
+    /// A request that is passed through.
+    Client,
 }
 
 /// What a backend did not do in time.
@@ -183,7 +193,7 @@ impl Upstream {
     /// counts as in flight until the head is there; the bodies have no time-out here.
     pub async fn send(&self, request: Request<UpstreamBody>) -> Result<Response<Incoming>, UpstreamError> {
         let origin = asked_origin(&request)?;
-        let _slot = self.slot(&origin)?;
+        let _slot = self.slot(&origin, Asker::Client)?;
         self.head(&origin, request).await.map_err(|failure| failure.error)
     }
 
@@ -208,7 +218,7 @@ impl Upstream {
     /// connection at that moment is sent once more (RFC 9112 section 9.3.1).
     pub(crate) async fn ask(&self, request: &Request<Bytes>) -> Result<Pending, UpstreamError> {
         let origin = asked_origin(request)?;
-        let slot = self.slot(&origin)?;
+        let slot = self.slot(&origin, Asker::Gateway)?;
         let boxed =
             || request.clone().map(|body| Full::new(body).map_err(|never| match never {}).boxed_unsync());
         let mut answer = self.head(&origin, boxed()).await;
@@ -280,15 +290,16 @@ impl Upstream {
         }
     }
 
-    fn slot(&self, origin: &Origin) -> Result<Slot, UpstreamError> {
+    fn slot(&self, origin: &Origin, asker: Asker) -> Result<Slot, UpstreamError> {
         let limit = self.inner.limits.max_in_flight;
         let mut in_flight = self.inner.in_flight.borrow_mut();
-        let count = in_flight.get(origin).copied().unwrap_or_default();
+        let place = (origin.clone(), asker);
+        let count = in_flight.get(&place).copied().unwrap_or_default();
         if count >= limit {
             return Err(UpstreamError::Busy { backend: origin.to_string(), limit });
         }
-        in_flight.insert(origin.clone(), count + 1);
-        Ok(Slot { inner: self.inner.clone(), origin: origin.clone() })
+        in_flight.insert(place.clone(), count + 1);
+        Ok(Slot { inner: self.inner.clone(), place })
     }
 }
 
@@ -320,15 +331,15 @@ impl Pending {
 /// One request in flight, until it is dropped.
 struct Slot {
     inner: Rc<Inner>,
-    origin: Origin,
+    place: (Origin, Asker),
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut in_flight = self.inner.in_flight.borrow_mut();
-        match in_flight.get_mut(&self.origin) {
+        match in_flight.get_mut(&self.place) {
             Some(count) if *count > 1 => *count -= 1,
-            _ => drop(in_flight.remove(&self.origin)),
+            _ => drop(in_flight.remove(&self.place)),
         }
     }
 }

@@ -34,10 +34,6 @@ use clap::Parser;
 
 use arguments::{Arguments, Command};
 
-/// Many small states that live long and are freed in any order are what it is good at.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const HELP: &str = "\
 Tidegate turns the HTTP servers that you have into push APIs.
 

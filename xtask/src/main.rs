@@ -13,6 +13,7 @@ mod suite;
 mod fence;
 mod session;
 mod commands;
+mod bench;
 mod nightly;
 mod part;
 

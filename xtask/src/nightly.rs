@@ -1,5 +1,5 @@
-//! What takes long or wants the nightly compiler: fuzzing, Miri, benchmarks, security advisories. What is
-//! absent is said and counts as skipped.
+//! What takes long or wants the nightly compiler: fuzzing, Miri, security advisories. What is absent is said
+//! and counts as skipped. Figures are in `bench`.
 
 use std::fs;
 
@@ -69,18 +69,6 @@ fn has_miri(checkout: &Checkout) -> bool {
     let found = || quiet(&mut checkout.nightly(&["miri", "--version"]));
     let add = ["component", "add", "--toolchain", "nightly", "miri", "rust-src"];
     found() || (quiet(checkout.command("rustup").args(add)) && found())
-}
-
-/// Every benchmark of the workspace.
-pub(crate) fn bench(checkout: &Checkout) -> Tally {
-    let has_benches = |folder: &str| {
-        let crates = fs::read_dir(checkout.root.join(folder)).into_iter().flatten().flatten();
-        crates.into_iter().any(|entry| entry.path().join("benches").is_dir())
-    };
-    if !["crates", "tests", "."].into_iter().any(has_benches) {
-        return Tally::skipped("bench: no crate has a folder benches");
-    }
-    Tally::check("bench", show(&mut checkout.cargo(&["bench", "--bench", "*"])))
 }
 
 /// Known vulnerabilities of dependencies; wants the network, and says so when there is none.

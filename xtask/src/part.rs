@@ -1,7 +1,7 @@
 //! The table of parts: name, one line of what it does, which run it belongs to, the function that does
 //! it. Help and the order of a run come from here.
 
-use crate::{checkout::Checkout, checks, commands, nightly, setup, suite, tally::Tally};
+use crate::{bench, checkout::Checkout, checks, commands, nightly, setup, suite, tally::Tally};
 
 /// The run that a part belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ const PARTS: &[Part] = &[
     ),
     nightly("fuzz", "each target in fuzz/ for a minute, or for the seconds behind --", nightly::fuzz),
     nightly("miri", "the masking tests under Miri", nightly::miri),
-    nightly("bench", "all benchmarks", nightly::bench),
+    nightly("bench", "the figures of docs/figures.md, or those named behind --", bench::bench),
     nightly("advisories", "known vulnerabilities of dependencies", nightly::advisories),
 ];
 

@@ -1,0 +1,110 @@
+//! Subscribers of one channel and what they got: every publication is numbered, so that a lost, repeated or
+//! reordered one shows. Connections are in `pool`.
+
+use std::time::Duration;
+
+use crate::histogram::Histogram;
+use crate::linux;
+use crate::pool::{Pool, Target};
+use crate::wire::{self, Door};
+
+/// How long all connections together may take.
+const OPENING_LIMIT: Duration = Duration::from_secs(120);
+/// How long subscriptions may take to stand, and a publication to reach everybody under a slow tool.
+const DELIVERY_LIMIT: Duration = Duration::from_secs(120);
+
+/// The subscribers.
+pub struct Subscribers {
+    /// Their connections.
+    pub pool: Pool,
+    /// The number of the last publication that each of them got.
+    last: Vec<u32>,
+    /// What they got together.
+    pub got: Got,
+}
+
+/// Counts of what came.
+pub struct Got {
+    /// Publications that came in order.
+    pub delivered: u64,
+    /// Publications that were passed over.
+    pub lost: u64,
+    /// Publications that came again or too late.
+    pub reordered: u64,
+    /// Messages that are no publications of this run.
+    pub other: u64,
+    /// From sending to reading.
+    pub latency: Histogram,
+}
+
+impl Subscribers {
+    /// Opens `count` WebSockets.
+    pub fn open(target: &Target, count: usize, spins: bool) -> Result<Self, String> {
+        let mut pool = Pool::new(Door::WebSocket, spins).map_err(|error| error.to_string())?;
+        pool.open(target, count, OPENING_LIMIT)?;
+        let got = Got { delivered: 0, lost: 0, reordered: 0, other: 0, latency: Histogram::new() };
+        Ok(Self { pool, last: vec![0; count], got })
+    }
+
+    /// How many they are.
+    pub fn count(&self) -> u64 {
+        self.last.len() as u64
+    }
+
+    /// Takes what is there.
+    pub fn round(&mut self) {
+        let Self { pool, last, got } = self;
+        pool.round(1, |number, payload| got.take(&mut last[number], payload));
+    }
+
+    /// Reads until so many publications have come to all together, in order or not.
+    pub fn await_deliveries(&mut self, wanted: u64) -> Result<(), String> {
+        let deadline = linux::now() + DELIVERY_LIMIT.as_nanos() as u64;
+        while self.got.came() < wanted {
+            self.round();
+            if self.pool.ended > 0 || linux::now() > deadline {
+                let why = self.pool.first_failure.as_deref().unwrap_or("time is over");
+                return Err(format!("{} of {wanted} deliveries came: {why}", self.got.came()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Got {
+    /// Publications that came, in order or not.
+    pub fn came(&self) -> u64 {
+        self.delivered + self.reordered
+    }
+
+    fn take(&mut self, last: &mut u32, payload: &[u8]) {
+        let Some((sent_at, number)) = wire::stamp(payload) else {
+            self.other += 1;
+            return;
+        };
+        if number <= *last {
+            self.reordered += 1;
+            return;
+        }
+        self.lost += u64::from(number - *last - 1);
+        self.delivered += 1;
+        self.latency.record(linux::now().saturating_sub(sent_at));
+        *last = number;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lost_repeated_or_foreign_is_counted() {
+        let mut got = Got { delivered: 0, lost: 0, reordered: 0, other: 0, latency: Histogram::new() };
+        let mut last = 0;
+        for number in [1, 2, 5, 4, 6] {
+            got.take(&mut last, &wire::payload(40, 0, number));
+        }
+        got.take(&mut last, b"something else");
+        assert_eq!((got.delivered, got.lost, got.reordered, got.other), (4, 2, 1, 1));
+    }
+}

@@ -1,0 +1,88 @@
+//! The figures of this version: builds what is measured, takes one figure after the other, prints a table and
+//! keeps the raw lines in `bench/results/DATE.jsonl`. What a figure is, and how it is taken, is in `figures`
+//! and `instructions`; the load comes from `bench/wsload`.
+
+mod record;
+mod gateway;
+mod load;
+mod instructions;
+mod figures;
+
+use std::fs;
+
+use crate::{checkout::Checkout, process::show, tally::Tally};
+
+use load::Programs;
+use record::Record;
+
+/// What takes a figure: it adds rows to the record, or says why it could not.
+type Take = fn(&Programs, &mut Record) -> Result<(), String>;
+
+/// One figure, by the name that chooses it on the command line.
+struct Figure {
+    name: &'static str,
+    take: Take,
+    /// Foreign programs without which it is skipped.
+    needs: &'static [&'static str],
+    /// Taken only when it is named, because it takes minutes.
+    only_named: bool,
+}
+
+const fn figure(name: &'static str, take: Take, needs: &'static [&'static str]) -> Figure {
+    Figure { name, take, needs, only_named: false }
+}
+
+const FIGURES: &[Figure] = &[
+    figure("size", figures::size, &[]),
+    figure("idle", figures::idle, &[]),
+    figure("round", figures::round, &["strace"]),
+    figure("time", figures::time, &["taskset"]),
+    figure("instructions", instructions::instructions, &["valgrind", "callgrind_annotate"]),
+    figure("job", figures::job, &["python3"]),
+    Figure { name: "cold", take: figures::cold, needs: &[], only_named: true },
+];
+
+/// Takes all figures, or those that were named behind `--`.
+pub(crate) fn bench(checkout: &Checkout) -> Tally {
+    let names = &checkout.passed_on;
+    if let Some(unknown) = names.iter().find(|name| FIGURES.iter().all(|figure| figure.name != **name)) {
+        return Tally::check(&format!("bench: there is no figure `{unknown}`"), false);
+    }
+    let chosen = |figure: &&Figure| match names.is_empty() {
+        true => !figure.only_named,
+        false => names.iter().any(|name| name == figure.name),
+    };
+    let programs = Programs::new(checkout);
+    if !show(&mut programs.build_gateway()) || !show(&mut programs.build_load()) {
+        return Tally::check("bench: what is to be measured does not build", false);
+    }
+    let mut record = Record::new(checkout);
+    let mut tally = Tally::default();
+    for figure in FIGURES.iter().filter(chosen) {
+        println!("-- {}", figure.name);
+        tally.add(take(figure, &programs, &mut record));
+    }
+    print!("\n{record}");
+    tally.add(Tally::check("bench: the raw lines cannot be written", keep(checkout, &record)));
+    tally
+}
+
+fn take(figure: &Figure, programs: &Programs, record: &mut Record) -> Tally {
+    let is_absent = |program: &&&str| tidegate_test_tools::find::program(program).is_none();
+    if let Some(program) = figure.needs.iter().find(is_absent) {
+        return Tally::skipped(format!("bench {}: {program} is not installed", figure.name));
+    }
+    match (figure.take)(programs, record) {
+        Ok(()) => Tally::check(figure.name, true),
+        Err(error) => Tally::check(&format!("bench {}: {error}", figure.name), false),
+    }
+}
+
+/// Adds the raw lines to those of the same day.
+fn keep(checkout: &Checkout, record: &Record) -> bool {
+    let folder = checkout.root.join("bench/results");
+    let file = folder.join(format!("{}.jsonl", record.date()));
+    let before = fs::read_to_string(&file).unwrap_or_default();
+    let kept = fs::create_dir_all(&folder).and_then(|()| fs::write(&file, before + &record.raw_lines()));
+    kept.is_ok()
+}

@@ -2,7 +2,7 @@
 //! and requests to the server behind the channel. Comes from the shards' inboxes.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -39,6 +39,8 @@ pub(crate) struct Desk {
     shard: ShardRef,
     /// Letters that wait, by client; a client is in here while one of its letters is on its way.
     waiting: RefCell<HashMap<SessionId, VecDeque<Letter>>>,
+    /// Channels that are being opened for a client: an unsubscribe that comes meanwhile takes its one out.
+    opening: RefCell<HashSet<(SessionId, String)>>,
 }
 
 /// What there is to know about the session that spoke.
@@ -51,7 +53,7 @@ struct Speaker {
 
 impl Desk {
     pub(crate) fn new(shard: ShardRef) -> Self {
-        Self { shard, waiting: RefCell::default() }
+        Self { shard, waiting: RefCell::default(), opening: RefCell::default() }
     }
 
     /// Takes all that the last round has left in the inbox.
@@ -135,9 +137,21 @@ impl Desk {
                 return;
             }
         };
+        let place = (id, wanted.name.to_string());
+        if !self.opening.borrow_mut().insert(place.clone()) {
+            let reason = "the channel is being subscribed to already";
+            self.fail(id, request.as_ref(), Some(&channel), ErrorCode::BadRequest, reason);
+            return;
+        }
         let desk = Rc::clone(self);
         tokio::task::spawn_local(async move {
-            match open(&desk.shard, wanted).await {
+            let opened = open(&desk.shard, wanted).await;
+            if !desk.opening.borrow_mut().remove(&place) {
+                let reason = "unsubscribed before it was there";
+                desk.fail(id, request.as_ref(), Some(&channel), ErrorCode::BadRequest, reason);
+                return;
+            }
+            match opened {
                 Ok(open) => desk.begin(id, &open.name, after, open.retention, &channel, request.as_ref()),
                 Err(refusal) => desk.refuse(id, request.as_ref(), &channel, &refusal),
             }
@@ -179,6 +193,13 @@ impl Desk {
     }
 
     fn unsubscribe(&self, id: SessionId, channel: &str, request: Option<&RequestId>) {
+        let named = ChannelName::from_text(channel).map(|name| name.to_string()).unwrap_or_default();
+        if self.opening.borrow_mut().remove(&(id, named)) {
+            if request.is_some() {
+                self.shard.with(|shard| shard.reply(id, request, Some(channel), Reply::Done));
+            }
+            return;
+        }
         let followed = self.shard.look(|shard| {
             let named = ChannelName::from_text(channel).ok()?;
             let same = |name: &&ChannelName| name.public_part() == named.public_part();
@@ -237,12 +258,13 @@ impl Desk {
         request: Option<RequestId>,
     ) {
         let publishing = publish(&self.shard, &name, Item::from(payload), None);
-        if channel.is_none() {
-            return;
-        }
         let desk = Rc::clone(self);
         tokio::task::spawn_local(async move {
             match publishing.await {
+                Err(refusal) if channel.is_none() => {
+                    // A bare client hears payloads and nothing else.
+                    tracing::info!(event = "publish_refused", channel = %name, "{}", refusal.sentence);
+                }
                 Ok(published) if request.is_some() => desk.shard.with(|shard| {
                     let reply = Reply::Published(published.position);
                     shard.reply(id, request.as_ref(), channel.as_deref(), reply);
@@ -286,11 +308,8 @@ impl Desk {
             if left < max {
                 self.shard.with(|shard| shard.resume_reading(id));
             }
+            // What a client said before it went is still said; only the answer finds nobody.
             let Some(letter) = next else { return };
-            if self.shard.look(|shard| shard.hub.session(id).is_none()) {
-                self.waiting.borrow_mut().remove(&id);
-                return;
-            }
             self.send_letter(id, letter).await;
         }
     }

@@ -115,7 +115,8 @@ pub(crate) async fn open(shard: &ShardRef, wanted: Wanted) -> Result<OpenChannel
 fn begin_open(shard: &mut Shard, wanted: Wanted, individual: bool, reply: oneshot::Sender<OpenAnswer>) {
     let public = share_of(&wanted.route) == Some(&Share::Public);
     let key = match shard.sources.facts(&wanted.name) {
-        Some(PathFacts::Public) => wanted.name.clone(),
+        // Only while somebody is asked as nobody: a request with credentials never fills a shared channel.
+        Some(PathFacts::Public) if shard.sources.is_running(&wanted.name) => wanted.name.clone(),
         Some(PathFacts::Individual) if !individual && !public => {
             let _ = reply.send(OpenAnswer::Individual);
             return;
@@ -363,9 +364,7 @@ fn handle_event(shard: &ShardRef, channel: &ChannelName, retention: Retention, e
         }
         Event::Recovered => {
             tracing::info!(event = "upstream_recovered", %channel, "well again");
-            if let Some(position) = shard.engine.log(channel).map(tidegate_hub::Log::position) {
-                shard.notify_followers(channel, Notice::Recovered(position));
-            }
+            shard.tell_recovered(channel);
         }
         Event::Unauthorized { reason } => {
             tracing::info!(event = "upstream_unauthorized", %channel, "{reason}; its clients are closed");
@@ -396,7 +395,7 @@ pub(crate) async fn keep_house(shard: &ShardRef) {
             let over = shard.sources.sweep(now, linger, |name| engine.followers(name));
             for channel in over {
                 tracing::debug!(event = "source_stopped", %channel, "nobody listens any more");
-                shard.engine.remove(&channel);
+                shard.forget_channel(&channel);
             }
             shard.engine.sweep(now);
         });

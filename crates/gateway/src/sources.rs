@@ -16,7 +16,7 @@ use crate::refusal::Refusal;
 pub(crate) struct OpenChannel {
     pub(crate) name: ChannelName,
     pub(crate) retention: Retention,
-    /// For the one whose request made the backend set them.
+    /// For the one whose request made the backend set them, or the next of the same identity who waits.
     pub(crate) set_cookie: Vec<HeaderValue>,
 }
 
@@ -154,6 +154,11 @@ impl Sources {
             // Whoever waits for its opening learns that it will not be.
             drop(self.ended(name));
         }
+    }
+
+    /// Whether a source of this name runs.
+    pub(crate) fn is_running(&self, name: &ChannelName) -> bool {
+        self.running.get(name).is_some_and(|source| matches!(source.state, State::Running(_)))
     }
 
     /// Whether a source of this name runs or is being opened.

@@ -266,7 +266,10 @@ impl Engine {
     fn make_room(&mut self, keep: &ChannelName) {
         while self.kept_bytes > self.limits.max_history_bytes {
             let oldest = self.by_use.values().find(|name| {
-                self.channels.get(*name).is_some_and(|home| home.log.kept() > usize::from(*name == keep))
+                self.channels.get(*name).is_some_and(|home| {
+                    // A document that is polled stays: its source brings it again only when it changes.
+                    home.log.kept() > usize::from(*name == keep || home.log.retention().document)
+                })
             });
             let Some(name) = oldest.cloned() else { return };
             let Some(home) = self.channels.get_mut(&name) else { return };

@@ -105,7 +105,7 @@ impl Log {
         }
     }
 
-    /// Forgets the oldest publication, to make room for other channels; false if none may go.
+    /// Forgets the oldest publication, to make room for other channels; false if there is none.
     pub fn forget_oldest(&mut self) -> bool {
         let Some(oldest) = self.kept.pop_front() else { return false };
         self.kept_bytes -= oldest.publication.item.payload.bytes().len();

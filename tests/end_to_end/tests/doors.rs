@@ -323,6 +323,32 @@ fn what_cannot_be_resumed_is_said_at_every_door() {
 }
 
 #[test]
+fn an_unsubscribe_right_behind_a_subscribe_leaves_nothing_followed() {
+    let gateway = gateway();
+    let mut socket = WebSocket::enveloped(gateway.public(), "/chat/7");
+    socket.envelope("open");
+    socket.send(r#"{"type":"subscribe","channel":"feed/a","id":1}"#);
+    socket.send(r#"{"type":"unsubscribe","channel":"feed/a","id":2}"#);
+    let answered: Vec<_> = (0..2).map(|_| socket.envelope("reply")["id"].clone()).collect();
+    assert!(answered.contains(&json!(1)) && answered.contains(&json!(2)), "{answered:?}");
+    gateway.publish("feed/a", "1");
+    gateway.wait_subscribers("feed/a", 0);
+}
+
+#[test]
+fn what_a_client_says_before_it_goes_is_heard() {
+    let gateway = gateway();
+    let mut hears = WebSocket::open(gateway.public(), "/chat/7");
+    gateway.wait_subscribers("chat/7", 1);
+    for number in 0..20 {
+        let mut socket = WebSocket::open(gateway.public(), "/chat/7");
+        socket.send(&format!("last words {number}"));
+        drop(socket);
+        assert_eq!(hears.text(), format!("last words {number}"));
+    }
+}
+
+#[test]
 fn a_channel_that_is_dropped_tells_its_subscribers() {
     let gateway = gateway();
     let address = gateway.public();

@@ -175,6 +175,26 @@ fn an_answer_that_ceases_to_be_public_is_not_given_to_others() {
 }
 
 #[test]
+fn a_path_that_was_public_for_one_is_not_filled_with_what_another_may_see() {
+    let backend = Backend::start(|asked| match asked.header("cookie") {
+        Some(cookie) if cookie != "u=stale" => {
+            Reply::ok(format!("secret of {cookie}")).header("Cache-Control", "private")
+        }
+        _ => Reply::ok("for all").header("Cache-Control", "public"),
+    });
+    let gateway = Gateway::before_configured(&backend.url(), &[], "[limits]\npoll_linger = \"100ms\"\n");
+    let mut alice = browser(&gateway, "/x", "u=alice");
+    assert_eq!(alice.text(), "secret of u=alice");
+    let mut stale = browser(&gateway, "/x", "u=stale");
+    assert_eq!(stale.text(), "for all");
+    drop(stale);
+    gateway.wait_metric("tidegate_sources", 1.0);
+    let mut carol = browser(&gateway, "/x", "u=carol");
+    assert_eq!(carol.text(), "secret of u=carol");
+    assert_eq!(WebSocket::open(gateway.public(), "/x").text(), "for all");
+}
+
+#[test]
 fn one_identity_that_is_refused_takes_no_other_with_it() {
     let refused = Arc::new(Mutex::new(false));
     let now_refused = Arc::clone(&refused);

@@ -108,11 +108,16 @@ impl Shard {
         let rule = error.rule();
         let Some(session) = self.hub.session_mut(id) else { return };
         session.attachment.end = End::Closing(rule.code.get());
-        session.attachment.ended_with = Some(rule.code.get());
+        let first = session.attachment.ended_with.replace(rule.code.get()).is_none();
         session.attachment.clock.closing = now;
         let remote = session.attachment.about.remote;
         self.hub.send_last(id, Bytes::copy_from_slice(replies), false);
+        self.look_anew(id);
+        if !first {
+            return;
+        }
         self.counters.protocol_errors += 1;
+        self.counters.closed_with(rule.code.get());
         tracing::info!(
             event = "protocol_error",
             connection = %self.name_of(id),
@@ -121,8 +126,6 @@ impl Shard {
             section = rule.section,
             "{error}"
         );
-        self.counters.closed_with(rule.code.get());
-        self.look_anew(id);
     }
 
     /// Notes an end, once for each connection: when it is decided, not when the last byte has gone.

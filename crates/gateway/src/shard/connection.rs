@@ -70,8 +70,6 @@ pub(crate) struct About {
 /// Readings of the wheel's time. `Tick(0)` stands for never.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Clock {
-    /// The peer was last heard.
-    pub(crate) heard: Tick,
     /// A ping went out that nothing has answered.
     pub(crate) pinged: Tick,
     /// When the next ping is due.
@@ -169,8 +167,8 @@ impl Bucket {
 }
 
 impl Connection {
-    pub(crate) fn new(transport: Transport, about: Box<About>, now: Tick) -> Self {
-        let clock = Clock { heard: now, ..Clock::default() };
+    pub(crate) fn new(transport: Transport, about: Box<About>) -> Self {
+        let clock = Clock::default();
         Self {
             transport,
             about,
@@ -202,7 +200,7 @@ mod tests {
     #[test]
     fn timers_fire_in_their_order() {
         let limits = Limits::default();
-        let mut clock = Clock { heard: Tick(1), ping_due: Tick(251), ..Clock::default() };
+        let mut clock = Clock { ping_due: Tick(251), ..Clock::default() };
         assert_eq!(clock.due(Tick(250), &limits), Due::Nothing);
         assert_eq!(clock.next_look(&limits), Tick(251));
         assert_eq!(clock.due(Tick(251), &limits), Due::Ping);

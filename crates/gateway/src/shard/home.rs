@@ -135,6 +135,20 @@ impl Shard {
         self.engine.remove(channel).is_some()
     }
 
+    /// The source of a channel that is at home here is well again.
+    pub(crate) fn tell_recovered(&mut self, channel: &ChannelName) {
+        match self.engine.log(channel).map(tidegate_hub::Log::position) {
+            Some(position) => self.notify_followers(channel, Notice::Recovered(position)),
+            None => drop(self.troubles.remove(channel)),
+        }
+    }
+
+    /// Forgets a channel that nobody follows, with what was the matter with its source.
+    pub(crate) fn forget_channel(&mut self, channel: &ChannelName) {
+        self.troubles.remove(channel);
+        self.engine.remove(channel);
+    }
+
     /// Why the source of a channel that is at home here fails just now.
     pub(crate) fn trouble(&self, channel: &ChannelName) -> Option<&Arc<str>> {
         self.troubles.get(channel)
@@ -271,7 +285,8 @@ impl Shard {
             .hub
             .session(id)
             .is_some_and(|session| session.attachment.about.channel.public_part() == channel.public_part());
-        self.unsubscribe(id, channel);
+        // Its home has forgotten the channel with all who followed it: it is told nothing.
+        self.hub.unsubscribe(id, channel);
         if form == Form::Envelope {
             self.send_error(id, Some(channel.public_part()), error, reason);
             let frame = self.encoder.text_frame(|text| {

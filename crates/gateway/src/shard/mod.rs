@@ -93,6 +93,8 @@ pub(crate) struct Shard {
     events: mio::Events,
     scratch: Box<[u8]>,
     replies: Vec<u8>,
+    /// Sessions whose clients have gone: they are forgotten in the next round.
+    leaving: Vec<SessionId>,
     /// Sockets that had more to read than their share of a round.
     unread: VecDeque<SessionId>,
     wheel: Wheel,
@@ -159,6 +161,7 @@ impl Shard {
                 events: mio::Events::with_capacity(POLL_EVENTS),
                 scratch: vec![0; SCRATCH_BYTES].into(),
                 replies: Vec::new(),
+                leaving: Vec::new(),
                 unread: VecDeque::new(),
                 wheel: Wheel::new(Instant::now()),
                 me: Weak::clone(me),
@@ -177,6 +180,10 @@ impl Shard {
     /// there is more to do at once.
     pub(crate) fn round(&mut self, mailbox: &mut mpsc::Receiver<Batch>, now: Instant) -> io::Result<bool> {
         self.turn_wheel(now);
+        // What they said last has been taken from the inbox since.
+        for id in std::mem::take(&mut self.leaving) {
+            self.forget(id);
+        }
         let more_events = self.read_ready()?;
         for _ in 0..MAILBOX_BATCHES {
             // What waits in the mailbox holds back those who send.
@@ -194,7 +201,11 @@ impl Shard {
             self.flush(id);
         }
         self.wake_sources();
-        Ok(more_events || self.hub.backlog() > 0 || self.hub.has_dirty() || !self.unread.is_empty())
+        Ok(more_events
+            || !self.leaving.is_empty()
+            || self.hub.backlog() > 0
+            || self.hub.has_dirty()
+            || !self.unread.is_empty())
     }
 
     /// Takes a batch that came from another shard.
@@ -291,9 +302,7 @@ impl Shard {
     }
 
     fn attach(&mut self, form: Form, transport: Transport, about: Box<About>) -> SessionId {
-        self.turn_wheel(Instant::now());
-        let now = self.wheel.now();
-        let id = self.hub.attach(form, Connection::new(transport, about, now));
+        let id = self.hub.attach(form, Connection::new(transport, about));
         self.counters.opened(form);
         self.begin_timers(id);
         id

@@ -169,6 +169,8 @@ impl Shard {
             Some(Step::PeerClosed(code)) => self.peer_closed(id, code, &replies),
             Some(Step::Broken(error)) => self.peer_broke(id, error, &replies),
             Some(Step::TooMany(reason)) => {
+                // The rest goes through the protocol, so that it stands between two frames when more comes.
+                while self.next_step(id, &mut input, &mut replies, now).is_some() {}
                 self.close(id, Closing { code: CloseCode::POLICY_VIOLATION, reason, ..Closing::default() });
             }
             Some(Step::Said(_) | Step::Alive) | None => {
@@ -190,7 +192,6 @@ impl Shard {
     ) -> Option<Step> {
         let session = self.hub.session_mut(id)?;
         let connection = &mut session.attachment;
-        connection.clock.heard = now;
         connection.clock.pinged = Tick(0);
         let limits = &connection.about.route.limits;
         let control_rate = self.generation.settings.limits.ws_max_control_frames_per_s;
@@ -237,7 +238,7 @@ impl Shard {
             End::Closing(code) => self.log_close(id, code, "the client ended before our close was answered"),
             End::Open => self.log_close(id, 1006, "the client ended without a close frame"),
         }
-        self.forget(id);
+        self.leaving.push(id);
     }
 }
 

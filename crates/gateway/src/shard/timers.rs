@@ -86,7 +86,7 @@ impl Shard {
         self.look_anew(id);
     }
 
-    /// Pings, unless the client was heard since the last look: then the next ping is due an interval later.
+    /// Pings; an event stream gets a comment instead.
     fn ping(&mut self, id: SessionId, now: Tick) {
         let interval = self.jittered_ping_interval();
         let Some(session) = self.hub.session_mut(id) else { return };

@@ -190,11 +190,18 @@ impl Upstream {
     }
 
     /// One request, its body streamed up; the head of the answer, its body to be streamed down. The request
-    /// counts as in flight until the head is there; the bodies have no time-out here.
+    /// counts as in flight until the head is there; the bodies have no time-out here. A GET or HEAD without a
+    /// body that met a kept connection at its end is sent once more (RFC 9112 section 9.3.1).
     pub async fn send(&self, request: Request<UpstreamBody>) -> Result<Response<Incoming>, UpstreamError> {
         let origin = asked_origin(&request)?;
         let _slot = self.slot(&origin, Asker::Client)?;
-        self.head(&origin, request).await.map_err(|failure| failure.error)
+        let again = matches!(*request.method(), Method::GET | Method::HEAD) && request.body().is_end_stream();
+        let copy = again.then(|| without_body(&request));
+        let answer = match (self.head(&origin, request).await, copy) {
+            (Err(failure), Some(copy)) if failure.stale => self.head(&origin, copy).await,
+            (answer, _) => answer,
+        };
+        answer.map_err(|failure| failure.error)
     }
 
     /// One request and its whole answer, within `total_timeout` and `max_response_bytes`.
@@ -301,6 +308,16 @@ impl Upstream {
         in_flight.insert(place.clone(), count + 1);
         Ok(Slot { inner: self.inner.clone(), place })
     }
+}
+
+/// The same request, of one that has no body.
+fn without_body(request: &Request<UpstreamBody>) -> Request<UpstreamBody> {
+    let mut copy = Request::new(UpstreamBody::default());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    *copy.headers_mut() = request.headers().clone();
+    copy
 }
 
 fn asked_origin<T>(request: &Request<T>) -> Result<Origin, UpstreamError> {

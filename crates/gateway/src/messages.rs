@@ -23,6 +23,7 @@ use crate::refusal::Refusal;
 use crate::route::{Messages, Publish, Route};
 use crate::shard::encoder::{frame_of, opcode_of};
 use crate::shard::{Closing, Said, Shard, ShardRef};
+use crate::sources::OpenChannel;
 
 /// A client's message on its way to the server behind its channel.
 struct Letter {
@@ -152,7 +153,7 @@ impl Desk {
                 return;
             }
             match opened {
-                Ok(open) => desk.begin(id, &open.name, after, open.retention, &channel, request.as_ref()),
+                Ok(open) => desk.begin(id, &open, after, &channel, request.as_ref()),
                 Err(refusal) => desk.refuse(id, request.as_ref(), &channel, &refusal),
             }
         });
@@ -161,14 +162,13 @@ impl Desk {
     fn begin(
         &self,
         id: SessionId,
-        name: &ChannelName,
+        open: &OpenChannel,
         after: Option<Position>,
-        retention: tidegate_hub::Retention,
         channel: &str,
         request: Option<&RequestId>,
     ) {
         let result = self.shard.with(|shard| {
-            let result = shard.subscribe(id, name, after, retention);
+            let result = shard.subscribe(id, &open.name, after, open.retention, open.sourced);
             if result.is_ok() && request.is_some() {
                 shard.reply(id, request, Some(channel), Reply::Done);
             }

@@ -90,7 +90,12 @@ fn upstream_uri(
 /// Makes sure that the channel is there to be subscribed to, and gives the name that it has for this client.
 pub(crate) async fn open(shard: &ShardRef, wanted: Wanted) -> Result<OpenChannel, Refusal> {
     if wanted.uri.is_none() {
-        return Ok(OpenChannel { retention: wanted.retention(), name: wanted.name, set_cookie: Vec::new() });
+        return Ok(OpenChannel {
+            retention: wanted.retention(),
+            name: wanted.name,
+            sourced: false,
+            set_cookie: Vec::new(),
+        });
     }
     let home = shard.process.home_of(&wanted.name);
     // The second turn is that of a client whose answers turned out to be for it alone.
@@ -128,8 +133,12 @@ fn begin_open(shard: &mut Shard, wanted: Wanted, individual: bool, reply: onesho
     let Some(reply) = reply else { return };
     match found {
         Found::Running(retention) => {
-            let _ =
-                reply.send(OpenAnswer::Open(OpenChannel { name: key, retention, set_cookie: Vec::new() }));
+            let _ = reply.send(OpenAnswer::Open(OpenChannel {
+                name: key,
+                retention,
+                sourced: true,
+                set_cookie: Vec::new(),
+            }));
         }
         Found::Nothing | Found::Opening => start(shard, wanted, key, individual, reply),
     }
@@ -182,7 +191,12 @@ fn start(
             drop(seat);
         });
         shard.sources.begin_running(key.clone(), task.abort_handle(), retention);
-        let _ = reply.send(OpenAnswer::Open(OpenChannel { name: key, retention, set_cookie: Vec::new() }));
+        let _ = reply.send(OpenAnswer::Open(OpenChannel {
+            name: key,
+            retention,
+            sourced: true,
+            set_cookie: Vec::new(),
+        }));
     }
 }
 
@@ -309,7 +323,8 @@ fn begin_running(
         }
         let runs_already = key != name && shard.sources.contains(name);
         let waiting = if runs_already {
-            shard.sources.opened_elsewhere(key)
+            let waiting = shard.sources.opened_elsewhere(key);
+            shard.sources.join(name, waiting)
         } else {
             if let Some(first) = first
                 && let Err(busy) = shard.publish_at_home(name, first, retention)
@@ -319,7 +334,7 @@ fn begin_running(
             shard.sources.opened(key, name, retention)
         };
         for sender in waiting {
-            let channel = OpenChannel { name: name.clone(), retention, set_cookie: std::mem::take(&mut set_cookie) };
+            let channel = OpenChannel { name: name.clone(), retention, sourced: true, set_cookie: std::mem::take(&mut set_cookie) };
             let _ = sender.send(OpenAnswer::Open(channel));
         }
         !runs_already

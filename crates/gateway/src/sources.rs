@@ -16,6 +16,8 @@ use crate::refusal::Refusal;
 pub(crate) struct OpenChannel {
     pub(crate) name: ChannelName,
     pub(crate) retention: Retention,
+    /// A source fills it: without one it must not be followed.
+    pub(crate) sourced: bool,
     /// For the one whose request made the backend set them, or the next of the same identity who waits.
     pub(crate) set_cookie: Vec<HeaderValue>,
 }
@@ -144,6 +146,21 @@ impl Sources {
         match self.running.remove(name) {
             Some(Source { state: State::Opening(waiting), .. }) => waiting,
             Some(_) | None => Vec::new(),
+        }
+    }
+
+    /// Lets more clients wait for a source that is being opened; gives them back if it runs.
+    pub(crate) fn join(
+        &mut self,
+        name: &ChannelName,
+        more: Vec<oneshot::Sender<OpenAnswer>>,
+    ) -> Vec<oneshot::Sender<OpenAnswer>> {
+        match self.running.get_mut(name) {
+            Some(Source { state: State::Opening(waiting), .. }) => {
+                waiting.extend(more);
+                Vec::new()
+            }
+            Some(_) | None => more,
         }
     }
 

@@ -51,7 +51,7 @@ pub(crate) async fn handle(
     let Wish { wanted, credentials, after } = read_wish(visit, generation, &parts, host, found, false)?;
     let (remote, _) = visit.client(&parts.headers, &generation.settings);
     let route = Arc::clone(found.route);
-    let OpenChannel { name, retention, set_cookie } = open(&visit.shard, wanted).await?;
+    let OpenChannel { name, retention, sourced, set_cookie } = open(&visit.shard, wanted).await?;
     let about = Box::new(About {
         channel: name.clone(),
         route,
@@ -64,7 +64,7 @@ pub(crate) async fn handle(
     let id = visit.shard.with(|shard| {
         let id = shard.attach_body(Form::EventStream, about, Rc::clone(&visit.cut));
         // A new session follows nothing yet, so this cannot be refused.
-        let _ = shard.subscribe(id, &name, after, retention);
+        let _ = shard.subscribe(id, &name, after, retention, sourced);
         id
     });
     let body = EventStreamBody { shard: visit.shard.clone(), id };

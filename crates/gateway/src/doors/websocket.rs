@@ -46,7 +46,7 @@ pub(crate) async fn handle(
     let (remote, _) = visit.client(&parts.headers, &generation.settings);
     let route = Arc::clone(found.route);
     let Wish { wanted, credentials, after } = wish;
-    let OpenChannel { name, retention, set_cookie } = open(&visit.shard, wanted).await?;
+    let OpenChannel { name, retention, sourced, set_cookie } = open(&visit.shard, wanted).await?;
 
     let form = if accepted.subprotocol.is_some() { Form::Envelope } else { Form::Bare };
     let websocket = Connection::new(Role::Server, limits(generation, &route));
@@ -65,7 +65,7 @@ pub(crate) async fn handle(
         let adopted = visit.shard.with(|shard| {
             let id = shard.adopt(stream, websocket, form, about, &mut early)?;
             // A new session follows nothing yet, so this cannot be refused.
-            let _ = shard.subscribe(id, &name, after, retention);
+            let _ = shard.subscribe(id, &name, after, retention, sourced);
             std::io::Result::Ok(())
         });
         if let Err(error) = adopted {

@@ -56,6 +56,17 @@ pub(crate) struct Follow {
     pub(crate) channel: ChannelName,
     pub(crate) after: Option<Position>,
     pub(crate) retention: Retention,
+    /// Only with a running source is there something to follow.
+    pub(crate) sourced: bool,
+}
+
+/// Why a home lets nobody follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotFollowed {
+    /// `channels_max_total`.
+    TooManyChannels,
+    /// The source has ended since the channel was opened.
+    SourceEnded,
 }
 
 /// The home's answer to a [`Follow`].
@@ -63,8 +74,7 @@ pub(crate) struct Follow {
 pub(crate) struct Followed {
     pub(crate) session: SessionId,
     pub(crate) channel: ChannelName,
-    /// `None` if there are too many channels.
-    pub(crate) recovery: Option<Recovery>,
+    pub(crate) recovery: Result<Recovery, NotFollowed>,
     /// The channel holds whole documents.
     pub(crate) document: bool,
     /// The source fails just now, for this reason.

@@ -11,7 +11,7 @@ use tidegate_hub::{
 use tidegate_protocol::{ErrorCode, close_code, envelope, event_stream};
 use tidegate_websocket::CloseCode;
 
-use super::crossing::{Crossing, Follow, Followed, Notice, OUTBOX_MAX};
+use super::crossing::{Crossing, Follow, Followed, NotFollowed, Notice, OUTBOX_MAX};
 use super::{Closing, Shard};
 
 /// Publications that may wait on the way to their subscribers before sources pause.
@@ -102,9 +102,14 @@ impl Shard {
     }
 
     pub(super) fn follow_at_home(&mut self, follow: Follow) {
-        let Follow { session, shard, channel, after, retention } = follow;
+        let Follow { session, shard, channel, after, retention, sourced } = follow;
         let fresh = Fresh { retention, epoch: Epoch(fastrand::u32(1..)) };
-        let recovery = self.engine.follow(&channel, shard, after, fresh, Instant::now()).ok();
+        let recovery = if sourced && !self.sources.is_running(&channel) {
+            Err(NotFollowed::SourceEnded)
+        } else {
+            let followed = self.engine.follow(&channel, shard, after, fresh, Instant::now());
+            followed.map_err(|_| NotFollowed::TooManyChannels)
+        };
         let document = self.engine.log(&channel).is_some_and(|log| log.retention().document);
         let trouble = self.troubles.get(&channel).cloned();
         let followed = Followed { session, channel, recovery, document, trouble };
@@ -157,10 +162,13 @@ impl Shard {
     /// The home has answered: what was missed goes out, then what is live.
     pub(super) fn begin_subscription(&mut self, followed: Followed) {
         let Followed { session, channel, recovery, document, trouble } = followed;
-        let Some(recovery) = recovery else {
-            self.hub.unsubscribe(session, &channel);
-            self.refuse_subscription(session, &channel);
-            return;
+        let recovery = match recovery {
+            Ok(recovery) => recovery,
+            Err(why) => {
+                self.hub.unsubscribe(session, &channel);
+                self.refuse_subscription(session, &channel, why);
+                return;
+            }
         };
         if !self.hub.begin(session, &channel, &mut self.encoder) {
             self.leave(channel);
@@ -216,15 +224,20 @@ impl Shard {
         }
     }
 
-    fn refuse_subscription(&mut self, id: SessionId, channel: &ChannelName) {
-        let reason = "channels_max_total: there are as many channels as there may be";
+    fn refuse_subscription(&mut self, id: SessionId, channel: &ChannelName, why: NotFollowed) {
+        let (code, reason) = match why {
+            NotFollowed::TooManyChannels => {
+                (ErrorCode::Limit, "channels_max_total: there are as many channels as there may be")
+            }
+            NotFollowed::SourceEnded => (ErrorCode::Upstream, "its source has just ended: ask again"),
+        };
         match self.hub.session(id).map(tidegate_hub::Session::form) {
             Some(Form::Envelope) => {
-                self.send_error(id, Some(channel.public_part()), ErrorCode::Limit, reason)
+                self.send_error(id, Some(channel.public_part()), code, reason);
             }
             Some(Form::Bare | Form::EventStream) => {
                 let code = CloseCode::TRY_AGAIN_LATER;
-                self.close(id, Closing { code, reason: "channels_max_total", ..Closing::default() });
+                self.close(id, Closing { code, reason, ..Closing::default() });
             }
             None => {}
         }

@@ -315,10 +315,12 @@ impl Shard {
         channel: &ChannelName,
         after: Option<Position>,
         retention: Retention,
+        sourced: bool,
     ) -> Result<(), tidegate_hub::SubscribeError> {
         self.hub.await_home(id, channel)?;
         let home = self.process.home_of(channel);
-        let follow = Follow { session: id, shard: self.id, channel: channel.clone(), after, retention };
+        let follow =
+            Follow { session: id, shard: self.id, channel: channel.clone(), after, retention, sourced };
         self.cross(home, Crossing::Follow(follow));
         Ok(())
     }

@@ -354,6 +354,17 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_of_a_document_is_not_forgotten_for_others() {
+        let (now, mut engine) = (Instant::now(), Engine::new(1, LIMITS));
+        let document = Fresh { retention: Retention { document: true, ..FRESH.retention }, ..FRESH };
+        engine.append(&name("polled"), Payload::from("12345").into(), document, now).unwrap();
+        append(&mut engine, "a", "1234567890", now);
+        append(&mut engine, "b", "1234567890", now);
+        assert_eq!(engine.log(&name("polled")).map(Log::kept), Some(1));
+        assert_eq!(engine.log(&name("a")).map(Log::kept), None, "a channel's history gives way");
+    }
+
+    #[test]
     fn a_sweep_frees_what_nobody_needs() {
         let (now, mut engine) = (Instant::now(), Engine::new(1, LIMITS));
         append(&mut engine, "a", "1", now);

@@ -267,6 +267,26 @@ fn each_kind_of_message_gets_the_answer_of_its_kind() {
 }
 
 #[test]
+fn trouble_is_forgotten_with_the_source_that_had_it() {
+    let document = Document::new("1");
+    let backend = serving(&document);
+    let gateway = Gateway::before_configured(&backend.url(), &[], "[limits]\npoll_linger = \"100ms\"\n");
+    let mut first = WebSocket::enveloped(gateway.public(), "/x");
+    first.envelope("open");
+    first.envelope("message");
+    document.fail(Reply::status(500));
+    assert_eq!(first.envelope("error")["code"], "upstream");
+    drop(first);
+    gateway.wait_metric("tidegate_sources", 0.0);
+    document.mend();
+    let mut second = WebSocket::enveloped(gateway.public(), "/x");
+    second.envelope("open");
+    assert_eq!(second.json()["type"], "message");
+    document.set("2");
+    assert_eq!(second.json()["type"], "message", "and no error of a source that has ended");
+}
+
+#[test]
 fn more_urls_than_may_be_polled_are_refused_by_name_of_the_limit() {
     let backend = serving(&Document::new("1"));
     let limits = "[limits]\npoll_max_urls = 2\npoll_linger = \"100ms\"\n";

@@ -1,5 +1,5 @@
-//! A client's request body on its way to a backend: its pauses are bounded, and what is wrong with it is the
-//! client's fault and not the backend's.
+//! A client's request body, whatever version of HTTP brings it, and the same on its way to a backend: its
+//! pauses are bounded there, and what is wrong with it is the client's fault and not the backend's.
 
 use std::error::Error;
 use std::future::Future;
@@ -16,9 +16,15 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::refusal::Refusal;
 
-/// See the module's head.
+/// A body as the client sends it.
+pub(crate) enum RequestBody {
+    /// Over HTTP/1.1.
+    Http1(Incoming),
+}
+
+/// A body on its way to a backend. See the module's head.
 pub(crate) struct ClientBody {
-    body: Incoming,
+    body: RequestBody,
     pause: Duration,
     /// Runs while the client is waited for.
     late: Pin<Box<Sleep>>,
@@ -28,7 +34,7 @@ pub(crate) struct ClientBody {
 
 impl ClientBody {
     /// The body, and what the client is to be told if it spoils it.
-    pub(crate) fn new(body: Incoming, pause: Duration) -> (Self, Arc<OnceLock<Refusal>>) {
+    pub(crate) fn new(body: RequestBody, pause: Duration) -> (Self, Arc<OnceLock<Refusal>>) {
         let blame = Arc::new(OnceLock::new());
         let late = Box::pin(sleep(pause));
         (Self { body, pause, late, waiting: false, blame: Arc::clone(&blame) }, blame)
@@ -38,6 +44,34 @@ impl ClientBody {
         // The first fault is the one to tell.
         let _ = self.blame.set(Refusal::new(status, sentence));
         sentence.into()
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = Box<dyn Error + Send + Sync>;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match self.get_mut() {
+            Self::Http1(body) => {
+                Pin::new(body).poll_frame(context).map(|frame| frame.map(|frame| frame.map_err(Into::into)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(body) => body.size_hint(),
+        }
     }
 }
 

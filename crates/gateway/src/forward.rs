@@ -12,7 +12,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use crate::client_body::ClientBody;
+use crate::client_body::{ClientBody, RequestBody};
 use crate::http_body::{Body, Visit};
 use crate::process::Generation;
 use crate::refusal::Refusal;
@@ -44,7 +44,7 @@ const LOOP_AFTER: usize = 10;
 pub(crate) async fn handle(
     visit: &Visit,
     generation: &Generation,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
     host: &str,
     found: &Found<'_>,
 ) -> Result<Response<Body>, Refusal> {
@@ -90,7 +90,7 @@ fn no_backend() -> Refusal {
     Refusal::new(StatusCode::UPGRADE_REQUIRED, sentence).with(UPGRADE, HeaderValue::from_static("websocket"))
 }
 
-fn upstream_uri(request: &Request<Incoming>, found: &Found<'_>) -> Result<Uri, Refusal> {
+fn upstream_uri(request: &Request<RequestBody>, found: &Found<'_>) -> Result<Uri, Refusal> {
     let bad = |error: String| Refusal::new(StatusCode::BAD_REQUEST, error);
     match &found.route.kind {
         Kind::Auto { base, .. } => {

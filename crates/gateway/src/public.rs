@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use crate::access::check_host;
+use crate::client_body::RequestBody;
 use crate::doors::{event_stream, websocket};
 use crate::forward;
 use crate::head_timer::{HeadTimer, timed};
@@ -117,11 +118,11 @@ async fn serve_connection(visit: Rc<Visit>, stream: TcpStream, limits: &Limits) 
     let served = Rc::new(Cell::new(0u32));
     let most = limits.http_max_requests_per_conn;
     let process = Arc::clone(&visit.shard.process);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: Request<Incoming>| {
         let (visit, served) = (Rc::clone(&visit), Rc::clone(&served));
         async move {
             served.set(served.get() + 1);
-            let mut response = answer(&visit, request).await;
+            let mut response = answer(&visit, request.map(RequestBody::Http1)).await;
             let last = served.get() >= most || visit.shard.process.is_draining();
             if last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -153,7 +154,7 @@ pub(crate) fn builder(limits: &Limits, timer: HeadTimer) -> http1::Builder {
     builder
 }
 
-async fn answer(visit: &Rc<Visit>, request: Request<Incoming>) -> Response<Body> {
+async fn answer(visit: &Rc<Visit>, request: Request<RequestBody>) -> Response<Body> {
     let generation = visit.shard.look(|shard| Arc::clone(&shard.generation));
     match at_its_door(visit, &generation, request).await {
         Ok(response) => response,
@@ -168,7 +169,7 @@ async fn answer(visit: &Rc<Visit>, request: Request<Incoming>) -> Response<Body>
 async fn at_its_door(
     visit: &Rc<Visit>,
     generation: &Arc<Generation>,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
 ) -> Result<Response<Body>, Refusal> {
     let limits = &generation.settings.limits;
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());

@@ -16,10 +16,10 @@ use http::header::{
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Frame;
-use hyper::body::Incoming;
 use tidegate_hub::{Form, SessionId};
 
 use super::{Wish, read_wish};
+use crate::client_body::RequestBody;
 use crate::http_body::{Body, Visit};
 use crate::open::open;
 use crate::process::Generation;
@@ -43,7 +43,7 @@ pub(crate) fn is_asked_for(parts: &Parts) -> bool {
 pub(crate) async fn handle(
     visit: &Rc<Visit>,
     generation: &Arc<Generation>,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
     host: &str,
     found: &Found<'_>,
 ) -> Result<Response<Body>, Refusal> {

@@ -8,7 +8,6 @@ use std::time::SystemTime;
 use http::header::{ALLOW, CONNECTION, HeaderName, HeaderValue, SET_COOKIE, UPGRADE};
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tidegate_hub::Form;
 use tidegate_protocol::SUBPROTOCOL;
@@ -17,6 +16,7 @@ use tidegate_websocket::handshake::server::{self, Accepted, HttpVersion};
 use tidegate_websocket::{Connection, Limits};
 
 use super::{Wish, read_wish};
+use crate::client_body::RequestBody;
 use crate::head_timer::ClientStream;
 use crate::http_body::{Body, Visit, full};
 use crate::open::open;
@@ -35,7 +35,7 @@ pub(crate) fn is_asked_for(parts: &Parts) -> bool {
 pub(crate) async fn handle(
     visit: &Rc<Visit>,
     generation: &Arc<Generation>,
-    mut request: Request<Incoming>,
+    mut request: Request<RequestBody>,
     host: &str,
     found: &Found<'_>,
 ) -> Result<Response<Body>, Refusal> {

@@ -13,6 +13,7 @@ use crate::name::ChannelName;
 use crate::position::Epoch;
 use crate::publication::Publication;
 use crate::queue::{Full, Outgoing, QueueLimits, SendQueue};
+use crate::session_id::SessionId;
 
 /// The wire form that a session's door speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,13 +28,6 @@ pub enum Form {
 
 /// All forms, in the order of their index.
 pub const FORMS: [Form; 3] = [Form::Bare, Form::Envelope, Form::EventStream];
-
-/// One client's stay on this shard. The generation tells a reused place from the one meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SessionId {
-    index: u32,
-    generation: u32,
-}
 
 /// Publications of one channel that are fanned out in one round, and about how many of their bytes: the rest
 /// waits for the next, so that what was queued is sent before more is.
@@ -548,31 +542,6 @@ impl<T> Session<T> {
     #[must_use]
     pub fn is_ending(&self) -> bool {
         self.ending
-    }
-}
-
-impl SessionId {
-    /// A number for tables outside the hub; unique while the session is there.
-    #[must_use]
-    pub fn index(self) -> u32 {
-        self.index
-    }
-}
-
-impl std::fmt::Display for SessionId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:x}.{:x}", self.index, self.generation)
-    }
-}
-
-impl std::str::FromStr for SessionId {
-    type Err = std::num::ParseIntError;
-
-    /// Reads what a [`SessionId`] prints.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (index, generation) = text.split_once('.').unwrap_or((text, ""));
-        let number = |digits| u32::from_str_radix(digits, 16);
-        Ok(Self { index: number(index)?, generation: number(generation)? })
     }
 }
 

@@ -18,13 +18,15 @@ pub mod queue;
 pub mod log;
 pub mod engine;
 pub mod repeats;
+mod session_id;
 pub mod hub;
 
 pub use engine::{Appended, ChannelStatus, Engine, EngineLimits, Fresh, ShardId, TooManyChannels};
-pub use hub::{Encode, FORMS, Form, Hub, Session, SessionId, SubscribeError};
+pub use hub::{Encode, FORMS, Form, Hub, Session, SubscribeError};
 pub use log::{Log, Recovery, Retention};
 pub use name::{ChannelName, NameError};
 pub use position::{Epoch, Position, PositionError};
 pub use publication::{Item, Payload, PayloadKind, Publication};
 pub use queue::{Full, Outgoing, QueueLimits, SendQueue};
 pub use repeats::{IDEMPOTENCY_KEY_MAX_BYTES, RepeatLimits, Repeats};
+pub use session_id::SessionId;

@@ -32,7 +32,8 @@
 //!    peer can provoke.
 //! 5. If [`Connection::is_closed`], a server ends the TCP connection now, and a client awaits its end.
 //! 6. The time is the caller's: how long [`Connection::is_closing`] and
-//!    [`Connection::has_unfinished_message`] may last, when to Ping, when a Pong is late.
+//!    [`Connection::has_unfinished_message`] may last, when to Ping, when a Pong is late. [`timing`] decides
+//!    that on a clock that the caller reads.
 //!
 //! ```
 //! use tidegate_websocket::{Connection, Event, Input, Limits, Message, Role};
@@ -78,6 +79,8 @@ mod write;
 pub mod connection;
 
 pub mod prepared;
+
+pub mod timing;
 
 #[doc(hidden)]
 pub mod fuzzing;

@@ -6,13 +6,14 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tidegate_hub::ChannelName;
 use tidegate_websocket as websocket;
+use tidegate_websocket::timing::{Timeouts, Timing};
 use tokio::sync::Notify;
 
-use super::wheel::Tick;
+use super::wheel::{Tick, ticks};
 use crate::access::Credentials;
 use crate::limits::Limits;
 use crate::process::Seat;
@@ -22,7 +23,10 @@ use crate::route::Route;
 pub(crate) struct Connection {
     pub(crate) transport: Transport,
     pub(crate) about: Box<About>,
-    pub(crate) clock: Clock,
+    /// Readings of the wheel's time.
+    pub(crate) clock: Timing,
+    /// The entry of the wheel that counts.
+    pub(crate) look: Tick,
     pub(crate) frames: Bucket,
     pub(crate) control_frames: Bucket,
     pub(crate) subscribes: Bucket,
@@ -67,80 +71,13 @@ pub(crate) struct About {
     pub(crate) _seat: Option<Seat>,
 }
 
-/// Readings of the wheel's time. `Tick(0)` stands for never.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Clock {
-    /// A ping went out that nothing has answered.
-    pub(crate) pinged: Tick,
-    /// When the next ping is due.
-    pub(crate) ping_due: Tick,
-    /// The transport took nothing since.
-    pub(crate) stalled: Tick,
-    /// A message is unfinished since.
-    pub(crate) message_begun: Tick,
-    /// The close was sent.
-    pub(crate) closing: Tick,
-    /// The entry of the wheel that counts.
-    pub(crate) look: Tick,
-}
-
-/// What a look at the clock found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Due {
-    /// Nothing.
-    Nothing,
-    /// To ping (or to send a keep-alive comment).
-    Ping,
-    /// No answer to the ping: the peer is gone.
-    PongTimeout,
-    /// The peer takes nothing.
-    WriteTimeout,
-    /// A message is not finished.
-    MessageTimeout,
-    /// The closing handshake is not finished.
-    CloseTimeout,
-}
-
-impl Clock {
-    /// The peer was not read, so what it owed may have come: the time for it begins anew.
-    pub(crate) fn excuse(&mut self, now: Tick) {
-        for owed in [&mut self.pinged, &mut self.message_begun] {
-            if *owed != Tick(0) {
-                *owed = now;
-            }
-        }
-    }
-
-    /// What is due at `now`.
-    pub(crate) fn due(&self, now: Tick, limits: &Limits) -> Due {
-        let passed = |since: Tick, limit: Duration| since != Tick(0) && now >= since.plus(limit);
-        if passed(self.closing, limits.ws_close_timeout) {
-            Due::CloseTimeout
-        } else if passed(self.stalled, limits.ws_write_timeout) {
-            Due::WriteTimeout
-        } else if passed(self.pinged, limits.ws_pong_timeout) {
-            Due::PongTimeout
-        } else if passed(self.message_begun, limits.ws_message_timeout) {
-            Due::MessageTimeout
-        } else if self.closing == Tick(0) && self.pinged == Tick(0) && now >= self.ping_due {
-            Due::Ping
-        } else {
-            Due::Nothing
-        }
-    }
-
-    /// When to look again.
-    pub(crate) fn next_look(&self, limits: &Limits) -> Tick {
-        let timers = [
-            (self.closing, limits.ws_close_timeout),
-            (self.stalled, limits.ws_write_timeout),
-            (self.pinged, limits.ws_pong_timeout),
-            (self.message_begun, limits.ws_message_timeout),
-        ];
-        let running =
-            timers.iter().filter(|(since, _)| *since != Tick(0)).map(|(since, limit)| since.plus(*limit));
-        let ping = (self.closing == Tick(0) && self.pinged == Tick(0)).then_some(self.ping_due);
-        running.chain(ping).min().unwrap_or(self.ping_due)
+/// The times of the settings, in ticks of the wheel.
+pub(crate) fn timeouts(limits: &Limits) -> Timeouts {
+    Timeouts {
+        pong: ticks(limits.ws_pong_timeout),
+        message: ticks(limits.ws_message_timeout),
+        write: ticks(limits.ws_write_timeout),
+        close: ticks(limits.ws_close_timeout),
     }
 }
 
@@ -168,11 +105,11 @@ impl Bucket {
 
 impl Connection {
     pub(crate) fn new(transport: Transport, about: Box<About>) -> Self {
-        let clock = Clock::default();
         Self {
             transport,
             about,
-            clock,
+            clock: Timing::default(),
+            look: Tick::NEVER,
             frames: Bucket::default(),
             control_frames: Bucket::default(),
             subscribes: Bucket::default(),
@@ -195,22 +132,5 @@ mod tests {
         assert_eq!(through(2), 10);
         assert_eq!(through(12), 100);
         assert_eq!(through(1000), 200);
-    }
-
-    #[test]
-    fn timers_fire_in_their_order() {
-        let limits = Limits::default();
-        let mut clock = Clock { ping_due: Tick(251), ..Clock::default() };
-        assert_eq!(clock.due(Tick(250), &limits), Due::Nothing);
-        assert_eq!(clock.next_look(&limits), Tick(251));
-        assert_eq!(clock.due(Tick(251), &limits), Due::Ping);
-        clock.pinged = Tick(251);
-        assert_eq!(clock.next_look(&limits), Tick(351));
-        assert_eq!(clock.due(Tick(351), &limits), Due::PongTimeout);
-        clock.stalled = Tick(240);
-        assert_eq!(clock.due(Tick(340), &limits), Due::WriteTimeout);
-        clock.closing = Tick(300);
-        assert_eq!(clock.due(Tick(339), &limits), Due::Nothing);
-        assert_eq!(clock.due(Tick(350), &limits), Due::CloseTimeout);
     }
 }

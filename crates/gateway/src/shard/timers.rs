@@ -7,9 +7,10 @@ use bytes::Bytes;
 use tidegate_hub::{Form, SessionId};
 use tidegate_protocol::event_stream;
 use tidegate_websocket::CloseCode;
+use tidegate_websocket::timing::Due;
 
-use super::connection::{Due, Transport};
-use super::wheel::Tick;
+use super::connection::{Transport, timeouts};
+use super::wheel::{Tick, ticks};
 use super::{Closing, Shard};
 
 /// A Ping without payload, as a server sends it.
@@ -20,7 +21,7 @@ impl Shard {
         let interval = self.jittered_ping_interval();
         let now = self.wheel.now();
         if let Some(session) = self.hub.session_mut(id) {
-            session.attachment.clock.ping_due = now.plus(interval);
+            session.attachment.clock.ping_due = now.plus(ticks(interval));
         }
         self.look_anew(id);
     }
@@ -34,10 +35,11 @@ impl Shard {
     /// Asks the wheel to come back to `id` when its next timer is due, if that is sooner than it would.
     pub(super) fn look_anew(&mut self, id: SessionId) {
         let Some(session) = self.hub.session_mut(id) else { return };
-        let clock = &mut session.attachment.clock;
-        let due = clock.next_look(&self.generation.settings.limits);
-        if clock.look <= self.wheel.now() || due < clock.look {
-            clock.look = self.wheel.schedule(id, due);
+        let connection = &mut session.attachment;
+        let timeouts = timeouts(&self.generation.settings.limits);
+        let Some(due) = connection.clock.next_look(&timeouts) else { return };
+        if connection.look <= self.wheel.now() || due < connection.look {
+            connection.look = self.wheel.schedule(id, due);
         }
     }
 
@@ -46,7 +48,7 @@ impl Shard {
         let mut due = Vec::new();
         self.wheel.turn(now, &mut due);
         for (id, asked_for) in due {
-            let current = self.hub.session(id).map(|session| session.attachment.clock.look);
+            let current = self.hub.session(id).map(|session| session.attachment.look);
             if current == Some(asked_for) {
                 self.look_at(id);
             }
@@ -59,7 +61,7 @@ impl Shard {
         if session.attachment.paused {
             session.attachment.clock.excuse(now);
         }
-        let due = session.attachment.clock.due(now, &self.generation.settings.limits);
+        let due = session.attachment.clock.due(now, &timeouts(&self.generation.settings.limits));
         match due {
             Due::Nothing => {}
             Due::Ping => self.ping(id, now),
@@ -92,7 +94,7 @@ impl Shard {
         let Some(session) = self.hub.session_mut(id) else { return };
         let form = session.form();
         let clock = &mut session.attachment.clock;
-        clock.ping_due = now.plus(interval);
+        clock.ping_due = now.plus(ticks(interval));
         match form {
             Form::Bare | Form::Envelope => {
                 clock.pinged = now;

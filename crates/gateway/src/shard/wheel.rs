@@ -1,19 +1,17 @@
 //! The timers of all connections of a shard: one wheel, one entry a connection.
 //!
 //! The wheel does not know what is due. It gives back sessions whose time to be looked at has come; the
-//! connection then says what is due and when to look again. Time comes in as an argument.
+//! connection then says what is due and when to look again. Time comes in as an argument, and goes on in
+//! ticks of the wheel's own: the time in which the process was stopped or starved does not count among
+//! them, so that a stall closes nobody.
 
 use std::time::{Duration, Instant};
 
 use tidegate_hub::SessionId;
+pub(crate) use tidegate_websocket::timing::Tick;
 
 /// A tick's length.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
-
-/// A moment on the wheel's own time, in ticks from its start. The time in which the process was stopped or
-/// starved does not count, so that a stall closes nobody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(crate) struct Tick(pub(crate) u32);
 
 /// Slots of the wheel; what is due later than this is looked at once before.
 const SLOTS: usize = 512;
@@ -86,12 +84,10 @@ impl Wheel {
     }
 }
 
-impl Tick {
-    /// The tick that lies `after` later, at least one.
-    pub(crate) fn plus(self, after: Duration) -> Self {
-        let ticks = after.as_millis().div_ceil(TICK.as_millis()).max(1);
-        Self(self.0.saturating_add(u32::try_from(ticks).unwrap_or(u32::MAX)))
-    }
+/// A duration in whole ticks, at least one.
+pub(crate) fn ticks(duration: Duration) -> u32 {
+    let ticks = duration.as_millis().div_ceil(TICK.as_millis()).max(1);
+    u32::try_from(ticks).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -115,7 +111,7 @@ mod tests {
     fn what_is_due_comes_back_once_and_not_before() {
         let start = Instant::now();
         let (mut wheel, id) = (Wheel::new(start), session());
-        let at = wheel.schedule(id, wheel.now().plus(Duration::from_millis(450)));
+        let at = wheel.schedule(id, wheel.now().plus(ticks(Duration::from_millis(450))));
         assert_eq!(wheel.next_due(), Some(start + Duration::from_millis(500)));
         assert_eq!(turn(&mut wheel, start + Duration::from_millis(499)), []);
         assert_eq!(turn(&mut wheel, start + Duration::from_millis(500)), [at]);
@@ -136,7 +132,7 @@ mod tests {
         let mut wheel = Wheel::new(start);
         turn(&mut wheel, start + Duration::from_secs(3600));
         assert_eq!(wheel.now(), Tick(36_001));
-        wheel.schedule(session(), wheel.now().plus(TICK));
+        wheel.schedule(session(), wheel.now().plus(1));
         assert_eq!(wheel.next_due(), Some(start + Duration::from_millis(3_600_100)));
     }
 
@@ -144,8 +140,8 @@ mod tests {
     fn a_stall_of_the_process_makes_nobody_late() {
         let start = Instant::now();
         let (mut wheel, id) = (Wheel::new(start), session());
-        let first = wheel.schedule(id, wheel.now().plus(Duration::from_secs(1)));
-        wheel.schedule(id, wheel.now().plus(Duration::from_secs(10)));
+        let first = wheel.schedule(id, wheel.now().plus(10));
+        wheel.schedule(id, wheel.now().plus(100));
         let after_stall = start + Duration::from_secs(60);
         assert_eq!(turn(&mut wheel, after_stall), [first], "only what was due before the stall");
         assert_eq!(turn(&mut wheel, after_stall + Duration::from_secs(8)), []);

@@ -143,7 +143,7 @@ pub async fn connect(url: &str, options: Options) -> Result<Connection, ConnectE
     Ok(Connection::new(stream, protocol, opened, Pace::of(&options), first))
 }
 
-/// Where RFC 6455 or RFC 9112 states the rule that an answer broke; none for a bound of ours and for an
+/// Where RFC 6455, RFC 7692 or RFC 9112 states the rule that an answer broke; none for a bound of ours and for an
 /// answer that is a proper refusal.
 #[must_use]
 pub fn handshake_section(error: &HandshakeError) -> Option<&'static str> {
@@ -155,6 +155,7 @@ pub fn handshake_section(error: &HandshakeError) -> Option<&'static str> {
         | HandshakeError::AcceptKey
         | HandshakeError::Subprotocol
         | HandshakeError::Extension => Some("RFC 6455, section 4.1"),
+        HandshakeError::Deflate(_) => Some("RFC 7692, section 7.1"),
     }
 }
 
@@ -204,6 +205,7 @@ fn begin_handshake(
         key: random()?,
         subprotocols: &subprotocols,
         headers: &headers,
+        deflate: None,
     };
     ClientHandshake::new(&asked, request).map_err(ConnectError::Request)
 }

@@ -132,8 +132,13 @@ mod tests {
 
     async fn check(head: &[(&str, &str)], came: &[u8], mut later: &[u8], body: &[u8], complete: bool) {
         let headers = head.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
-        let response =
-            client::Response { status: 403, headers: headers.collect(), subprotocol: None, consumed: 0 };
+        let response = client::Response {
+            status: 403,
+            headers: headers.collect(),
+            subprotocol: None,
+            extensions: Default::default(),
+            consumed: 0,
+        };
         let refused = read(client::Refused { response, body: came.to_vec() }, &mut later).await;
         assert_eq!((refused.body.as_slice(), refused.complete), (body, complete), "{head:?}");
     }

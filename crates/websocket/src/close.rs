@@ -44,7 +44,9 @@ pub enum CloseError {
 pub struct Rule {
     /// The code that our Close frame carries.
     pub code: CloseCode,
-    /// Where RFC 6455 states the rule.
+    /// The RFC that states the rule: 6455, or 7692 for compression.
+    pub rfc: u16,
+    /// The section of the RFC that states it.
     pub section: &'static str,
     /// The reason that our Close frame carries.
     pub reason: &'static str,
@@ -236,7 +238,7 @@ impl CloseError {
             Self::Code(_) => (CloseCode::PROTOCOL_ERROR, "7.4", "close code not allowed"),
             Self::ReasonNotUtf8 => (CloseCode::INVALID_PAYLOAD, "8.1", "close reason is not UTF-8"),
         };
-        Rule { code, section, reason }
+        Rule { code, rfc: 6455, section, reason }
     }
 }
 

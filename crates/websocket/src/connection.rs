@@ -4,6 +4,8 @@
 //! connection. Bytes come from the caller and go into the caller's buffer.
 
 use crate::close::{Close, CloseCode};
+use crate::deflate::Effort;
+use crate::extension::Extensions;
 use crate::frame::Side;
 use crate::mask::MaskKeys;
 use crate::message::{Limits, Message};
@@ -71,6 +73,15 @@ impl Connection {
             Role::Client(keys) => (Side::Server, Some(keys)),
         };
         Self { read: ReadHalf::new(sent_by, limits), write: WriteHalf::new(keys) }
+    }
+
+    /// An open connection whose handshake agreed on these extensions.
+    ///
+    /// Compressed messages are not read or written yet: the frames of a peer that sends them are refused.
+    #[must_use]
+    pub fn with_extensions(role: Role, limits: Limits, extensions: Extensions, effort: Effort) -> Self {
+        let _ = (extensions, effort);
+        Self::new(role, limits)
     }
 
     /// Takes one event out of `input`; call it again until it gives none, for then all input is taken.

@@ -1,8 +1,9 @@
-//! The extensions that a handshake agreed on (RFC 6455, section 9). None is implemented: the set is empty.
+//! The extensions that a handshake agreed on (RFC 6455, section 9): permessage-deflate, or none.
 //!
-//! The seam for permessage-deflate: it becomes a field of [`Extensions`] that `handshake::server::accept`
-//! fills, it adds RSV1 to [`Extensions::owned_bits`], and its inflater stands in `Assembly::append`, where
-//! every payload that is not lent passes (a frame with RSV1 set is never lent).
+//! What an extension does is in a module of its own; here is the set, the reserved bits that it owns and
+//! the header that announces it.
+
+use crate::deflate;
 
 /// The first reserved bit of a frame's first byte.
 pub const RSV1: u8 = 0x40;
@@ -13,12 +14,21 @@ pub const RSV3: u8 = 0x10;
 
 /// The agreed extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Extensions {}
+pub struct Extensions {
+    /// permessage-deflate (RFC 7692): messages may be compressed.
+    pub deflate: Option<deflate::Parameters>,
+}
 
 impl Extensions {
     /// The reserved bits that an agreed extension gives a meaning to; the others must be zero (section 5.2).
     #[must_use]
     pub const fn owned_bits(self) -> u8 {
-        0
+        if self.deflate.is_some() { RSV1 } else { 0 }
+    }
+
+    /// The value of Sec-WebSocket-Extensions in the server's answer; none if nothing was agreed on.
+    #[must_use]
+    pub fn header_value(self) -> Option<String> {
+        self.deflate.map(deflate::Parameters::answer)
     }
 }

@@ -38,6 +38,9 @@ pub enum Side {
 pub struct Header {
     /// The last fragment of its message; always set on control frames.
     pub fin: bool,
+    /// RSV1, if permessage-deflate was agreed on: the first frame of a compressed message (RFC 7692,
+    /// section 6).
+    pub compressed: bool,
     /// What the frame is.
     pub opcode: Opcode,
     /// The masking key, if the payload is masked.
@@ -51,6 +54,8 @@ pub struct Header {
 pub enum FrameError {
     /// A reserved bit that no agreed extension owns.
     ReservedBits,
+    /// RSV1 on a frame that is not the first of a message.
+    Compressed(Opcode),
     /// An opcode without meaning.
     ReservedOpcode(u8),
     /// A control frame without FIN.
@@ -78,7 +83,7 @@ impl Header {
         extensions: Extensions,
     ) -> Result<Option<(Self, usize)>, FrameError> {
         let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
-        let (fin, opcode) = decode_first(first, extensions)?;
+        let (fin, compressed, opcode) = decode_first(first, extensions)?;
         let Some((&second, rest)) = rest.split_first() else { return Ok(None) };
         let masked = decode_mask_bit(second, sent_by)?;
         let short_length = second & LENGTH_BITS;
@@ -92,7 +97,7 @@ impl Header {
         } else {
             (None, rest)
         };
-        Ok(Some((Self { fin, opcode, mask, payload_length }, bytes.len() - rest.len())))
+        Ok(Some((Self { fin, compressed, opcode, mask, payload_length }, bytes.len() - rest.len())))
     }
 
     /// The header's bytes, with the shortest form of the length.
@@ -100,7 +105,9 @@ impl Header {
     pub fn encode(&self) -> EncodedHeader {
         let mut encoded = EncodedHeader { bytes: [0; HEADER_MAX_BYTES], length: 0 };
         let mask_bit = if self.mask.is_some() { MASKED } else { 0 };
-        encoded.push(&[if self.fin { FIN } else { 0 } | self.opcode.bits()]);
+        let fin = if self.fin { FIN } else { 0 };
+        let compressed = if self.compressed { RSV1 } else { 0 };
+        encoded.push(&[fin | compressed | self.opcode.bits()]);
         let [.., b7, b8] = self.payload_length.to_be_bytes();
         match self.payload_length {
             0..126 => encoded.push(&[mask_bit | b8]),
@@ -117,8 +124,8 @@ impl Header {
     }
 }
 
-/// FIN and opcode of a header's first byte.
-fn decode_first(first: u8, extensions: Extensions) -> Result<(bool, Opcode), FrameError> {
+/// FIN, RSV1 and opcode of a header's first byte.
+fn decode_first(first: u8, extensions: Extensions) -> Result<(bool, bool, Opcode), FrameError> {
     if first & (RSV1 | RSV2 | RSV3) & !extensions.owned_bits() != 0 {
         return Err(FrameError::ReservedBits);
     }
@@ -128,7 +135,11 @@ fn decode_first(first: u8, extensions: Extensions) -> Result<(bool, Opcode), Fra
     if opcode.is_control() && !fin {
         return Err(FrameError::FragmentedControl(opcode));
     }
-    Ok((fin, opcode))
+    let compressed = first & RSV1 != 0;
+    if compressed && !matches!(opcode, Opcode::Text | Opcode::Binary) {
+        return Err(FrameError::Compressed(opcode));
+    }
+    Ok((fin, compressed, opcode))
 }
 
 /// The mask bit of the second byte, which must be what its sender owes.
@@ -165,7 +176,8 @@ fn decode_length(short_length: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, 
 
 /// Appends a whole frame: its header, and the payload, masked if there is a key.
 pub fn write_frame(fin: bool, opcode: Opcode, mask: Option<[u8; 4]>, payload: &[u8], output: &mut Vec<u8>) {
-    let header = Header { fin, opcode, mask, payload_length: payload.len() as u64 }.encode();
+    let payload_length = payload.len() as u64;
+    let header = Header { fin, compressed: false, opcode, mask, payload_length }.encode();
     output.reserve(header.len() + payload.len());
     output.extend_from_slice(&header);
     let start = output.len();
@@ -202,7 +214,11 @@ impl FrameError {
     /// The rule that was broken.
     #[must_use]
     pub const fn rule(self) -> Rule {
+        let code = CloseCode::PROTOCOL_ERROR;
         let (section, reason) = match self {
+            Self::Compressed(_) => {
+                return Rule { code, rfc: 7692, section: "6.1", reason: "RSV1 not on a first frame" };
+            }
             Self::ReservedBits => ("5.2", "reserved bit set"),
             Self::ReservedOpcode(_) => ("5.2", "reserved opcode"),
             Self::FragmentedControl(_) => ("5.5", "fragmented control frame"),
@@ -212,7 +228,7 @@ impl FrameError {
             Self::LengthNotMinimal => ("5.2", "length not in its shortest form"),
             Self::LengthOver63Bits => ("5.2", "length of 2^63 or more"),
         };
-        Rule { code: CloseCode::PROTOCOL_ERROR, section, reason }
+        Rule { code, rfc: 6455, section, reason }
     }
 }
 
@@ -220,6 +236,10 @@ impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ReservedBits => f.write_str("a frame sets a reserved bit that no agreed extension owns"),
+            Self::Compressed(opcode) => write!(
+                f,
+                "a {opcode} frame sets RSV1: only the first frame of a message says that it is compressed"
+            ),
             Self::ReservedOpcode(bits) => write!(f, "a frame has the reserved opcode 0x{bits:X}"),
             Self::FragmentedControl(opcode) => {
                 write!(f, "a {opcode} frame without FIN: control frames are whole")

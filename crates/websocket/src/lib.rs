@@ -62,6 +62,8 @@ pub mod mask;
 
 pub mod close;
 
+pub mod deflate;
+
 pub mod extension;
 
 pub mod frame;

@@ -223,7 +223,7 @@ impl MessageError {
             Self::TooBig { .. } => (CloseCode::MESSAGE_TOO_BIG, "10.4", "message too big"),
             Self::NotUtf8 => (CloseCode::INVALID_PAYLOAD, "8.1", "text is not UTF-8"),
         };
-        Rule { code, section, reason }
+        Rule { code, rfc: 6455, section, reason }
     }
 }
 

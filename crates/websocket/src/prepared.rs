@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use crate::deflate::Compressor;
 use crate::frame::Header;
 use crate::opcode::Opcode;
 
@@ -36,7 +37,30 @@ impl PreparedMessage {
             !opcode.is_control() || payload.len() <= 125,
             "a control frame carries 125 bytes at most"
         );
-        let header = Header { fin: true, opcode, mask: None, payload_length: payload.len() as u64 }.encode();
+        Self::with_payload(opcode, false, payload)
+    }
+
+    /// The same message compressed, for connections that agreed on permessage-deflate and whose
+    /// [`Parameters::can_read_shared`](crate::deflate::Parameters::can_read_shared) says so. None if it is
+    /// shorter than the compressor's [`Effort::min_bytes`](crate::deflate::Effort::min_bytes), if it would
+    /// not become shorter, and for control frames: this one then serves all.
+    ///
+    /// A connection may get either form, message by message.
+    #[must_use]
+    pub fn deflated(&self, compressor: &mut Compressor) -> Option<Self> {
+        let payload = self.payload();
+        let opcode = Opcode::from_bits(self.bytes[0] & 0x0f)?;
+        if opcode.is_control() || payload.len() < compressor.effort().min_bytes {
+            return None;
+        }
+        let mut compressed = Vec::new();
+        compressor.compress(&payload, &mut compressed);
+        (compressed.len() < payload.len()).then(|| Self::with_payload(opcode, true, &compressed))
+    }
+
+    fn with_payload(opcode: Opcode, compressed: bool, payload: &[u8]) -> Self {
+        let payload_length = payload.len() as u64;
+        let header = Header { fin: true, compressed, opcode, mask: None, payload_length }.encode();
         let mut frame = Vec::with_capacity(header.len() + payload.len());
         frame.extend_from_slice(&header);
         frame.extend_from_slice(payload);
@@ -49,7 +73,7 @@ impl PreparedMessage {
         &self.bytes
     }
 
-    /// The payload alone, for transports without frames; it shares the buffer.
+    /// The payload alone, as it stands in the frame, for transports without frames; it shares the buffer.
     #[must_use]
     pub fn payload(&self) -> Bytes {
         self.bytes.slice(usize::from(self.header_bytes)..)

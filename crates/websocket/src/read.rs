@@ -22,7 +22,7 @@ pub struct Input<'b> {
     taken: usize,
 }
 
-/// A rule of RFC 6455 that the peer broke. The connection is over: a Close frame that says so has been
+/// A rule of RFC 6455, or of RFC 7692, that the peer broke. The connection is over: a Close frame that says so has been
 /// written, and further input is discarded (section 7.1.7).
 ///
 /// `Display` gives a sentence for people; [`ProtocolError::reason`] is what the peer is told.
@@ -351,7 +351,7 @@ impl ProtocolError {
         self.rule().code
     }
 
-    /// Where RFC 6455 states the rule.
+    /// The section that states the rule, of the RFC that [`ProtocolError::rule`] names.
     #[must_use]
     pub const fn section(self) -> &'static str {
         self.rule().section
@@ -371,7 +371,8 @@ impl fmt::Display for ProtocolError {
             Self::Message(error) => error.fmt(f)?,
             Self::Close(error) => error.fmt(f)?,
         }
-        write!(f, " (RFC 6455, section {})", self.section())
+        let Rule { rfc, section, .. } = self.rule();
+        write!(f, " (RFC {rfc}, section {section})")
     }
 }
 

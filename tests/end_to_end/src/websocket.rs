@@ -114,8 +114,14 @@ impl Dial {
         let subprotocols: Vec<_> = self.subprotocols.iter().map(String::as_str).collect();
         let key = fastrand::u128(..).to_ne_bytes();
         let target = &self.target;
-        let request =
-            ClientRequest { host: &host, target, key, subprotocols: &subprotocols, headers: &headers };
+        let request = ClientRequest {
+            host: &host,
+            target,
+            key,
+            subprotocols: &subprotocols,
+            headers: &headers,
+            deflate: None,
+        };
         let mut output = Vec::new();
         let mut handshake = ClientHandshake::new(&request, &mut output).map_err(io::Error::other)?;
         stream.send(&output)?;

@@ -83,7 +83,7 @@ fn limits(generation: &Generation, route: &Route) -> Limits {
 }
 
 fn accept(parts: &Parts) -> Result<Accepted, Refusal> {
-    with_fields(parts, |request| server::accept(request, &[SUBPROTOCOL])).map_err(|refused| {
+    with_fields(parts, |request| server::accept(request, &[SUBPROTOCOL], None)).map_err(|refused| {
         let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_REQUEST);
         tracing::info!(event = "handshake_rejected", status = refused.status, "{}", refused.sentence);
         let refusal = Refusal::new(status, refused.sentence);
@@ -119,7 +119,9 @@ fn switching(accepted: &Accepted, set_cookie: Vec<HeaderValue>) -> Response<Body
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     // Base64 and one of our own names: both are header values.
     let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
-    headers.insert("sec-websocket-accept", value(&accepted.accept_key));
+    if let Some(accept_key) = &accepted.accept_key {
+        headers.insert("sec-websocket-accept", value(accept_key));
+    }
     if let Some(subprotocol) = &accepted.subprotocol {
         headers.insert("sec-websocket-protocol", value(subprotocol));
     }

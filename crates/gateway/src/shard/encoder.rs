@@ -39,7 +39,8 @@ pub(crate) fn frame_of(opcode: Opcode, payload: &[u8]) -> Bytes {
 }
 
 fn put_frame(output: &mut BytesMut, opcode: Opcode, payload: &[u8]) {
-    let header = Header { fin: true, opcode, mask: None, payload_length: payload.len() as u64 };
+    let payload_length = payload.len() as u64;
+    let header = Header { fin: true, compressed: false, opcode, mask: None, payload_length };
     output.put_slice(&header.encode());
     output.put_slice(payload);
 }

@@ -153,7 +153,7 @@ impl Report {
 
     fn broken_rule(&self, error: &ProtocolError) -> io::Result<()> {
         if self.form == Form::Json {
-            let section = Some(format!("RFC 6455, section {}", error.section()));
+            let section = Some(format!("RFC {}, section {}", error.rule().rfc, error.section()));
             return self.json("error", ErrorBody { message: &error.to_string(), section, status: None });
         }
         let time = time_of_day(SystemTime::now());

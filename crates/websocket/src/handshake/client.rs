@@ -1,13 +1,17 @@
-//! The client's part of the handshake (RFC 6455, section 4.1): writes the request, judges the answer.
+//! The client's part of the handshake (RFC 6455, section 4.1, and RFC 8441 over HTTP/2): writes the request,
+//! judges the answer.
 //!
 //! Bytes come from the caller, so does the key's randomness. An answer other than 101 is handed back with
 //! its status, fields and what came of its body: a redirect or a demand for credentials is the caller's.
 
 use std::fmt;
 
+use super::extension_list::{self, NotConfirmed};
 use super::field::{Fields, HeaderError, check_extra, token, write_field};
 use super::head::{HEADERS_MAX, HeadBuffer};
 use super::key::{accept_key, encode_key};
+use crate::deflate::{AnswerError, Offer};
+use crate::extension::Extensions;
 
 /// What to ask a server for.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +26,19 @@ pub struct ClientRequest<'a> {
     pub subprotocols: &'a [&'a str],
     /// Further fields, such as Origin, Cookie or Authorization.
     pub headers: &'a [(&'a str, &'a str)],
+    /// What to offer of permessage-deflate, if anything.
+    pub deflate: Option<Offer>,
+}
+
+/// What to ask a server for over HTTP/2. `:scheme`, `:authority` and `:path` are the caller's.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectRequest<'a> {
+    /// Subprotocols to offer, the preferred one first.
+    pub subprotocols: &'a [&'a str],
+    /// Further fields, such as Origin, Cookie or Authorization.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// What to offer of permessage-deflate, if anything.
+    pub deflate: Option<Offer>,
 }
 
 /// The request cannot be written. The application is to blame.
@@ -42,8 +59,22 @@ pub enum RequestError {
 #[derive(Debug)]
 pub struct ClientHandshake {
     accept_key: String,
-    subprotocols: Vec<String>,
+    offered: Offered,
     head: HeadBuffer,
+}
+
+/// A handshake over HTTP/2 (RFC 8441) that awaits its answer.
+#[derive(Debug)]
+pub struct ConnectHandshake {
+    fields: Vec<(String, String)>,
+    offered: Offered,
+}
+
+/// What the answer may choose from.
+#[derive(Debug)]
+struct Offered {
+    subprotocols: Vec<String>,
+    deflate: Option<Offer>,
 }
 
 /// How far the answer has come.
@@ -64,6 +95,8 @@ pub struct Response {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The subprotocol that the server chose.
     pub subprotocol: Option<String>,
+    /// The extensions that both sides use from now on.
+    pub extensions: Extensions,
     /// Bytes of the last input that belong to the head. What follows are the server's first frames.
     pub consumed: usize,
 }
@@ -77,7 +110,7 @@ pub enum HandshakeError {
     TooManyHeaders,
     /// Not HTTP/1.1.
     Malformed,
-    /// Another status than 101, with what came of the body in the same input.
+    /// Another status than 101 (than 2xx over HTTP/2), with what came of the body in the same input.
     Refused(Box<Refused>),
     /// No `Upgrade: websocket`.
     Upgrade,
@@ -87,8 +120,10 @@ pub enum HandshakeError {
     AcceptKey,
     /// A subprotocol that was not offered, or several.
     Subprotocol,
-    /// An extension that was not offered.
+    /// An extension that was not offered, or a list that cannot be read.
     Extension,
+    /// permessage-deflate, and not as it was offered.
+    Deflate(AnswerError),
 }
 
 /// An answer that is not 101.
@@ -108,7 +143,7 @@ impl ClientHandshake {
         write_request(request, &key, output);
         Ok(Self {
             accept_key: accept_key(&key),
-            subprotocols: request.subprotocols.iter().map(|name| (*name).to_owned()).collect(),
+            offered: Offered::new(request.subprotocols, request.deflate),
             head: HeadBuffer::default(),
         })
     }
@@ -127,7 +162,7 @@ impl ClientHandshake {
             response.consumed = consumed;
             match response.status {
                 101 => {
-                    response.subprotocol = self.check(&response)?;
+                    self.check(&mut response)?;
                     return Ok(Progress::Done(response));
                 }
                 100..=199 => self.head.await_next(),
@@ -139,8 +174,8 @@ impl ClientHandshake {
         }
     }
 
-    /// Judges a 101 by section 4.1; gives the subprotocol.
-    fn check(&self, response: &Response) -> Result<Option<String>, HandshakeError> {
+    /// Judges a 101 by section 4.1, and fills in what it chose.
+    fn check(&self, response: &mut Response) -> Result<(), HandshakeError> {
         let fields: Vec<_> =
             response.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
         let fields = Fields(&fields);
@@ -155,13 +190,75 @@ impl ClientHandshake {
             Ok(Some(value)) if value == self.accept_key.as_bytes() => {}
             _ => return Err(HandshakeError::AcceptKey),
         }
-        if fields.all("sec-websocket-extensions").any(|value| !value.is_empty()) {
-            return Err(HandshakeError::Extension);
+        (response.extensions, response.subprotocol) = self.offered.check(fields)?;
+        Ok(())
+    }
+}
+
+impl ConnectHandshake {
+    /// The `:method` of the request.
+    pub const METHOD: &'static str = "CONNECT";
+    /// The `:protocol` of the request.
+    pub const PROTOCOL: &'static str = "websocket";
+
+    /// The request's fields, checked; it awaits the answer to them.
+    pub fn new(request: &ConnectRequest<'_>) -> Result<Self, RequestError> {
+        check_fields(request.subprotocols, request.headers)?;
+        let mut fields = vec![("sec-websocket-version".to_owned(), "13".to_owned())];
+        if !request.subprotocols.is_empty() {
+            fields.push(("sec-websocket-protocol".to_owned(), request.subprotocols.join(", ")));
         }
+        if let Some(offer) = request.deflate {
+            fields.push(("sec-websocket-extensions".to_owned(), offer.request()));
+        }
+        let further = |(name, value): &(&str, &str)| (name.to_ascii_lowercase(), (*value).to_owned());
+        fields.extend(request.headers.iter().map(further));
+        Ok(Self { fields, offered: Offered::new(request.subprotocols, request.deflate) })
+    }
+
+    /// The fields to send beside the pseudo-headers, names in lower case: no key, for HTTP/2 needs none.
+    #[must_use]
+    pub fn fields(&self) -> &[(String, String)] {
+        &self.fields
+    }
+
+    /// Judges the answer (RFC 8441, section 5): 2xx opens the connection. Interim answers are the caller's
+    /// to pass over. A refusal carries no body: what follows on the stream is the caller's, too.
+    pub fn check(&self, status: u16, headers: &[(&str, &[u8])]) -> Result<Response, HandshakeError> {
+        let owned = |(name, value): &(&str, &[u8])| ((*name).to_owned(), value.to_vec());
+        let headers_owned = headers.iter().map(owned).collect();
+        let mut response = Response {
+            status,
+            headers: headers_owned,
+            subprotocol: None,
+            extensions: Extensions::default(),
+            consumed: 0,
+        };
+        if !(200..300).contains(&status) {
+            return Err(HandshakeError::Refused(Box::new(Refused { response, body: Vec::new() })));
+        }
+        (response.extensions, response.subprotocol) = self.offered.check(Fields(headers))?;
+        Ok(response)
+    }
+}
+
+impl Offered {
+    fn new(subprotocols: &[&str], deflate: Option<Offer>) -> Self {
+        Self { subprotocols: subprotocols.iter().map(|name| (*name).to_owned()).collect(), deflate }
+    }
+
+    /// What the answer chose, which must have been offered.
+    fn check(&self, fields: Fields<'_>) -> Result<(Extensions, Option<String>), HandshakeError> {
+        let extensions =
+            extension_list::confirm(fields, self.deflate.as_ref()).map_err(|error| match error {
+                NotConfirmed::NotOffered => HandshakeError::Extension,
+                NotConfirmed::Parameters(error) => HandshakeError::Deflate(error),
+            })?;
         let chosen = fields.only("sec-websocket-protocol").map_err(|_| HandshakeError::Subprotocol)?;
-        let Some(chosen) = chosen else { return Ok(None) };
+        let Some(chosen) = chosen else { return Ok((extensions, None)) };
         let offered = self.subprotocols.iter().find(|name| name.as_bytes() == chosen);
-        offered.cloned().map(Some).ok_or(HandshakeError::Subprotocol)
+        let subprotocol = offered.cloned().ok_or(HandshakeError::Subprotocol)?;
+        Ok((extensions, Some(subprotocol)))
     }
 }
 
@@ -174,12 +271,16 @@ fn check_request(request: &ClientRequest<'_>) -> Result<(), RequestError> {
     if !request.target.starts_with('/') || !request.target.bytes().all(is_target) {
         return Err(RequestError::Target);
     }
-    for (index, name) in request.subprotocols.iter().enumerate() {
-        if token(name.as_bytes()).is_none() || request.subprotocols[..index].contains(name) {
+    check_fields(request.subprotocols, request.headers)
+}
+
+fn check_fields(subprotocols: &[&str], headers: &[(&str, &str)]) -> Result<(), RequestError> {
+    for (index, name) in subprotocols.iter().enumerate() {
+        if token(name.as_bytes()).is_none() || subprotocols[..index].contains(name) {
             return Err(RequestError::Subprotocol);
         }
     }
-    for (name, value) in request.headers {
+    for (name, value) in headers {
         if name.eq_ignore_ascii_case("host") {
             return Err(RequestError::Header(HeaderError::Reserved));
         }
@@ -197,6 +298,9 @@ fn write_request(request: &ClientRequest<'_>, key: &str, output: &mut Vec<u8>) {
     write_field("Sec-WebSocket-Version", "13", output);
     if !request.subprotocols.is_empty() {
         write_field("Sec-WebSocket-Protocol", &request.subprotocols.join(", "), output);
+    }
+    if let Some(offer) = request.deflate {
+        write_field("Sec-WebSocket-Extensions", &offer.request(), output);
     }
     request.headers.iter().for_each(|(name, value)| write_field(name, value, output));
     output.extend_from_slice(b"\r\n");
@@ -217,7 +321,7 @@ fn parse(head: &[u8]) -> Result<Response, HandshakeError> {
     }
     let owned = |header: &httparse::Header<'_>| (header.name.to_owned(), header.value.to_vec());
     let headers = response.headers.iter().map(owned).collect();
-    Ok(Response { status, headers, subprotocol: None, consumed: 0 })
+    Ok(Response { status, headers, subprotocol: None, extensions: Extensions::default(), consumed: 0 })
 }
 
 impl fmt::Display for RequestError {
@@ -247,6 +351,9 @@ impl fmt::Display for HandshakeError {
             Self::AcceptKey => f.write_str("the server's Sec-WebSocket-Accept does not belong to our key"),
             Self::Subprotocol => f.write_str("the server chose a subprotocol that was not offered"),
             Self::Extension => f.write_str("the server chose an extension that was not offered"),
+            Self::Deflate(error) => {
+                write!(f, "the server's answer to the offer of permessage-deflate is not valid: {error}")
+            }
         }
     }
 }

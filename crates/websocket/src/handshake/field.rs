@@ -6,7 +6,7 @@
 use std::fmt;
 
 /// Elements that Sec-WebSocket-Protocol or Sec-WebSocket-Extensions may hold in one request.
-const OFFERS_MAX: usize = 16;
+pub(super) const OFFERS_MAX: usize = 16;
 
 /// Bytes that the values of one of these fields may hold together.
 const OFFERS_MAX_BYTES: usize = 1024;
@@ -94,17 +94,8 @@ impl<'a> Fields<'a> {
         Ok(tokens)
     }
 
-    /// Checks the grammar of Sec-WebSocket-Extensions (section 9.1), and says how many are offered.
-    pub(super) fn count_extensions(self, name: &'static str) -> Result<usize, ListError> {
-        self.check_length(name)?;
-        let mut count = 0;
-        for value in self.all(name) {
-            count += Scanner(value).extensions().ok_or(ListError::Malformed)?;
-        }
-        if count > OFFERS_MAX { Err(ListError::TooLong) } else { Ok(count) }
-    }
-
-    fn check_length(self, name: &'static str) -> Result<(), ListError> {
+    /// Refuses a list field that is longer than a handshake needs.
+    pub(super) fn check_length(self, name: &'static str) -> Result<(), ListError> {
         let length: usize = self.all(name).map(<[u8]>::len).sum();
         if length > OFFERS_MAX_BYTES { Err(ListError::TooLong) } else { Ok(()) }
     }
@@ -121,7 +112,7 @@ pub(super) fn token(text: &[u8]) -> Option<&str> {
     if is_token { std::str::from_utf8(text).ok() } else { None }
 }
 
-fn is_token_byte(byte: u8) -> bool {
+pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
@@ -144,75 +135,6 @@ pub(super) fn write_field(name: &str, value: &str, output: &mut Vec<u8>) {
     }
 }
 
-/// What of a value has not been read.
-struct Scanner<'a>(&'a [u8]);
-
-impl Scanner<'_> {
-    /// Reads a whole list of extensions; none if it breaks the grammar or is empty.
-    fn extensions(mut self) -> Option<usize> {
-        let mut count = 0;
-        loop {
-            while self.skip(b',') {}
-            if self.0.is_empty() {
-                return (count > 0).then_some(count);
-            }
-            self.token()?;
-            while self.skip(b';') {
-                self.parameter()?;
-            }
-            count += 1;
-            if !self.0.is_empty() && !self.skip(b',') {
-                return None;
-            }
-        }
-    }
-
-    fn parameter(&mut self) -> Option<()> {
-        self.token()?;
-        if !self.skip(b'=') {
-            return Some(());
-        }
-        if self.skip(b'"') { self.quoted_token() } else { self.token() }
-    }
-
-    /// Takes a byte and the white space on both sides, if it is the next.
-    fn skip(&mut self, byte: u8) -> bool {
-        match self.0.trim_ascii_start().split_first() {
-            Some((first, rest)) if *first == byte => {
-                self.0 = if byte == b'"' { rest } else { rest.trim_ascii_start() };
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn token(&mut self) -> Option<()> {
-        let length = self.0.iter().take_while(|byte| is_token_byte(**byte)).count();
-        self.0 = self.0[length..].trim_ascii_start();
-        (length > 0).then_some(())
-    }
-
-    /// The rest of a quoted string, whose content must be a token once its backslashes are gone.
-    fn quoted_token(&mut self) -> Option<()> {
-        let mut length = 0;
-        loop {
-            let (mut byte, mut rest) = self.0.split_first()?;
-            if *byte == b'"' {
-                self.0 = rest.trim_ascii_start();
-                return (length > 0).then_some(());
-            }
-            if *byte == b'\\' {
-                (byte, rest) = rest.split_first()?;
-            }
-            if !is_token_byte(*byte) {
-                return None;
-            }
-            self.0 = rest;
-            length += 1;
-        }
-    }
-}
-
 impl fmt::Display for HeaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -229,41 +151,8 @@ impl std::error::Error for HeaderError {}
 mod tests {
     use super::*;
 
-    fn extensions(value: &str) -> Option<usize> {
-        Fields(&[("X", value.as_bytes())]).count_extensions("x").ok()
-    }
-
     fn tokens(value: &str) -> Option<String> {
         Fields(&[("X", value.as_bytes())]).tokens("x").ok().map(|tokens| tokens.join(" "))
-    }
-
-    #[test]
-    fn the_grammar_of_extensions() {
-        for (value, count) in [
-            ("permessage-deflate", 1),
-            ("permessage-deflate; client_max_window_bits, x", 2),
-            ("a;b=1;c=\"2\" , d ; e = f,", 2),
-            (r#"a; b="\t\o\k""#, 1),
-            (", ,a", 1),
-        ] {
-            assert_eq!(extensions(value), Some(count), "{value}");
-        }
-        for value in [
-            "",
-            ",",
-            "a b",
-            "a;",
-            "a;;b",
-            ";a",
-            "a;b=",
-            "a;b=\"",
-            "a;b=\"\"",
-            "a;b=\"c d\"",
-            "a;b=\"c\\",
-            "a=b",
-        ] {
-            assert_eq!(extensions(value), None, "{value}");
-        }
     }
 
     #[test]
@@ -276,11 +165,8 @@ mod tests {
         let many = |count: usize| (0..count).map(|n| format!("p{n}")).collect::<Vec<_>>().join(",");
         assert!(tokens(&many(16)).is_some());
         assert_eq!(tokens(&many(17)), None);
-        assert_eq!(extensions(&many(16)), Some(16));
-        assert_eq!(extensions(&many(17)), None);
         assert!(tokens(&"x".repeat(1024)).is_some());
         assert_eq!(tokens(&"x".repeat(1025)), None);
-        assert_eq!(extensions(&"x".repeat(1025)), None);
     }
 
     #[test]

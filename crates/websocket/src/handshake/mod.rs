@@ -7,6 +7,8 @@ mod key;
 
 mod field;
 
+mod extension_list;
+
 pub mod head;
 
 pub mod server;

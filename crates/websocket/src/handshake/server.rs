@@ -1,11 +1,14 @@
-//! The server's part of the handshake (RFC 6455, section 4.2): judges a request, answers it.
+//! The server's part of the handshake (RFC 6455, section 4.2, and RFC 8441 over HTTP/2): judges a request,
+//! answers it.
 //!
 //! A server with an HTTP stack hands in method, version and fields; one without has [`parse`]. What is
 //! refused is refused in words that a person can act upon; nothing that the peer sent is repeated in them.
 
+use super::extension_list;
 use super::field::{Fields, HeaderError, ListError, Repeated, check_extra, write_field};
 use super::head::HEADERS_MAX;
 use super::key::{accept_key, decoded_length};
+use crate::deflate::Acceptance;
 use crate::extension::Extensions;
 
 /// Version of HTTP that a request was written in. Later ones open WebSockets by another way (RFC 8441).
@@ -28,11 +31,22 @@ pub struct Request<'a> {
     pub headers: &'a [(&'a str, &'a [u8])],
 }
 
+/// A request of HTTP/2, as far as the handshake judges it (RFC 8441, section 5).
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectRequest<'a> {
+    /// `:method`.
+    pub method: &'a str,
+    /// `:protocol`.
+    pub protocol: Option<&'a str>,
+    /// The fields in the order in which they came, without pseudo-headers.
+    pub headers: &'a [(&'a str, &'a [u8])],
+}
+
 /// The request is a handshake, and this is what to answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
-    /// The value of Sec-WebSocket-Accept: 28 characters.
-    pub accept_key: String,
+    /// The value of Sec-WebSocket-Accept: 28 characters. None over HTTP/2, which has no such field.
+    pub accept_key: Option<String>,
     /// The first subprotocol of the client's offer that the server supports. Without one the connection
     /// opens with none, and a server that needs one must refuse.
     pub subprotocol: Option<String>,
@@ -43,7 +57,7 @@ pub struct Accepted {
 /// The request is not a handshake, or one that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// 400, 405, 426, 431 or 505.
+    /// 400, 405, 426, 431, 501 or 505.
     pub status: u16,
     /// What is wrong and what to send instead, for the body of the answer.
     pub sentence: String,
@@ -64,8 +78,10 @@ pub enum RefusalCause {
     TooManyHeaders,
     /// HTTP/1.0, or a version that is none.
     HttpVersion,
-    /// Another method than GET.
+    /// Another method than GET, or than CONNECT over HTTP/2.
     Method,
+    /// CONNECT, over HTTP/2, for another protocol than `websocket`.
+    Protocol,
     /// None, several, or one that cannot be an authority.
     Host,
     /// No `websocket` in Upgrade.
@@ -113,12 +129,23 @@ pub fn is_upgrade(request: &Request<'_>) -> bool {
     Fields(request.headers).lists("upgrade", "websocket")
 }
 
+/// Whether the request asks for a WebSocket over HTTP/2 (RFC 8441, section 4).
+#[must_use]
+pub fn is_connect(request: &ConnectRequest<'_>) -> bool {
+    request.method == "CONNECT" && request.protocol == Some("websocket")
+}
+
 /// Judges a request by section 4.2.1. `subprotocols` are those that the server supports; the client's order
-/// decides.
+/// decides. `deflate` says what of permessage-deflate may be agreed to, if anything: the first offer that
+/// fits is taken, and when none fits the connection opens without.
 ///
 /// The path, the origin and any credentials have been judged by the caller, or will be before it answers.
 /// HTTP/1.0 is refused with 400, not 505: the server may well speak it, but not for this.
-pub fn accept(request: &Request<'_>, subprotocols: &[&str]) -> Result<Accepted, Refusal> {
+pub fn accept(
+    request: &Request<'_>,
+    subprotocols: &[&str],
+    deflate: Option<&Acceptance>,
+) -> Result<Accepted, Refusal> {
     let fields = Fields(request.headers);
     check_request_line(request)?;
     check_host(fields)?;
@@ -126,14 +153,46 @@ pub fn accept(request: &Request<'_>, subprotocols: &[&str]) -> Result<Accepted, 
     check_version(fields)?;
     let key = check_key(fields)?;
     check_no_body(fields)?;
+    choose(fields, Some(accept_key(key)), subprotocols, deflate)
+}
+
+/// Judges a request of HTTP/2 by RFC 8441, section 5: CONNECT for `websocket`, version 13; the rest is as in
+/// [`accept`]. No key comes and none is answered: one that came is not looked at.
+///
+/// `:scheme`, `:authority` and `:path` are the caller's. The answer is any 2xx with the subprotocol and the
+/// extensions as its fields; a refusal of the version is 400, because 426 speaks of Upgrade, which HTTP/2
+/// has not.
+pub fn accept_connect(
+    request: &ConnectRequest<'_>,
+    subprotocols: &[&str],
+    deflate: Option<&Acceptance>,
+) -> Result<Accepted, Refusal> {
+    let fields = Fields(request.headers);
+    if request.method != "CONNECT" {
+        let sentence = "A WebSocket handshake over HTTP/2 is a CONNECT request with ':protocol: websocket'.";
+        return Err(refuse(405, RefusalCause::Method, sentence));
+    }
+    if !is_connect(request) {
+        let sentence = "CONNECT is served for ':protocol: websocket' alone.";
+        return Err(refuse(501, RefusalCause::Protocol, sentence));
+    }
+    check_version(fields).map_err(|refusal| Refusal { status: 400, ..refusal })?;
+    check_no_body(fields)?;
+    choose(fields, None, subprotocols, deflate)
+}
+
+/// What follows for a request that is a handshake.
+fn choose(
+    fields: Fields<'_>,
+    accept_key: Option<String>,
+    subprotocols: &[&str],
+    deflate: Option<&Acceptance>,
+) -> Result<Accepted, Refusal> {
     let offered = fields.tokens("sec-websocket-protocol").map_err(refuse_subprotocol)?;
-    fields.count_extensions("sec-websocket-extensions").map_err(refuse_extensions)?;
+    let extensions = extension_list::accept(fields, deflate).map_err(refuse_extensions)?;
     let supported = |offer: &&str| subprotocols.contains(offer);
-    Ok(Accepted {
-        accept_key: accept_key(key),
-        subprotocol: offered.into_iter().find(supported).map(str::to_owned),
-        extensions: Extensions::default(),
-    })
+    let subprotocol = offered.into_iter().find(supported).map(str::to_owned);
+    Ok(Accepted { accept_key, subprotocol, extensions })
 }
 
 fn check_request_line(request: &Request<'_>) -> Result<(), Refusal> {
@@ -260,7 +319,7 @@ fn refuse(status: u16, cause: RefusalCause, sentence: &str) -> Refusal {
 }
 
 /// Appends the 101 that opens the connection, with further fields of the caller's. Nothing is appended if
-/// one of them may not be sent.
+/// one of them may not be sent. It answers what [`accept`] judged: over HTTP/2 there is no such text.
 pub fn write_response(
     accepted: &Accepted,
     headers: &[(&str, &str)],
@@ -270,9 +329,14 @@ pub fn write_response(
     output.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
     write_field("Upgrade", "websocket", output);
     write_field("Connection", "Upgrade", output);
-    write_field("Sec-WebSocket-Accept", &accepted.accept_key, output);
+    if let Some(accept_key) = &accepted.accept_key {
+        write_field("Sec-WebSocket-Accept", accept_key, output);
+    }
     if let Some(subprotocol) = &accepted.subprotocol {
         write_field("Sec-WebSocket-Protocol", subprotocol, output);
+    }
+    if let Some(extensions) = accepted.extensions.header_value() {
+        write_field("Sec-WebSocket-Extensions", &extensions, output);
     }
     headers.iter().for_each(|(name, value)| write_field(name, value, output));
     output.extend_from_slice(b"\r\n");
@@ -285,6 +349,7 @@ pub fn write_refusal(refusal: &Refusal, output: &mut Vec<u8>) {
         405 => "Method Not Allowed",
         426 => "Upgrade Required",
         431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
         505 => "HTTP Version Not Supported",
         _ => "Bad Request",
     };

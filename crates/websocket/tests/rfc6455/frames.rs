@@ -104,7 +104,8 @@ fn masking_is_undone_at_any_place_of_the_input() {
 fn a_header_reads_as_it_was_written() {
     for payload_length in [0, 125, 126, 65535, 65536, (1 << 63) - 1] {
         for (sent_by, mask) in [(Side::Client, Some([1, 2, 3, 4])), (Side::Server, None)] {
-            let header = Header { fin: false, opcode: Opcode::Binary, mask, payload_length };
+            let header =
+                Header { fin: false, compressed: false, opcode: Opcode::Binary, mask, payload_length };
             let encoded = header.encode();
             let decode = |bytes: &[u8]| Header::decode(bytes, sent_by, Extensions::default());
             assert_eq!(decode(&encoded), Ok(Some((header, encoded.len()))));

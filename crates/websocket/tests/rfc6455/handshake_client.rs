@@ -12,6 +12,7 @@ const REQUEST: ClientRequest<'_> = ClientRequest {
     key: *b"the sample nonce",
     subprotocols: &["chat", "superchat"],
     headers: &[("Origin", "http://example.com")],
+    deflate: None,
 };
 
 /// The answer to [`REQUEST`] with these lines after the status line.
@@ -52,7 +53,7 @@ fn client_and_server_agree() {
     let mut request = Vec::new();
     let mut client = ClientHandshake::new(&REQUEST, &mut request).unwrap();
     let head = server::parse(&request).unwrap().unwrap();
-    let accepted = server::accept(&head.request(), &["superchat"]).unwrap();
+    let accepted = server::accept(&head.request(), &["superchat"], None).unwrap();
     let mut answer = Vec::new();
     server::write_response(&accepted, &[], &mut answer).unwrap();
     for byte in &answer[..answer.len() - 1] {

@@ -1,0 +1,17 @@
+//! permessage-deflate (RFC 7692): what both sides agree on, and the compression of messages.
+//!
+//! [`Acceptance`] and [`Offer`] are what an application wants, [`Parameters`] what a handshake made of
+//! them. Which frames are compressed is decided by `connection`; how a header lists offers is known to
+//! `handshake`.
+
+mod parameters;
+
+mod codec;
+
+mod zlib_rs;
+
+mod compressor;
+
+pub use compressor::Compressor;
+pub use parameters::{Acceptance, AnswerError, Effort, Offer, Parameters};
+pub(crate) use parameters::{NAME, Parameter, accept, confirm};

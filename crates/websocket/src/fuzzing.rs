@@ -3,9 +3,12 @@
 //! They are public so that `fuzz/` can name them and the stored corpora can be replayed by an ordinary test;
 //! no user of the library needs them. A panic here is a finding.
 
+mod reference;
+
 use crate::close::CloseCode;
 use crate::connection::{Connection, Event, Role};
 use crate::deflate::{Acceptance, Offer};
+use crate::frame::{CONTROL_PAYLOAD_MAX_BYTES, HEADER_MAX_BYTES};
 use crate::handshake::client::{ClientHandshake, ClientRequest, HandshakeError, Progress, Response};
 use crate::handshake::head::{HEAD_MAX_BYTES, HeadBuffer};
 use crate::handshake::server;
@@ -31,34 +34,69 @@ enum Told {
     Error(ProtocolError),
 }
 
-/// A peer's bytes against one connection: byte 0 chooses role and limits, byte 1 the pieces, the rest is
-/// what came. Any cut of the bytes must give the same events and the same answers.
-pub fn fuzz_ws_session(data: &[u8]) {
-    let [choice, pieces, wire @ ..] = data else { return };
-    let limits = match choice >> 1 & 3 {
+/// A client's bytes against a server: byte 0 chooses the limits, byte 1 the pieces, the rest is what came.
+///
+/// Events and answers must be those of a second reading of the RFC, and the same for any cut of the bytes;
+/// the other side must take the answers; what is kept is bounded by what came and by the limits.
+pub fn fuzz_ws_server(data: &[u8]) {
+    judge_session(false, data);
+}
+
+/// A server's bytes against a client, as in [`fuzz_ws_server`].
+pub fn fuzz_ws_client(data: &[u8]) {
+    judge_session(true, data);
+}
+
+fn judge_session(is_client: bool, data: &[u8]) {
+    let [choice, seed, wire @ ..] = data else { return };
+    let limits = match choice & 3 {
         0 => Limits::default(),
         1 => Limits { max_message_bytes: 200, max_fragments: 3 },
         2 => Limits { max_message_bytes: 0, max_fragments: 0 },
         _ => Limits { max_message_bytes: usize::MAX, max_fragments: u32::MAX },
     };
-    let is_client = choice & 1 == 1;
-    let whole = run_session(is_client, limits, wire, wire.len());
-    assert_eq!(run_session(is_client, limits, wire, usize::from(*pieces) + 1), whole);
-    assert_eq!(run_session(is_client, limits, wire, 1), whole);
-    let (_, answers) = whole;
-    let (told, _) = run_session(!is_client, Limits::default(), &answers, answers.len());
-    assert!(
-        !told.iter().any(|event| matches!(event, Told::Error(_))),
-        "a peer refuses our answers: {told:?}"
+    let expected = reference::told(is_client, limits, wire);
+    let (told, answers) = run_session(is_client, limits, [wire].into_iter());
+    assert_eq!(told, expected);
+    let whole = (told, answers);
+    assert_eq!(run_session(is_client, limits, wire.chunks(1)), whole);
+    assert_eq!(
+        run_session(is_client, limits, Pieces { rest: wire, seed: *seed, state: u32::from(*seed) }),
+        whole
     );
+    let (heard, _) = run_session(!is_client, Limits::default(), [&whole.1[..]].into_iter());
+    assert_eq!(heard, reference::answers(&expected));
 }
 
-fn run_session(is_client: bool, limits: Limits, wire: &[u8], piece: usize) -> (Vec<Told>, Vec<u8>) {
+/// Pieces whose lengths a seed decides: short ones for a small seed, of all lengths for a large one.
+struct Pieces<'w> {
+    rest: &'w [u8],
+    seed: u8,
+    state: u32,
+}
+
+impl<'w> Iterator for Pieces<'w> {
+    type Item = &'w [u8];
+
+    fn next(&mut self) -> Option<&'w [u8]> {
+        self.state = self.state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let length = 1 + (self.state >> 16) as usize % (2 + usize::from(self.seed));
+        let (piece, rest) = self.rest.split_at(length.min(self.rest.len()));
+        self.rest = rest;
+        (!piece.is_empty()).then_some(piece)
+    }
+}
+
+fn run_session<'w>(
+    is_client: bool,
+    limits: Limits,
+    pieces: impl Iterator<Item = &'w [u8]>,
+) -> (Vec<Told>, Vec<u8>) {
     let role = if is_client { Role::Client(MaskKeys::from_seed([1; 16])) } else { Role::Server };
     let mut connection = Connection::new(role, limits);
     let (mut told, mut output) = (Vec::new(), Vec::new());
     let (mut seen, mut ended) = (0, false);
-    for piece in wire.chunks(piece.max(1)) {
+    for piece in pieces {
         let mut bytes = piece.to_vec();
         let mut input = Input::new(&mut bytes);
         loop {
@@ -73,13 +111,19 @@ fn run_session(is_client: bool, limits: Limits, wire: &[u8], piece: usize) -> (V
         }
         assert!(input.is_empty());
         seen += piece.len();
-        assert!(connection.unfinished_bytes() <= seen);
-        assert!(connection.heap_bytes() <= HEAP_FIXED_BYTES + 2 * seen);
+        check_memory(&connection, limits, seen);
         assert!(!ended || (connection.heap_bytes() == 0 && !connection.has_unfinished_message()));
     }
     assert_eq!(connection.handle_eof().is_some(), !ended);
     assert_eq!(connection.heap_bytes(), 0);
     (told, output)
+}
+
+/// What is kept is never more than came, nor than the limits allow of a message beside a control frame.
+fn check_memory(connection: &Connection, limits: Limits, seen: usize) {
+    let most = limits.max_message_bytes.saturating_add(CONTROL_PAYLOAD_MAX_BYTES + HEADER_MAX_BYTES);
+    assert!(connection.unfinished_bytes() <= seen.min(most));
+    assert!(connection.heap_bytes() <= HEAP_FIXED_BYTES + seen.min(most).saturating_mul(2));
 }
 
 fn tell(event: Event<'_>) -> Told {

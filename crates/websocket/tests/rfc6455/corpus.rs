@@ -13,8 +13,9 @@ use crate::peer::{header, masked, unmasked};
 
 type Target = (&'static str, fn(&[u8]), fn() -> Vec<(&'static str, Vec<u8>)>);
 
-const TARGETS: [Target; 5] = [
-    ("ws_session", fuzzing::fuzz_ws_session, session_seeds),
+const TARGETS: [Target; 6] = [
+    ("ws_server", fuzzing::fuzz_ws_server, || session_seeds(0x80, masked)),
+    ("ws_client", fuzzing::fuzz_ws_client, || session_seeds(0, unmasked)),
     ("ws_handshake", fuzzing::fuzz_ws_handshake, handshake_seeds),
     ("client_handshake", fuzzing::fuzz_client_handshake, client_seeds),
     ("utf8", fuzzing::fuzz_utf8, utf8_seeds),
@@ -54,28 +55,46 @@ fn the_seeds_are_stored_as_they_are_written_here() {
     }
 }
 
-fn session_seeds() -> Vec<(&'static str, Vec<u8>)> {
-    // First byte: bit 0 client, bits 1 and 2 the limits. Second: length of the pieces, less 1.
-    let seed = |choice: u8, frames: &[Vec<u8>]| [vec![choice, 6], frames.concat()].concat();
+/// What a peer sends that masks with this bit, and so writes its frames.
+fn session_seeds(mask: u8, frame: fn(u8, &[u8]) -> Vec<u8>) -> Vec<(&'static str, Vec<u8>)> {
+    // First byte: the limits. Second: the pieces.
+    let seed = |limits: u8, frames: &[Vec<u8>]| [vec![limits, 6], frames.concat()].concat();
+    let key = if mask == 0 { &b""[..] } else { b"keyk" };
+    let claimed = [&header(0x82, mask, (1 << 63) - 1)[..], key, b"payload"].concat();
     vec![
-        ("text", seed(0, &[masked(0x81, b"Hello")])),
-        ("text_from_server", seed(1, &[unmasked(0x81, "κόσμε 🍉".as_bytes())])),
-        ("fragments", seed(0, &[masked(0x01, b"\xf0\x9f"), masked(0x89, b"p"), masked(0x80, b"\x8d\x89")])),
-        ("length_16", seed(0, &[masked(0x82, &[7; 300])])),
-        ("ping_125", seed(1, &[unmasked(0x89, &[1; 125]), unmasked(0x8a, b"")])),
-        ("close", seed(0, &[masked(0x88, b"\x03\xe8bye"), masked(0x81, b"late")])),
-        ("close_half_code", seed(0, &[masked(0x88, b"\x03")])),
-        ("close_bad_code", seed(1, &[unmasked(0x88, b"\x03\xed")])),
-        ("close_bad_reason", seed(0, &[masked(0x88, b"\x03\xe8\xff")])),
-        ("bad_utf8", seed(0, &[masked(0x81, b"\xce\xba\xe1\xf4\x90")])),
-        ("reserved_opcode", seed(0, &[header(0x83, 0x80, 10_000_000_000)])),
-        ("length_2_63", seed(1, &[vec![0x82, 0x7f, 0x80, 0, 0, 0, 0, 0, 0, 0]])),
-        ("length_claimed", seed(6, &[header(0x82, 0x80, (1 << 63) - 1), b"keykpayload".to_vec()])),
-        ("length_not_minimal", seed(0, &[vec![0x82, 0xfe, 0, 5]])),
-        ("too_many_fragments", seed(2, &[masked(0x02, b""), masked(0x00, b"").repeat(3)])),
-        ("too_big", seed(2, &[masked(0x02, &[0; 100]), masked(0x80, &[0; 101])])),
-        ("interrupted", seed(0, &[masked(0x01, b"a"), masked(0x81, b"b")])),
-        ("nothing_allowed", seed(4, &[masked(0x82, b""), masked(0x02, b""), masked(0x80, b"")])),
+        ("text", seed(0, &[frame(0x81, b"Hello")])),
+        ("text_of_many_lengths", seed(0, &[frame(0x81, "κόσμε 🍉".as_bytes()), frame(0x81, "é".as_bytes())])),
+        ("fragments", seed(0, &[frame(0x01, b"\xf0\x9f"), frame(0x89, b"p"), frame(0x80, b"\x8d\x89")])),
+        ("length_125", seed(0, &[frame(0x82, &[7; 125])])),
+        ("length_126", seed(0, &[frame(0x82, &[7; 126])])),
+        ("length_16", seed(0, &[frame(0x82, &[7; 300])])),
+        ("ping_125", seed(0, &[frame(0x89, &[1; 125]), frame(0x8a, b"")])),
+        ("pings", seed(0, &[frame(0x89, b"").repeat(20), frame(0x8a, b"unasked").repeat(3)])),
+        ("ping_126", seed(0, &[vec![0x89, mask | 126, 0, 126]])),
+        ("ping_fragmented", seed(0, &[frame(0x09, b"")])),
+        ("close", seed(0, &[frame(0x88, b"\x03\xe8bye"), frame(0x81, b"late")])),
+        ("close_empty", seed(0, &[frame(0x01, b"begun"), frame(0x88, b"")])),
+        ("close_half_code", seed(0, &[frame(0x88, b"\x03")])),
+        ("close_bad_code", seed(0, &[frame(0x88, b"\x03\xed")])),
+        ("close_bad_reason", seed(0, &[frame(0x88, b"\x03\xe8\xff")])),
+        ("close_code_5000", seed(0, &[frame(0x88, b"\x13\x88")])),
+        ("bad_utf8", seed(0, &[frame(0x81, b"\xce\xba\xe1\xf4\x90")])),
+        ("bad_utf8_in_a_fragment", seed(0, &[frame(0x01, b"\xf4"), frame(0x00, b"\x90")])),
+        ("cut_character", seed(0, &[frame(0x01, b"ok"), frame(0x80, b"\xe2\x82")])),
+        ("reserved_bit", seed(0, &[frame(0xc1, b"")])),
+        ("reserved_opcode", seed(0, &[header(0x83, mask, 10_000_000_000)])),
+        ("wrong_mask", seed(0, &[header(0x81, mask ^ 0x80, 5), key.to_vec(), b"Hello".to_vec()])),
+        ("length_2_63", seed(3, &[vec![0x82, mask | 127, 0x80, 0, 0, 0, 0, 0, 0, 0]])),
+        ("length_claimed", seed(3, &[claimed])),
+        ("length_sum_over_64_bits", seed(3, &[frame(0x02, b"begun"), header(0x80, mask, (1 << 63) - 1)])),
+        ("length_not_minimal", seed(0, &[vec![0x82, mask | 126, 0, 5]])),
+        ("length_not_minimal_64", seed(0, &[vec![0x82, mask | 127, 0, 0, 0, 0, 0, 0, 255, 255]])),
+        ("too_many_fragments", seed(1, &[frame(0x02, b""), frame(0x00, b"").repeat(3)])),
+        ("too_big", seed(1, &[frame(0x02, &[0; 100]), frame(0x80, &[0; 101])])),
+        ("as_big_as_may_be", seed(1, &[frame(0x02, &[0; 100]), frame(0x80, &[0; 100])])),
+        ("interrupted", seed(0, &[frame(0x01, b"a"), frame(0x81, b"b")])),
+        ("nothing_to_continue", seed(0, &[frame(0x80, b"a")])),
+        ("nothing_allowed", seed(2, &[frame(0x82, b""), frame(0x02, b""), frame(0x80, b"")])),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use tidegate_websocket::close::CloseError;
 use tidegate_websocket::frame::FrameError;
-use tidegate_websocket::{CloseCode, Limits, SendError};
+use tidegate_websocket::{Close, CloseCode, Limits, SendError};
 
 use crate::peer::*;
 
@@ -174,4 +174,13 @@ fn a_close_in_pieces_keeps_its_reason() {
         let (told, _) = feed_pieces(&mut server(), &[&wire[..cut], &wire[cut..]]);
         assert_eq!(told, [Told::Close(Some(4001), "grüße".into())]);
     }
+}
+
+#[test]
+fn an_empty_close_is_1005_to_the_application() {
+    assert_eq!(Close::decode(b"").unwrap().status(), CloseCode::NO_STATUS);
+    assert_eq!(Close::decode(b"\x0f\xa0").unwrap().status(), CloseCode::new(4000));
+    let lost = server().handle_eof();
+    let Some(tidegate_websocket::Event::Close(close)) = lost else { panic!("the end is told: {lost:?}") };
+    assert_eq!((close.status(), close.clean), (CloseCode::ABNORMAL, false));
 }

@@ -97,3 +97,19 @@ fn a_prepared_message_is_what_the_server_would_send() {
     assert_eq!(prepared.payload(), "shared");
     assert_eq!(PreparedMessage::new(Opcode::Ping, b"").bytes(), &unmasked(0x89, b""));
 }
+
+#[test]
+fn a_message_that_a_close_cut_off_is_not_sent_on() {
+    for is_ours in [true, false] {
+        let (mut connection, mut output) = (server(), Vec::new());
+        connection.send_fragment(Message::Text("a"), Fragment::More, &mut output).unwrap();
+        if is_ours {
+            connection.close(CloseCode::NORMAL, "", &mut output);
+        } else {
+            output.extend(feed(&mut connection, &masked(0x88, &1000u16.to_be_bytes())).1);
+        }
+        let rest = connection.send_fragment(Message::Text("b"), Fragment::Last, &mut output);
+        assert_eq!(rest, Err(SendError::Closed));
+        assert_eq!(output, [unmasked(0x01, b"a"), close_frame(1000, "")].concat());
+    }
+}

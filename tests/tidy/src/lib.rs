@@ -9,3 +9,4 @@ pub mod direction;
 pub mod shape;
 pub mod words;
 pub mod links;
+pub mod proofs;

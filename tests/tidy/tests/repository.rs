@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use tidy::{crate_table, direction, links, shape, tree, words};
+use tidy::{crate_table, direction, links, proofs, shape, tree, words};
 
 #[track_caller]
 fn none(findings: &[String]) {
@@ -68,4 +68,9 @@ fn words_that_do_not_belong_are_absent() {
 fn links_between_files_lead_somewhere() {
     let root = tree::root();
     none(&links::findings(&tree::files(), |path| root.join(path).exists()));
+}
+
+#[test]
+fn tests_that_pages_name_are_there() {
+    none(&proofs::findings(&tree::files()));
 }

@@ -14,6 +14,7 @@ mod fence;
 mod session;
 mod commands;
 mod bench;
+mod conformance;
 mod nightly;
 mod part;
 
@@ -23,15 +24,13 @@ use crate::{checkout::Checkout, part::Part, tally::Tally};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let mut halves = arguments.splitn(2, |argument| argument == "--");
-    let names = halves.next().unwrap_or_default();
-    let passed_on = halves.next().unwrap_or_default().to_vec();
+    let (names, passed_on) = part::split(&arguments);
     if names.is_empty() || names.iter().any(|name| matches!(name.as_str(), "help" | "--help" | "-h")) {
         print!("{}", part::help());
         return ExitCode::SUCCESS;
     }
     match part::named(names) {
-        Ok(parts) => run(&parts, &Checkout::new(passed_on)),
+        Ok(parts) => run(&parts, &Checkout::new(passed_on.to_vec())),
         Err(unknown) => {
             eprint!("There is no part `{unknown}`.\n\n{}", part::help());
             ExitCode::from(2)
@@ -48,7 +47,7 @@ fn run(parts: &[&Part], checkout: &Checkout) -> ExitCode {
         let begun = Instant::now();
         let tally = (part.run)(checkout);
         let row = format!(
-            "{:<11} {:>7.1} s  {:<7} {tally}",
+            "{:<17} {:>7.1} s  {:<7} {tally}",
             part.name,
             begun.elapsed().as_secs_f32(),
             tally.word()

@@ -1,7 +1,7 @@
 //! The table of parts: name, one line of what it does, which run it belongs to, the function that does
 //! it. Help and the order of a run come from here.
 
-use crate::{bench, checkout::Checkout, checks, commands, nightly, setup, suite, tally::Tally};
+use crate::{bench, checkout::Checkout, checks, commands, conformance, nightly, setup, suite, tally::Tally};
 
 /// The run that a part belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +40,16 @@ const PARTS: &[Part] = &[
         "commands and configurations shown in README.md, CONTRIBUTING.md, docs/",
         commands::commands,
     ),
+    ci("conformance-quick", "the quick cases of the Autobahn suite, server and client", conformance::quick),
     nightly("fuzz", "each target in fuzz/ for a minute, or for the seconds behind --", nightly::fuzz),
     nightly("miri", "the masking tests under Miri", nightly::miri),
     nightly("bench", "the figures of docs/figures.md, or those named behind --", bench::bench),
+    nightly(
+        "conformance",
+        "all cases of the Autobahn suite, or those that options choose",
+        conformance::chosen,
+    ),
+    nightly("conformance-slice", "the quick cases, each byte written alone", conformance::sliced),
     nightly("advisories", "known vulnerabilities of dependencies", nightly::advisories),
 ];
 
@@ -63,20 +70,30 @@ pub(crate) fn named(names: &[String]) -> Result<Vec<&'static Part>, &str> {
     Ok(parts)
 }
 
+/// The names of parts, and what is passed on to them: all behind `--`, or from the first option on.
+pub(crate) fn split(arguments: &[String]) -> (&[String], &[String]) {
+    let is_option = |argument: &String| argument.starts_with("--") && argument != "--help";
+    let Some(at) = arguments.iter().position(is_option) else { return (arguments, &[]) };
+    let (names, rest) = arguments.split_at(at);
+    (names, if rest[0] == "--" { &rest[1..] } else { rest })
+}
+
 /// What `cargo xtask help` prints.
 pub(crate) fn help() -> String {
-    let mut text = String::from("cargo xtask PART… [-- ARGUMENTS FOR CARGO]\n\n");
+    let mut text = String::from("cargo xtask PART… [OPTIONS] [-- ARGUMENTS FOR CARGO]\n\n");
     let mut section = |title: &str, run: Run| {
         text.push_str(&format!("  {title}\n"));
         for part in PARTS.iter().filter(|part| part.run_with == run) {
-            text.push_str(&format!("    {:<11} {}\n", part.name, part.summary));
+            text.push_str(&format!("    {:<17} {}\n", part.name, part.summary));
         }
     };
     section("ci          all that a change must pass:", Run::Ci);
     section("nightly     what takes long or wants the nightly compiler:", Run::Nightly);
     text.push_str(
-        "  help        this text\n\n`cargo xtask test -- -p tidegate-hub` runs the tests of one crate.\n",
+        "  help        this text\n\n`cargo xtask test -- -p tidegate-hub` runs the tests of one crate.\n\n",
     );
+    text.push_str(conformance::USAGE);
+    text.push('\n');
     text
 }
 
@@ -97,8 +114,22 @@ mod tests {
     }
 
     #[test]
+    fn options_and_what_stands_behind_two_dashes_are_passed_on() {
+        let split = |line: &str| {
+            let arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            let (names, passed_on) = split(&arguments);
+            (names.join(" "), passed_on.join(" "))
+        };
+        let pair = |names: &str, passed_on: &str| (names.to_owned(), passed_on.to_owned());
+        assert_eq!(split("fmt test"), pair("fmt test", ""));
+        assert_eq!(split("fmt -- -p x"), pair("fmt", "-p x"));
+        assert_eq!(split("conformance --quick --jobs 2"), pair("conformance", "--quick --jobs 2"));
+        assert_eq!(split("test --help"), pair("test --help", ""));
+    }
+
+    #[test]
     fn help_has_a_line_for_each_part() {
         let help = help();
-        assert!(PARTS.iter().all(|part| help.contains(&format!("    {:<11} {}\n", part.name, part.summary))));
+        assert!(PARTS.iter().all(|part| help.contains(&format!("    {:<17} {}\n", part.name, part.summary))));
     }
 }

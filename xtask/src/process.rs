@@ -36,7 +36,9 @@ pub(crate) fn quiet(command: &mut Command) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-fn run(command: &mut Command, mut on_line: impl FnMut(&str)) -> io::Result<bool> {
+/// Runs a program to its end and gives each line that it prints to `on_line`; nothing is shown. Whether it
+/// ended with success.
+pub(crate) fn run(command: &mut Command, mut on_line: impl FnMut(&str)) -> io::Result<bool> {
     let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
     let (sender, lines) = sync_channel(LINES_IN_FLIGHT);

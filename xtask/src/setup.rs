@@ -44,6 +44,9 @@ pub(crate) fn setup(checkout: &Checkout) -> Tally {
     if !python(checkout) {
         tally.skip("setup: the packages of tests/foreign/requirements.txt are missing");
     }
+    if !autobahn(checkout) {
+        tally.skip("setup: the Autobahn suite (tests/conformance/autobahn/install) is missing");
+    }
     if cargo_tool(checkout, &CARGO_DENY).is_none() {
         tally.skip("setup: cargo-deny is missing");
     }
@@ -108,6 +111,11 @@ fn node(checkout: &Checkout) -> bool {
         show(npm.current_dir(tidegate_test_tools::folder()))
     };
     installed.is_current() || (program("npm").is_some() && install() && installed.mark_current().is_ok())
+}
+
+/// The Autobahn suite; its script looks first and installs from a list with hashes.
+pub(crate) fn autobahn(checkout: &Checkout) -> bool {
+    show(&mut checkout.command("tests/conformance/autobahn/install"))
 }
 
 fn python(checkout: &Checkout) -> bool {

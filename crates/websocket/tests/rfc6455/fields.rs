@@ -12,7 +12,7 @@ const GOOD: [(&str, &[u8]); 5] = [
 ];
 
 fn judge(headers: &[(&str, &[u8])]) -> Result<Accepted, Refusal> {
-    accept(&Request { method: "GET", version: HttpVersion::Http11, headers }, &["chat"])
+    accept(&Request { method: "GET", version: HttpVersion::Http11, headers }, &["chat"], None)
 }
 
 fn with_extensions(value: &str) -> Result<Accepted, Refusal> {

@@ -115,6 +115,7 @@ fn open(output: &mut Vec<u8>) -> ClientHandshake {
         key: *b"the sample nonce",
         subprotocols: &["chat"],
         headers: &[("Cookie", "a=b")],
+        deflate: None,
     };
     ClientHandshake::new(&request, output).unwrap()
 }
@@ -142,7 +143,7 @@ fn serve(wire: &[u8], cuts: &[usize]) -> (Vec<u8>, Vec<Told>) {
             && let Some(taken) = head.handle_input(piece).unwrap()
         {
             let request = server::parse(head.bytes()).unwrap().unwrap();
-            let accepted = server::accept(&request.request(), &["chat"]).unwrap();
+            let accepted = server::accept(&request.request(), &["chat"], None).unwrap();
             server::write_response(&accepted, &[], &mut answer).unwrap();
             connection = Some(end(false));
             piece = &piece[taken..];

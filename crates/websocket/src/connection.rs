@@ -37,6 +37,10 @@ pub enum Event<'a> {
     Error(ProtocolError),
 }
 
+/// The write side of a connection while an event of its read side is lent.
+#[derive(Debug)]
+pub struct Answers<'c>(&'c mut WriteHalf);
+
 /// One end of a WebSocket connection.
 ///
 /// The two sides have their own states, and the states of RFC 6455 are their product:
@@ -99,25 +103,36 @@ impl Connection {
         input: &'c mut Input<'_>,
         output: &mut Vec<u8>,
     ) -> Option<Event<'c>> {
+        self.handle_input_to_answer(input, output).map(|(event, _)| event)
+    }
+
+    /// As [`Connection::handle_input`], and lends the write side together with the event, so that a message
+    /// can be answered with what it holds and without a copy between.
+    pub fn handle_input_to_answer<'c>(
+        &'c mut self,
+        input: &'c mut Input<'_>,
+        output: &mut Vec<u8>,
+    ) -> Option<(Event<'c>, Answers<'c>)> {
         let Self { read, write } = self;
-        match read.advance(input) {
-            Ok(None) => None,
-            Ok(Some(Arrival::KeptMessage)) => Some(Event::Message(read.kept_message())),
+        let event = match read.advance(input) {
+            Ok(None) => return None,
+            Ok(Some(Arrival::KeptMessage)) => Event::Message(read.kept_message()),
             Ok(Some(Arrival::KeptControl(opcode))) => {
-                Some(handle_control(opcode, read.kept_control(), write, output))
+                handle_control(opcode, read.kept_control(), write, output)
             }
             Ok(Some(Arrival::InInput(Opcode::Text, range))) => match text(input.slice(range)) {
-                Ok(message) => Some(Event::Message(message)),
-                Err(error) => Some(fail(read, write, error, output)),
+                Ok(message) => Event::Message(message),
+                Err(error) => fail(read, write, error, output),
             },
             Ok(Some(Arrival::InInput(Opcode::Binary | Opcode::Continuation, range))) => {
-                Some(Event::Message(Message::Binary(input.slice(range))))
+                Event::Message(Message::Binary(input.slice(range)))
             }
             Ok(Some(Arrival::InInput(opcode @ (Opcode::Close | Opcode::Ping | Opcode::Pong), range))) => {
-                Some(handle_control(opcode, input.slice(range), write, output))
+                handle_control(opcode, input.slice(range), write, output)
             }
-            Err(error) => Some(fail(read, write, error, output)),
-        }
+            Err(error) => fail(read, write, error, output),
+        };
+        Some((event, Answers(write)))
     }
 
     /// Says that the peer's bytes ended, by their end or by a reset.
@@ -224,6 +239,13 @@ impl Connection {
 
     fn writable(&mut self) -> Result<&mut WriteHalf, SendError> {
         if self.read.is_ended() { Err(SendError::Closed) } else { Ok(&mut self.write) }
+    }
+}
+
+impl Answers<'_> {
+    /// Appends a message, as [`Connection::send`] does. After a Close or a broken rule nothing may be sent.
+    pub fn send(&mut self, message: Message<'_>, output: &mut Vec<u8>) -> Result<(), SendError> {
+        self.0.send(message, output)
     }
 }
 

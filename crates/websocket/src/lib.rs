@@ -88,7 +88,7 @@ pub mod timing;
 pub mod fuzzing;
 
 pub use close::{Close, CloseCode};
-pub use connection::{Connection, Event, Role};
+pub use connection::{Answers, Connection, Event, Role};
 pub use extension::Extensions;
 pub use mask::MaskKeys;
 pub use message::{Limits, Message, MessageKind};

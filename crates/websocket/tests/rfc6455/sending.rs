@@ -1,6 +1,6 @@
 //! What the application sends: frames of both roles, fragments, and what is refused.
 
-use tidegate_websocket::{CloseCode, Fragment, Message, Opcode, PreparedMessage, SendError};
+use tidegate_websocket::{CloseCode, Event, Fragment, Input, Message, Opcode, PreparedMessage, SendError};
 
 use crate::peer::*;
 
@@ -112,4 +112,20 @@ fn a_message_that_a_close_cut_off_is_not_sent_on() {
         assert_eq!(rest, Err(SendError::Closed));
         assert_eq!(output, [unmasked(0x01, b"a"), close_frame(1000, "")].concat());
     }
+}
+
+#[test]
+fn a_lent_message_is_answered_from_where_it_lies() {
+    let mut server = server();
+    let mut bytes = *b"\x81\x82\0\0\0\0hi\x88\x80\0\0\0\0";
+    let mut input = Input::new(&mut bytes);
+    let mut output = Vec::new();
+    let (event, mut answers) = server.handle_input_to_answer(&mut input, &mut output).unwrap();
+    let Event::Message(message) = event else { panic!("{event:?}") };
+    answers.send(message, &mut output).unwrap();
+    assert_eq!(output, b"\x81\x02hi");
+    let (event, mut answers) = server.handle_input_to_answer(&mut input, &mut output).unwrap();
+    assert!(matches!(event, Event::Close(_)));
+    assert_eq!(answers.send(Message::Text("late"), &mut output), Err(SendError::Closed));
+    assert_eq!(output, b"\x81\x02hi\x88\x00");
 }

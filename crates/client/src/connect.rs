@@ -41,6 +41,11 @@ pub struct Options {
     pub limits: Limits,
     /// Pings are answered. True.
     pub auto_pong: bool,
+    /// A Ping is sent when nothing came for this time. None: never, for a server that cares about the silence
+    /// of its clients pings them.
+    pub ping_interval: Option<Duration>,
+    /// How long anything is awaited after such a Ping. 10 s.
+    pub pong_timeout: Duration,
 }
 
 /// Why there is no connection.
@@ -94,6 +99,8 @@ impl Default for Options {
             stall_timeout: Duration::from_secs(30),
             limits: Limits { max_message_bytes: 16 << 20, max_fragments: 1024 },
             auto_pong: true,
+            ping_interval: None,
+            pong_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -102,6 +109,11 @@ impl Default for Options {
 ///
 /// Dropping the future gives the attempt up. Needs a tokio runtime with IO and time.
 pub async fn connect(url: &str, options: Options) -> Result<Connection, ConnectError> {
+    // On the heap for as long as it takes, so that a task that connects does not stay as large as that.
+    Box::pin(open(url, options)).await
+}
+
+async fn open(url: &str, options: Options) -> Result<Connection, ConnectError> {
     let address = Address::parse(url).map_err(ConnectError::Url)?;
     let mut request = Vec::new();
     let mut handshake = begin_handshake(&address, &options, &mut request)?;
@@ -140,7 +152,9 @@ pub async fn connect(url: &str, options: Options) -> Result<Connection, ConnectE
     };
     let protocol =
         tidegate_websocket::Connection::new(Role::Client(MaskKeys::from_seed(random()?)), options.limits);
-    Ok(Connection::new(stream, protocol, opened, Pace::of(&options), first))
+    let subprotocol = opened.subprotocol.clone();
+    let connection = Connection::new(stream, protocol, Pace::of(&options), first);
+    Ok(connection.agreed(subprotocol.as_deref(), Some(Box::new(opened))))
 }
 
 /// Where RFC 6455, RFC 7692 or RFC 9112 states the rule that an answer broke; none for a bound of ours and for an
@@ -184,6 +198,8 @@ impl Pace {
             auto_pong: options.auto_pong,
             close_timeout: options.close_timeout,
             stall_timeout: options.stall_timeout,
+            ping_interval: options.ping_interval,
+            pong_timeout: options.pong_timeout,
         }
     }
 }

@@ -88,6 +88,8 @@ pub enum End {
     Lost(io::ErrorKind),
     /// Our Close frame was not answered in time.
     NoAnswer,
+    /// Nothing came for `ping_interval`, nor for `pong_timeout` after the Ping that asked.
+    NoPong,
 }
 
 impl Message {
@@ -126,5 +128,23 @@ pub(crate) fn owned(event: websocket::Event<'_>) -> Event {
             end: if close.clean { End::CloseFrame } else { End::EndOfStream },
         }),
         websocket::Event::Error(error) => Event::Error(error),
+    }
+}
+
+/// What the protocol would say: a last event with the names of the other enumeration.
+pub(crate) fn lent(event: &Event) -> websocket::Event<'_> {
+    match event {
+        Event::Message(Message::Text(text)) => websocket::Event::Message(websocket::Message::Text(text)),
+        Event::Message(Message::Binary(bytes)) => {
+            websocket::Event::Message(websocket::Message::Binary(bytes))
+        }
+        Event::Ping(payload) => websocket::Event::Ping(payload),
+        Event::Pong(payload) => websocket::Event::Pong(payload),
+        Event::Close(close) => websocket::Event::Close(websocket::Close {
+            code: (close.code != CloseCode::NO_STATUS).then_some(close.code),
+            reason: &close.reason,
+            clean: close.is_clean(),
+        }),
+        Event::Error(error) => websocket::Event::Error(*error),
     }
 }

@@ -32,15 +32,24 @@ mod refusal;
 
 mod event;
 
+mod scratch;
+
+mod input;
+
 mod output;
+
+mod keep_alive;
 
 mod connection;
 
 mod connect;
 
+mod accept;
+
+pub use accept::{AcceptError, AcceptOptions, Incoming, accept, accept_stream, receive, receive_stream};
 pub use address::UrlError;
 pub use connect::{ConnectError, Options, Phase, connect, handshake_section};
-pub use connection::{Connection, SendError};
+pub use connection::{Connection, Replies, SendError};
 pub use dial::DialError;
 pub use event::{Close, End, Event, Message, Opened, Timings};
 pub use refusal::Refused;

@@ -1,6 +1,7 @@
 //! Bytes that wait to be written to the peer, and how long it has taken none of them.
 //!
-//! It writes what there is to a stream; what is put there is the caller's.
+//! It writes what there is to a stream; what is put there is the caller's. The buffer is lent from the
+//! thread's scratch, and only while there is something in it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -8,15 +9,17 @@ use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
+use crate::scratch;
 use crate::stream::Stream;
 
-/// Capacity that is kept when all is written.
-const KEPT_BYTES: usize = 16 * 1024;
+/// Written bytes at the front of the buffer that are dropped before more is appended, if they are at least
+/// as many as those behind them: a buffer that never becomes empty must not grow without end.
+const MOVED_BYTES: usize = 16 * 1024;
 
 /// Bytes that wait to be written.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
-    pub(crate) bytes: Vec<u8>,
+    bytes: Vec<u8>,
     /// At most `bytes.len()`.
     written: usize,
     /// Of the unwritten ones, those that answer the peer; zero again when all are written.
@@ -29,8 +32,32 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// Where to append. [`Output::settle`] is to be called when that is done.
+    pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
+        if self.bytes.capacity() == 0 {
+            self.bytes = scratch::take_write();
+        }
+        if self.written >= MOVED_BYTES && self.written >= self.unwritten() {
+            self.bytes.drain(..self.written);
+            self.written = 0;
+        }
+        &mut self.bytes
+    }
+
+    /// Gives the buffer back if nothing was appended, or if nothing can be written any more.
+    pub(crate) fn settle(&mut self) {
+        if self.unwritten() == 0 || self.is_broken {
+            self.discard();
+        }
+    }
+
     pub(crate) fn unwritten(&self) -> usize {
         self.bytes.len() - self.written
+    }
+
+    /// Bytes at the front of the buffer that were written.
+    pub(crate) fn written(&self) -> usize {
+        self.written
     }
 
     pub(crate) fn is_pending(&self) -> bool {
@@ -52,22 +79,21 @@ impl Output {
             ready!(Pin::new(stream).poll_write(context, rest)).map(|length| {
                 self.written += length;
                 self.needs_flush = true;
+                // A stream that takes nothing of something will not take anything.
+                self.is_broken |= length == 0;
             })
         } else {
             ready!(Pin::new(stream).poll_flush(context)).map(|()| self.needs_flush = false)
         };
         self.is_broken |= result.is_err();
         self.stalled_since = None;
-        if self.unwritten() == 0 || self.is_broken {
-            self.discard();
-        }
+        self.settle();
         Poll::Ready(())
     }
 
-    /// Forgets what is there, and gives back what a large message took.
-    pub(crate) fn discard(&mut self) {
-        self.bytes.clear();
-        self.bytes.shrink_to(KEPT_BYTES);
+    /// Forgets what is there, and gives the buffer back.
+    fn discard(&mut self) {
+        scratch::give_write(std::mem::take(&mut self.bytes));
         self.written = 0;
         self.answers = 0;
     }

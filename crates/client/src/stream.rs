@@ -1,6 +1,7 @@
-//! A byte stream to a server, plain or TLS, as one type.
+//! A byte stream to the peer, plain, TLS or any other, as one type.
 //! What goes through it and how long that may take is not known here.
 
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,10 +11,25 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 /// The stream.
-#[derive(Debug)]
 pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    Other(Box<dyn ByteStream>),
+}
+
+/// What a connection can run over.
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(stream) => stream.fmt(f),
+            Self::Tls(stream) => stream.fmt(f),
+            Self::Other(_) => f.write_str("Other"),
+        }
+    }
 }
 
 impl AsyncRead for Stream {
@@ -25,6 +41,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Other(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
 }
@@ -34,6 +51,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Other(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
@@ -41,6 +59,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(context),
             Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+            Self::Other(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
@@ -48,6 +67,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Other(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

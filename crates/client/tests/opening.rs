@@ -44,7 +44,8 @@ async fn the_request_and_the_first_frames() {
     let mut connection: Connection = connect(&format!("http://{address}/x?y=1"), options).await.unwrap();
     assert_eq!(connection.next().await, text("one"));
     assert_eq!(connection.next().await, text("two"));
-    let opened = connection.opened().clone();
+    let opened = connection.take_opened().unwrap();
+    assert_eq!((connection.subprotocol(), connection.opened().is_none()), (Some("b"), true));
     assert_eq!((opened.status, opened.subprotocol.as_deref()), (101, Some("b")));
     assert_eq!((opened.peer, opened.tls), (address, None));
     assert!(opened.headers.contains(&("X-Odd".to_owned(), b"Case".to_vec())), "{:?}", opened.headers);

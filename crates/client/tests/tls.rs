@@ -58,8 +58,9 @@ async fn serve() -> (SocketAddr, String) {
 async fn check(port: u16, trust: Trust) -> Result<(), ConnectError> {
     let options = Options { trust, ..Options::default() };
     let mut connection = connect(&format!("wss://localhost:{port}/"), options).await?;
-    assert!(connection.opened().tls.as_ref().is_some_and(|tls| tls.starts_with("TLSv1.3")));
-    assert!(connection.opened().timings.tls.is_some());
+    let opened = connection.take_opened().unwrap();
+    assert!(opened.tls.as_ref().is_some_and(|tls| tls.starts_with("TLSv1.3")));
+    assert!(opened.timings.tls.is_some());
     assert_eq!(connection.next().await, Some(Event::Message(Message::Text("hello".to_owned()))));
     assert!(matches!(connection.next().await, Some(Event::Close(close)) if close.is_clean()));
     Ok(())

@@ -48,11 +48,13 @@ async fn connect(arguments: &Connect, report: &Report) -> Result<Exit, Failure> 
     let other = |error: std::io::Error| Failure::new(Exit::Other, error);
     let mut interrupts = signal(SignalKind::interrupt()).map_err(other)?;
     let url = with_position(arguments)?;
-    let Some(connection) = open(&url, arguments, report, &mut interrupts).await? else {
+    let Some(mut connection) = open(&url, arguments, report, &mut interrupts).await? else {
         return Ok(Exit::Interrupted);
     };
     // A reader that has gone is noticed with the first event.
-    let _ = report.opened(&url, connection.opened(), arguments.include);
+    if let Some(opened) = connection.take_opened() {
+        let _ = report.opened(&url, &opened, arguments.include);
+    }
     let kind = stdin::kind();
     let session = Session {
         connection,

@@ -208,6 +208,7 @@ fn close_text(close: &Close) -> String {
         End::EndOfStream => "= the server ended the connection without a Close frame (1006)".to_owned(),
         End::Lost(why) => format!("= the connection broke: {why} (1006)"),
         End::NoAnswer => "= the server did not answer the Close frame (1006)".to_owned(),
+        End::NoPong => "= the server is silent and answers no Ping (1006)".to_owned(),
     }
 }
 

@@ -1,0 +1,275 @@
+//! What moves a connection: takes events out of the bytes that came, writes, reads, and watches the time.
+//!
+//! One poll goes on until there is an event or everything would wait. What was queued while events were
+//! taken is written when no more can be taken, so that the replies of one read leave together.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tidegate_websocket as websocket;
+use tidegate_websocket::CloseCode;
+use tokio::io::AsyncWrite;
+use tokio::time::{Instant, sleep_until};
+
+use super::{Connection, Replies, Room, State, UNWRITTEN_MAX_BYTES};
+use crate::event::{Close, End, Event, owned};
+use crate::keep_alive::Due;
+
+/// Unwritten bytes of answers (Pongs) beyond which nothing is read: a peer that asks and does not take the
+/// answers gets no more of them.
+const ANSWERS_MAX_BYTES: usize = 16 * 1024;
+
+/// How long the end of the peer's bytes is awaited after a broken rule, so that a reset does not take away
+/// the Close frame that says which (RFC 6455, section 7.1.1).
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// An event on its way to the caller.
+pub(super) enum Taken<'t> {
+    Flowing(websocket::Event<'t>, Replies<'t>),
+    /// Close or Error.
+    Last(Event),
+}
+
+/// The last event, and what is to be done before it is told.
+#[derive(Debug)]
+pub(super) struct Ending {
+    event: Event,
+    /// When it is told all the same; none is never.
+    deadline: Option<Instant>,
+    step: Step,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Our last bytes, the Close frame behind them.
+    Write,
+    /// The end of our side.
+    Shutdown,
+    /// The end of the peer's side, after a rule was broken.
+    Drain,
+    Done,
+}
+
+impl Connection {
+    /// Ready when `take` was called with an event, or with none at the end. `needs_room`: an event is taken
+    /// only when there is room for its answer.
+    pub(super) fn poll_take<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        needs_room: bool,
+        take: impl FnOnce(Taken<'_>) -> T,
+    ) -> Poll<Option<T>> {
+        loop {
+            match self.state {
+                State::Ended => return Poll::Ready(None),
+                State::Ending(_) => {
+                    ready!(self.poll_goodbye(context));
+                    self.timer = None;
+                    let State::Ending(ending) = std::mem::replace(&mut self.state, State::Ended) else {
+                        return Poll::Ready(None);
+                    };
+                    return Poll::Ready(Some(take(Taken::Last(ending.event))));
+                }
+                State::Open | State::AwaitingClose(_) => {}
+            }
+            if self.may_take(needs_room) && !self.input.is_empty() {
+                let Self { protocol, input, output, .. } = self;
+                let mut unread = websocket::Input::new(input.unread());
+                let before = output.unwritten();
+                let appended = output.bytes().len();
+                match protocol.handle_input_to_answer(&mut unread, output.bytes()) {
+                    None => {
+                        let remaining = unread.remaining();
+                        input.keep(remaining);
+                        output.settle();
+                    }
+                    Some((event @ (websocket::Event::Close(_) | websocket::Event::Error(_)), _)) => {
+                        let event = owned(event);
+                        input.clear();
+                        self.end(event);
+                    }
+                    Some((event, answers)) => {
+                        if let websocket::Event::Ping(_) = event {
+                            if !self.pace.auto_pong {
+                                // What a call appends is the one frame that answers.
+                                output.bytes().truncate(appended);
+                            }
+                            output.answers += output.unwritten() - before;
+                        }
+                        let full = output.written() + UNWRITTEN_MAX_BYTES;
+                        let room = Room { answers, output: output.bytes(), full };
+                        let taken = take(Taken::Flowing(event, Replies(Some(room))));
+                        let remaining = unread.remaining();
+                        input.keep(remaining);
+                        output.settle();
+                        return Poll::Ready(Some(taken));
+                    }
+                }
+                continue;
+            }
+            match ready!(self.poll_progress(context, needs_room)) {
+                Ok(()) => {}
+                Err(end) => self.end_without_close(end),
+            }
+        }
+    }
+
+    /// The peer must first take what it asked for.
+    fn may_take(&self, needs_room: bool) -> bool {
+        self.output.answers <= ANSWERS_MAX_BYTES && (!needs_room || self.has_room())
+    }
+
+    /// Writes and reads at once: a peer that waits for us to read is read while it is written to. Ready when
+    /// something came, or can be taken again; or when it is over.
+    fn poll_progress(&mut self, context: &mut Context<'_>, needs_room: bool) -> Poll<Result<(), End>> {
+        let before = self.output.unwritten();
+        while self.output.is_pending() && self.output.poll_write(&mut self.stream, context).is_ready() {}
+        if self.output.unwritten() < before {
+            self.be_patient();
+        }
+        if self.input.is_empty() {
+            if let Poll::Ready(result) = self.poll_read(context) {
+                return Poll::Ready(result);
+            }
+        } else if self.may_take(needs_room) {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_deadline(context)
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), End>> {
+        let result = match ready!(self.input.poll_read(&mut self.stream, context)) {
+            Ok(0) => Err(End::EndOfStream),
+            Ok(_) => {
+                self.keep_alive.handle_input();
+                Ok(())
+            }
+            // A TLS stream that ends without its own close notification is an end as any other.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(End::EndOfStream),
+            Err(error) => Err(End::Lost(error.kind())),
+        };
+        Poll::Ready(result)
+    }
+
+    /// The peer took something: the time for its Close begins anew.
+    fn be_patient(&mut self) {
+        if let State::AwaitingClose(deadline) = &mut self.state {
+            *deadline = Instant::now().checked_add(self.pace.close_timeout);
+        }
+    }
+
+    /// Ready when something that is awaited did not come in time, or when a Ping was due.
+    fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if let State::AwaitingClose(deadline) = self.state {
+            ready!(self.poll_timer(deadline, context));
+            return Poll::Ready(Err(End::NoAnswer));
+        }
+        let stalled = self.stalled_at();
+        let silent = self.keep_alive.poll_timeout();
+        let silent_at = silent.map(|(at, _)| at);
+        let first = stalled.into_iter().chain(silent_at).min();
+        ready!(self.poll_timer(first, context));
+        match silent {
+            Some((at, due)) if Some(at) == first => match due {
+                Due::GiveUp => Poll::Ready(Err(End::NoPong)),
+                Due::Ping => {
+                    self.keep_alive.handle_ping();
+                    // Without room the peer takes nothing, and is given up for that.
+                    let _ = self.queue_ping(b"");
+                    Poll::Ready(Ok(()))
+                }
+            },
+            _ => Poll::Ready(Err(End::Lost(io::ErrorKind::TimedOut))),
+        }
+    }
+
+    /// Ready when the peer took nothing for too long.
+    pub(super) fn poll_stalled(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let at = self.stalled_at();
+        self.poll_timer(at, context)
+    }
+
+    fn stalled_at(&mut self) -> Option<Instant> {
+        self.output.stalled_since()?.checked_add(self.pace.stall_timeout)
+    }
+
+    /// Ready at the time; without one never. A timer that is armed for earlier is left alone until it fires,
+    /// because times mostly move on.
+    fn poll_timer(&mut self, at: Option<Instant>, context: &mut Context<'_>) -> Poll<()> {
+        let Some(at) = at else {
+            self.timer = None;
+            return Poll::Pending;
+        };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        if timer.deadline() > at {
+            timer.as_mut().reset(at);
+        }
+        loop {
+            ready!(timer.as_mut().poll(context));
+            if timer.deadline() >= at {
+                self.timer = None;
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(at);
+        }
+    }
+
+    fn end_without_close(&mut self, end: End) {
+        // The connection ends here whatever the protocol has to say.
+        let _ = self.protocol.handle_eof();
+        self.output.is_broken = true;
+        self.input.clear();
+        self.end(Event::Close(Close { code: CloseCode::ABNORMAL, reason: String::new(), end }));
+    }
+
+    fn end(&mut self, event: Event) {
+        let patience = match event {
+            Event::Error(_) => self.pace.close_timeout.min(GOODBYE_TIMEOUT),
+            _ => self.pace.close_timeout,
+        };
+        self.output.settle();
+        let step = if self.output.is_broken { Step::Done } else { Step::Write };
+        let deadline = Instant::now().checked_add(patience);
+        self.state = State::Ending(Box::new(Ending { event, deadline, step }));
+    }
+
+    /// Writes our Close frame, ends our side, and after a broken rule awaits the end of the other. Ready
+    /// when that is done, has failed, or takes too long.
+    fn poll_goodbye(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let State::Ending(ending) = &mut self.state else { return Poll::Ready(()) };
+            let (step, deadline) = (ending.step, ending.deadline);
+            let next = match step {
+                Step::Done => return Poll::Ready(()),
+                Step::Write if self.output.is_pending() => {
+                    self.output.poll_write(&mut self.stream, context).map(|()| Step::Write)
+                }
+                Step::Write if self.output.is_broken => Poll::Ready(Step::Done),
+                Step::Write => Poll::Ready(Step::Shutdown),
+                Step::Shutdown => match Pin::new(&mut self.stream).poll_shutdown(context) {
+                    Poll::Ready(Ok(())) if matches!(ending.event, Event::Error(_)) => {
+                        Poll::Ready(Step::Drain)
+                    }
+                    other => other.map(|_| Step::Done),
+                },
+                Step::Drain => self.input.poll_read(&mut self.stream, context).map(|result| match result {
+                    Ok(0) | Err(_) => Step::Done,
+                    Ok(_) => Step::Drain,
+                }),
+            };
+            let next = match next {
+                Poll::Ready(next) => next,
+                Poll::Pending => {
+                    ready!(self.poll_timer(deadline, context));
+                    Step::Done
+                }
+            };
+            self.input.clear();
+            if let State::Ending(ending) = &mut self.state {
+                ending.step = next;
+            }
+        }
+    }
+}

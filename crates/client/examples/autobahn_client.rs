@@ -7,6 +7,7 @@
 
 use std::{env, process};
 
+use tidegate_client::deflate::Offer;
 use tidegate_client::{Event, Limits, Message, Options, Replies, SendError, connect};
 
 /// The name in the report.
@@ -36,7 +37,12 @@ async fn main() -> Result<(), Failure> {
 }
 
 fn options() -> Options {
-    Options { limits: Limits { max_message_bytes: 16 << 20, max_fragments: 65_536 }, ..Options::default() }
+    Options {
+        limits: Limits { max_message_bytes: 16 << 20, max_fragments: 65_536 },
+        // Sends client_max_window_bits, too.
+        deflate: Some(Offer::default()),
+        ..Options::default()
+    }
 }
 
 async fn case_count(url: &str) -> Result<u32, Failure> {

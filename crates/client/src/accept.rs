@@ -6,6 +6,7 @@
 use std::time::Duration;
 use std::{fmt, io};
 
+use tidegate_websocket::deflate::{Acceptance, Effort};
 use tidegate_websocket::handshake::HeaderError;
 use tidegate_websocket::handshake::head::HeadBuffer;
 use tidegate_websocket::handshake::server::{self, Refusal, RefusalCause, RequestHead};
@@ -36,6 +37,11 @@ pub struct AcceptOptions {
     pub close_timeout: Duration,
     /// How long a client may take nothing of what waits to be written. 30 s.
     pub stall_timeout: Duration,
+    /// What to agree to of permessage-deflate, if a client offers it; none by default, for compression costs
+    /// memory and time on both sides.
+    pub deflate: Option<Acceptance>,
+    /// How hard to compress what is sent, and from which size on, if that was agreed on.
+    pub effort: Effort,
     /// Pings are answered. True.
     pub auto_pong: bool,
     /// A Ping is sent when nothing came for this time. 30 s: a client whose network has gone says nothing, for
@@ -77,6 +83,8 @@ impl Default for AcceptOptions {
             handshake_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(3),
             stall_timeout: Duration::from_secs(30),
+            deflate: None,
+            effort: Effort::default(),
             auto_pong: true,
             ping_interval: Some(Duration::from_secs(30)),
             pong_timeout: Duration::from_secs(10),
@@ -174,7 +182,7 @@ impl Incoming {
 
     async fn open(mut self, headers: &[(&str, &str)]) -> Result<Connection, AcceptError> {
         let subprotocols: Vec<&str> = self.options.subprotocols.iter().map(String::as_str).collect();
-        let judged = server::accept(&self.head().request(), &subprotocols);
+        let judged = server::accept(&self.head().request(), &subprotocols, self.options.deflate.as_ref());
         let accepted = match judged {
             Ok(accepted) => accepted,
             Err(refusal) => return Err(refuse(&mut self.stream, refusal).await),
@@ -182,7 +190,13 @@ impl Incoming {
         let mut answer = Vec::new();
         server::write_response(&accepted, headers, &mut answer).map_err(AcceptError::Header)?;
         within(self.deadline, write(&mut self.stream, &answer)).await?;
-        let protocol = tidegate_websocket::Connection::new(Role::Server, self.options.limits);
+        let AcceptOptions { limits, effort, .. } = self.options;
+        let protocol = tidegate_websocket::Connection::with_extensions(
+            Role::Server,
+            limits,
+            accepted.extensions,
+            effort,
+        );
         let connection = Connection::new(self.stream, protocol, Pace::from(&self.options), self.first);
         Ok(connection.agreed(accepted.subprotocol.as_deref(), None))
     }

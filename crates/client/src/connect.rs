@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
+use tidegate_websocket::deflate::{Effort, Offer};
 use tidegate_websocket::handshake::client::{
     ClientHandshake, ClientRequest, HandshakeError, Progress, RequestError, Response,
 };
@@ -39,6 +40,11 @@ pub struct Options {
     pub stall_timeout: Duration,
     /// What the peer may send in one message: 16 MiB in 1,024 fragments.
     pub limits: Limits,
+    /// What to offer of permessage-deflate; none by default, for compression costs memory and time on both
+    /// sides.
+    pub deflate: Option<Offer>,
+    /// How hard to compress what is sent, and from which size on, if that was agreed on.
+    pub effort: Effort,
     /// Pings are answered. True.
     pub auto_pong: bool,
     /// A Ping is sent when nothing came for this time. None: never, for a server that cares about the silence
@@ -98,6 +104,8 @@ impl Default for Options {
             close_timeout: Duration::from_secs(3),
             stall_timeout: Duration::from_secs(30),
             limits: Limits { max_message_bytes: 16 << 20, max_fragments: 1024 },
+            deflate: None,
+            effort: Effort::default(),
             auto_pong: true,
             ping_interval: None,
             pong_timeout: Duration::from_secs(10),
@@ -145,13 +153,19 @@ async fn open(url: &str, options: Options) -> Result<Connection, ConnectError> {
         status: response.status,
         headers: response.headers,
         subprotocol: response.subprotocol,
+        extensions: response.extensions,
         request,
         peer,
         tls,
         timings,
     };
-    let protocol =
-        tidegate_websocket::Connection::new(Role::Client(MaskKeys::from_seed(random()?)), options.limits);
+    let role = Role::Client(MaskKeys::from_seed(random()?));
+    let protocol = tidegate_websocket::Connection::with_extensions(
+        role,
+        options.limits,
+        opened.extensions,
+        options.effort,
+    );
     let subprotocol = opened.subprotocol.clone();
     let connection = Connection::new(stream, protocol, Pace::of(&options), first);
     Ok(connection.agreed(subprotocol.as_deref(), Some(Box::new(opened))))
@@ -221,7 +235,7 @@ fn begin_handshake(
         key: random()?,
         subprotocols: &subprotocols,
         headers: &headers,
-        deflate: None,
+        deflate: options.deflate,
     };
     ClientHandshake::new(&asked, request).map_err(ConnectError::Request)
 }

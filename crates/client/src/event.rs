@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tidegate_websocket as websocket;
-use tidegate_websocket::{CloseCode, ProtocolError};
+use tidegate_websocket::{CloseCode, Extensions, ProtocolError};
 
 /// What the server agreed to, and how the way there was: the first of the four events.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Opened {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The subprotocol that the server chose.
     pub subprotocol: Option<String>,
+    /// The extensions that both sides agreed on.
+    pub extensions: Extensions,
     /// The request as it was sent.
     pub request: Vec<u8>,
     /// The server's address.

@@ -53,6 +53,7 @@ pub use connection::{Connection, Replies, SendError};
 pub use dial::DialError;
 pub use event::{Close, End, Event, Message, Opened, Timings};
 pub use refusal::Refused;
+pub use tidegate_websocket::deflate;
 pub use tidegate_websocket::handshake::client::{HandshakeError, RequestError};
-pub use tidegate_websocket::{CloseCode, Limits, ProtocolError};
+pub use tidegate_websocket::{CloseCode, Extensions, Limits, ProtocolError};
 pub use tls::{Trust, TrustError};

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tidegate_client::deflate::{Acceptance, Offer};
 use tidegate_client::{
     AcceptError, AcceptOptions, CloseCode, Connection, Event, Incoming, Message, Options, Replies, accept,
     accept_stream, connect, receive_stream,
@@ -217,4 +218,23 @@ async fn an_echo_without_a_reader_is_bounded() {
     drop(peer);
     let taken = serving.await.unwrap();
     assert!((26..=sent).contains(&taken), "{taken} of {sent}");
+}
+
+#[tokio::test]
+async fn compression_is_agreed_on_if_both_want_it() {
+    let offer = Options { deflate: Some(Offer::default()), ..Options::default() };
+    let acceptance = AcceptOptions { deflate: Some(Acceptance::default()), ..AcceptOptions::default() };
+    let text = "the same again and again; ".repeat(100);
+    for (options, accepting, compressed) in [
+        (offer.clone(), acceptance.clone(), true),
+        (offer, AcceptOptions::default(), false),
+        (Options::default(), acceptance, false),
+    ] {
+        let (mut client, mut server) = pair(options, accepting).await;
+        assert_eq!(client.opened().unwrap().extensions.deflate.is_some(), compressed);
+        client.send_text(&text).await.unwrap();
+        assert_eq!(server.next().await, Some(Event::Message(Message::Text(text.clone()))));
+        server.send_text(&text).await.unwrap();
+        assert_eq!(client.next().await, Some(Event::Message(Message::Text(text.clone()))));
+    }
 }

@@ -222,7 +222,9 @@ fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
 
 #[tokio::test]
 async fn events_survive_cancellation() {
-    let (url, server) = serve(|peer: &mut Peer| {
+    let (go, is_cancelled) = mpsc::sync_channel(1);
+    let (url, server) = serve(move |peer: &mut Peer| {
+        is_cancelled.recv().unwrap();
         let frames =
             [frame(0x81, "wörld".as_bytes()), frame(0x89, b"p"), frame(0x82, &[7; 300]), close(1000, "")];
         for byte in frames.concat() {
@@ -232,18 +234,15 @@ async fn events_survive_cancellation() {
     });
     let mut connection = open(&url).await;
     let mut events = Vec::new();
-    let mut cancelled = 0;
+    assert_eq!(poll_once(connection.next()), None, "nothing has been sent");
+    go.send(()).unwrap();
     loop {
         match poll_once(connection.next()) {
             Some(Some(event)) => events.push(event),
             Some(None) => break,
-            None => {
-                cancelled += 1;
-                tokio::task::yield_now().await;
-            }
+            None => tokio::task::yield_now().await,
         }
     }
-    assert!(cancelled > 0);
     assert_eq!(events[..2], [text("wörld").unwrap(), Event::Ping(bytes(b"p"))]);
     assert_eq!(events[2], Event::Message(Message::Binary(bytes(&[7; 300]))));
     assert!(matches!(&events[3..], [Event::Close(close)] if close.is_clean()));

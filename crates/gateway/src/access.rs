@@ -66,8 +66,10 @@ pub(crate) fn check_origin(
     let Some(origin) = origins.next() else { return Ok(()) };
     let text = origin.to_str().unwrap_or_default();
     let own = format!("{scheme}://{host}");
-    let same =
-        text.eq_ignore_ascii_case(&own) || text.eq_ignore_ascii_case(own.strip_suffix(":80").unwrap_or(&own));
+    // Browsers leave the scheme's own port out.
+    let default = if scheme == "https" { ":443" } else { ":80" };
+    let same = text.eq_ignore_ascii_case(&own)
+        || text.eq_ignore_ascii_case(own.strip_suffix(default).unwrap_or(&own));
     let listed = settings.access.origins.iter().any(|allowed| allowed.is(text));
     if origins.next().is_none() && (same || listed) {
         return Ok(());
@@ -204,6 +206,16 @@ mod tests {
             let pairs: Vec<_> = origin.map(|origin| ("origin", origin)).into_iter().collect();
             let result = check_origin(&headers(&pairs), "localhost:8080", "http", &settings);
             assert_eq!(result.is_ok(), allowed, "{origin:?}");
+        }
+        for (scheme, host, origin, allowed) in [
+            ("https", "localhost:8080", "https://localhost:8080", true),
+            ("https", "localhost:8080", "http://localhost:8080", false),
+            ("https", "localhost:443", "https://localhost", true),
+            ("https", "localhost:80", "https://localhost", false),
+            ("http", "localhost:443", "http://localhost", false),
+        ] {
+            let result = check_origin(&headers(&[("origin", origin)]), host, scheme, &settings);
+            assert_eq!(result.is_ok(), allowed, "{scheme} {host} {origin}");
         }
         let twice = headers(&[("origin", "https://app.example"), ("origin", "https://app.example")]);
         assert!(check_origin(&twice, "localhost:8080", "http", &settings).is_err());

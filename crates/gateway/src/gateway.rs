@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::SystemTime;
 
 use tidegate_hub::ShardId;
 use tidegate_source::{Roots, Trust, Upstream, UpstreamLimits};
@@ -22,10 +21,12 @@ use crate::limits::Limits;
 use crate::messages::Desk;
 use crate::process::Process;
 use crate::public::{bind_alone, bind_shared};
-use crate::settings::{Faults, Listener, Secret, Settings};
+use crate::settings::{Faults, Listener, Secret, Settings, TlsFiles};
 use crate::shard::crossing::Crossing;
 use crate::shard::{Batch, Mailboxes, Shard, ShardRef, mailboxes};
+use crate::tls::Tls;
 use crate::token::{self, TokenFile};
+use crate::watched::Watched;
 use crate::{admin, open, public};
 
 /// Most shards; more threads than that do not help anybody.
@@ -44,6 +45,7 @@ pub struct Options {
 pub struct Gateway {
     process: Arc<Process>,
     options: Options,
+    tls: Option<Arc<Tls>>,
     public: Vec<SocketAddr>,
     admin: SocketAddr,
     token: Arc<Secret>,
@@ -59,6 +61,7 @@ pub struct Gateway {
 struct Seed {
     stopped: watch::Receiver<Stop>,
     trust: Trust,
+    tls: Option<Arc<Tls>>,
     limits: UpstreamLimits,
     ended: mpsc::Sender<()>,
 }
@@ -123,6 +126,8 @@ impl Gateway {
     pub fn start(settings: Settings, options: Options) -> Result<Self, StartError> {
         let descriptors = raise_descriptor_limit();
         let trust = trust_of(&settings)?;
+        let tls = settings.listen.tls.as_ref().map(Tls::start).transpose().map_err(StartError::Settings)?;
+        let tls = tls.map(Arc::new);
         let shards = shard_count(&settings);
         let listeners = bind_public(&settings, shards)?;
         let public = listeners.iter().filter_map(|all| all.first()?.local_addr().ok()).collect();
@@ -148,6 +153,7 @@ impl Gateway {
         let mut gateway = Self {
             process,
             options,
+            tls: tls.clone(),
             public,
             admin,
             token,
@@ -157,7 +163,7 @@ impl Gateway {
             supervisor: Some(supervisor),
             threads: Vec::new(),
         };
-        let seed = Seed { stopped, trust, limits: upstream_limits, ended };
+        let seed = Seed { stopped, trust, tls, limits: upstream_limits, ended };
         gateway.spawn(listeners, admin_listener, receivers, &seed)?;
         Ok(gateway)
     }
@@ -184,6 +190,7 @@ impl Gateway {
                 admin: admin.take().map(|listener| (listener, Arc::clone(&self.token))),
                 stopped: seed.stopped.clone(),
                 trust: seed.trust.clone(),
+                tls: seed.tls.clone(),
                 limits: seed.limits.clone(),
             };
             let builder = std::thread::Builder::new().name(format!("shard-{number}"));
@@ -248,8 +255,8 @@ impl Gateway {
         let Signals { shard_ended, terminate, interrupt, hangup } = signals;
         let mut look = tokio::time::interval(std::time::Duration::from_secs(1));
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut seen = self.modified();
-        let mut changing = None;
+        let mut configuration = Watched::new(self.options.reload_from.clone());
+        let mut certificate = self.watch_certificate();
         loop {
             tokio::select! {
                 _ = terminate.recv() => {
@@ -263,16 +270,22 @@ impl Gateway {
                     let _ = self.stop.send(Stop::AtOnce);
                     return Stopped::Interrupted;
                 }
-                _ = hangup.recv() => self.reload().await,
+                _ = hangup.recv() => {
+                    self.reload().await;
+                    self.renew_certificate().await;
+                    certificate = self.watch_certificate();
+                }
                 _ = look.tick() => {
-                    // A file that changed is read once it has stopped changing, so never half-written.
-                    let now = self.modified();
-                    if now != seen && changing == Some(now) {
-                        seen = now;
-                        changing = None;
+                    let before = self.tls_files();
+                    if configuration.look() {
                         self.reload().await;
-                    } else if now != seen {
-                        changing = Some(now);
+                    }
+                    let elsewhere = before != self.tls_files();
+                    if elsewhere || certificate.look() {
+                        self.renew_certificate().await;
+                    }
+                    if elsewhere {
+                        certificate = self.watch_certificate();
                     }
                 }
                 _ = shard_ended.recv() => {
@@ -292,9 +305,30 @@ impl Gateway {
         Stopped::Drained
     }
 
-    fn modified(&self) -> Option<(SystemTime, u64)> {
-        let metadata = std::fs::metadata(self.options.reload_from.as_ref()?).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
+    /// The certificate and the key that the settings in force name.
+    fn tls_files(&self) -> Option<TlsFiles> {
+        self.process.generation().settings.listen.tls.clone()
+    }
+
+    fn watch_certificate(&self) -> Watched {
+        Watched::new(self.tls_files().into_iter().flat_map(|files| [files.certificate, files.key]))
+    }
+
+    /// Reads the certificate and its key anew. What is no better than the one in force is not taken.
+    async fn renew_certificate(&self) {
+        let (Some(tls), Some(files)) = (&self.tls, self.tls_files()) else { return };
+        match tls.renew(&files) {
+            Ok(()) => {
+                tracing::info!(event = "certificate_renewed", "new connections get the new certificate")
+            }
+            Err(reason) => {
+                tracing::error!(event = "tls_reload_failed", "the old certificate stays in force: {reason}");
+                let Some(first) = self.mailboxes.first() else { return };
+                let count = Box::new(|shard: &mut Shard| shard.counters.tls_reload_failed += 1);
+                // A shard that has ended counts nothing.
+                let _ = first.send(vec![Crossing::Call(count)]).await;
+            }
+        }
     }
 
     /// Puts new settings in force, all or nothing.
@@ -352,12 +386,14 @@ impl Supervisor {
 fn changed_for_next_start(old: &Settings, new: &Settings) -> Vec<&'static str> {
     let token =
         |settings: &Settings| settings.access.admin_token.as_ref().map(|token| token.expose().to_owned());
+    let tls = |settings: &Settings| settings.listen.tls.is_some();
     let engine =
         |settings: &Settings| (settings.limits.channels_max_total, settings.limits.history_max_total);
     let all = [
         ("[listen] public", old.listen.public != new.listen.public),
         ("[listen] admin", old.listen.admin != new.listen.admin),
         ("[listen] shards", old.shards != new.shards),
+        ("[listen] tls, where there was none or will be none,", tls(old) != tls(new)),
         ("[access] admin_token", token(old) != token(new)),
         ("[upstream] ca", old.upstream_ca != new.upstream_ca),
         ("[limits] upstream_*", upstream_limits(&old.limits) != upstream_limits(&new.limits)),
@@ -376,6 +412,7 @@ struct ShardThread {
     admin: Option<(TcpListener, Arc<Secret>)>,
     stopped: watch::Receiver<Stop>,
     trust: Trust,
+    tls: Option<Arc<Tls>>,
     limits: UpstreamLimits,
 }
 
@@ -391,7 +428,7 @@ impl ShardThread {
         let shard = Shard::start(self.id, self.process, self.mailboxes, upstream)?;
         for listener in self.listeners {
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            tokio::task::spawn_local(public::serve(shard.clone(), listener));
+            tokio::task::spawn_local(public::serve(shard.clone(), listener, self.tls.clone()));
         }
         if let Some((listener, token)) = self.admin {
             let listener = tokio::net::TcpListener::from_std(listener)?;

@@ -15,17 +15,14 @@ use std::time::{Duration, Instant};
 
 use hyper::rt::{Read, ReadBufCursor, Sleep, Timer, Write};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
+use crate::client_socket::{ClientSocket, take_unread};
 use crate::limits::Limits;
 
 /// What the last word of the gateway is to a client that was too slow.
 const LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain; charset=utf-8\r\n\
     Content-Length: 66\r\nConnection: close\r\n\r\n\
     http_header_timeout: the head of the request did not come in time\n";
-
-/// Reads of what a client sent and nobody wants, before its socket is closed.
-const UNREAD_MAX: usize = 16;
 
 /// What the stream and the timer of one connection tell each other.
 #[derive(Debug, Default)]
@@ -36,9 +33,9 @@ struct Told {
 
 /// A client's socket, as hyper sees it.
 #[derive(Debug)]
-pub(crate) struct ClientStream {
+pub(crate) struct ClientStream<S: ClientSocket> {
     /// Taken out when the socket leaves HTTP.
-    stream: Option<TokioIo<TcpStream>>,
+    stream: Option<TokioIo<S>>,
     told: Arc<Told>,
     /// Runs while the client takes nothing of an answer.
     stalled: Option<Pin<Box<tokio::time::Sleep>>>,
@@ -54,7 +51,7 @@ pub(crate) struct HeadTimer {
 }
 
 /// The stream and the timer for it.
-pub(crate) fn timed(stream: TcpStream, limits: &Limits) -> (ClientStream, HeadTimer) {
+pub(crate) fn timed<S: ClientSocket>(stream: S, limits: &Limits) -> (ClientStream<S>, HeadTimer) {
     let told = Arc::new(Told::default());
     let timer = HeadTimer {
         told: Arc::clone(&told),
@@ -65,9 +62,9 @@ pub(crate) fn timed(stream: TcpStream, limits: &Limits) -> (ClientStream, HeadTi
     (ClientStream { stream: Some(TokioIo::new(stream)), told, stalled: None, idle }, timer)
 }
 
-impl ClientStream {
+impl<S: ClientSocket> ClientStream<S> {
     /// The socket, when HTTP is done with it.
-    pub(crate) fn into_inner(mut self) -> Option<TcpStream> {
+    pub(crate) fn into_inner(mut self) -> Option<S> {
         self.stream.take().map(TokioIo::into_inner)
     }
 
@@ -87,26 +84,18 @@ impl ClientStream {
         stalled.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
-    fn inner(&mut self) -> io::Result<Pin<&mut TokioIo<TcpStream>>> {
+    fn inner(&mut self) -> io::Result<Pin<&mut TokioIo<S>>> {
         self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
-impl Drop for ClientStream {
+impl<S: ClientSocket> Drop for ClientStream<S> {
     fn drop(&mut self) {
-        let Some(stream) = self.stream.take() else { return };
+        let Some(mut stream) = self.stream.take() else { return };
         if self.told.late.load(Ordering::Relaxed) {
-            // It fits into the buffer of a socket that was not written to, or its owner does not read.
-            let _ = stream.inner().try_write(LATE);
+            stream.inner_mut().say_last(LATE);
         }
-        // A socket closed with unread bytes is reset, which may cost the client our last answer
-        // (RFC 9112, section 9.6).
-        let mut unread = [0; 4096];
-        for _ in 0..UNREAD_MAX {
-            if !matches!(stream.inner().try_read(&mut unread), Ok(1..)) {
-                break;
-            }
-        }
+        take_unread(stream.inner().socket());
     }
 }
 
@@ -159,7 +148,7 @@ impl Future for AwaitHead {
     }
 }
 
-impl Read for ClientStream {
+impl<S: ClientSocket> Read for ClientStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -174,7 +163,7 @@ impl Read for ClientStream {
     }
 }
 
-impl Write for ClientStream {
+impl<S: ClientSocket> Write for ClientStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -27,6 +27,8 @@ pub(crate) struct Visit {
     pub(crate) remote: SocketAddr,
     /// The address that the client connected to.
     pub(crate) local: IpAddr,
+    /// The version of TLS that it speaks; `None` for plain HTTP.
+    pub(crate) tls: Option<&'static str>,
     /// Ends the connection whatever hyper is doing with it.
     pub(crate) cut: Rc<Notify>,
     /// Its place among the open connections; a WebSocket takes it along.
@@ -56,13 +58,22 @@ impl Visit {
         let trusted =
             |address: IpAddr| settings.access.trusted_proxies.iter().any(|net| net.contains(address));
         if !trusted(remote) {
-            return (remote, "http");
+            return (remote, self.scheme());
         }
-        let https = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+        let scheme = match headers.get("x-forwarded-proto") {
+            Some(proto) if proto == "https" => "https",
+            Some(_) => "http",
+            None => self.scheme(),
+        };
         let chain = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
         let addresses: Vec<IpAddr> =
             chain.flat_map(|line| line.split(',')).filter_map(|one| one.trim().parse().ok()).collect();
         let client = addresses.iter().rev().find(|address| !trusted(**address)).copied();
-        (client.unwrap_or(remote), if https { "https" } else { "http" })
+        (client.unwrap_or(remote), scheme)
+    }
+
+    /// What is spoken on the socket.
+    fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 }

@@ -13,6 +13,7 @@
 
 // What may be asked for, and what it may cost.
 pub mod limits;
+mod certificate;
 pub mod route;
 pub mod settings;
 
@@ -32,13 +33,16 @@ mod messages;
 // HTTP.
 mod http_body;
 mod client_body;
+mod client_socket;
 mod head_timer;
+mod tls;
 mod doors;
 mod forward;
 mod public;
 mod admin;
 
 // The process.
+mod watched;
 mod drain;
 mod driver;
 mod token;

@@ -93,7 +93,8 @@ macro_rules! limits {
 }
 
 limits! {
-    // HTTP, before anything is known about a client.
+    // TLS and HTTP, before anything is known about a client.
+    tls_handshake_timeout: Duration = "5s" in "100ms" to "1m", "Time for the TLS handshake, from the first moment of the connection; then it is closed.";
     http_max_header_bytes: usize = "16 KiB" in "8 KiB" to "1 MiB", "A request's head, its first line included; beyond it 431.";
     http_max_headers: u32 = "64" in "8" to "1024", "Header fields of a request; beyond it 431.";
     http_max_uri: usize = "4 KiB" in "256 B" to "32 KiB", "A request's target; beyond it 414.";

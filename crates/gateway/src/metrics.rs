@@ -26,6 +26,10 @@ pub(crate) struct Counters {
     pub(crate) refused: BTreeMap<u16, u64>,
     /// Passed-through requests, by the class of their answer's status.
     pub(crate) forwarded: BTreeMap<u16, u64>,
+    /// TLS handshakes that came to nothing, by the reason.
+    pub(crate) tls_handshake_failed: BTreeMap<&'static str, u64>,
+    pub(crate) tls_handshakes: u64,
+    pub(crate) tls_reload_failed: u64,
     pub(crate) received_messages: u64,
     pub(crate) received_bytes: u64,
     pub(crate) sent_bytes: u64,
@@ -68,6 +72,11 @@ impl Counters {
         *self.forwarded.entry(status / 100).or_default() += 1;
     }
 
+    /// `reason` is one of a few words.
+    pub(crate) fn no_handshake(&mut self, reason: &'static str) {
+        *self.tls_handshake_failed.entry(reason).or_default() += 1;
+    }
+
     /// Adds what another shard counted.
     pub(crate) fn add(&mut self, other: &Self) {
         for form in 0..FORMS.len() {
@@ -83,6 +92,9 @@ impl Counters {
             for (key, count) in part {
                 *sum.entry(*key).or_default() += count;
             }
+        }
+        for (reason, count) in &other.tls_handshake_failed {
+            *self.tls_handshake_failed.entry(reason).or_default() += count;
         }
         for ((_, _, sum), (_, _, part)) in self.plain_mut().into_iter().zip(other.plain()) {
             *sum += part;
@@ -111,6 +123,8 @@ enum Kind {
 }
 
 plain! {
+    Counter tls_handshakes "TLS handshakes done on the public listeners";
+    Counter tls_reload_failed "Times a new certificate was not taken";
     Counter received_messages "Messages from WebSocket clients";
     Counter received_bytes "Bytes from WebSocket clients, frames included";
     Counter sent_bytes "Bytes sent to WebSocket and event-stream clients";
@@ -173,6 +187,15 @@ impl Collector for Sum {
             ("refused", "Requests that the gateway refused", "status", &self.0.refused),
             ("forwarded", "Requests passed through", "status_class", &self.0.forwarded),
         ];
+        let mut failed = encoder.encode_descriptor(
+            "tls_handshake_failed",
+            "TLS handshakes that came to nothing",
+            None,
+            MetricType::Counter,
+        )?;
+        for (reason, value) in &self.0.tls_handshake_failed {
+            ConstCounter::new(*value).encode(failed.encode_family(&[("reason", *reason)])?)?;
+        }
         for (name, help, label, map) in maps {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for (key, value) in map {
@@ -210,6 +233,8 @@ mod tests {
         first.opened(Form::Bare);
         second.opened(Form::EventStream);
         second.published = 3;
+        first.no_handshake("timeout");
+        second.no_handshake("timeout");
         first.closed_with(1000);
         first.closed_with(4242);
         second.closed_with(4999);
@@ -217,6 +242,7 @@ mod tests {
         let text = text(first).unwrap();
         for line in [
             "tidegate_published_total 3",
+            "tidegate_tls_handshake_failed_total{reason=\"timeout\"} 2",
             "tidegate_open_connections{door=\"websocket\"} 1",
             "tidegate_open_connections{door=\"event_stream\"} 1",
             "tidegate_closes_total{code=\"1000\"} 1",

@@ -1,5 +1,5 @@
-//! The public listener of one shard: accepts, lets hyper speak HTTP, and sends each request to its door. What
-//! a request means is decided behind the doors.
+//! The public listener of one shard: accepts, goes through the TLS handshake where TLS is spoken, lets hyper
+//! speak HTTP, and sends each request to its door. What a request means is decided behind the doors.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -20,14 +20,16 @@ use tokio::sync::Notify;
 
 use crate::access::check_host;
 use crate::client_body::RequestBody;
+use crate::client_socket::ClientSocket;
 use crate::doors::{event_stream, websocket};
 use crate::forward;
 use crate::head_timer::{HeadTimer, timed};
 use crate::http_body::{Body, Visit, refusal_response};
 use crate::limits::Limits;
-use crate::process::{Crowded, Generation};
+use crate::process::{Crowded, Generation, Seat};
 use crate::refusal::Refusal;
 use crate::shard::ShardRef;
+use crate::tls::{TURNED_AWAY, Tls, version};
 
 /// The first pause after accepting failed.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -39,7 +41,7 @@ const TELL_AGAIN: Duration = Duration::from_secs(10);
 const LEAST_HEAD_BYTES: usize = 8192;
 
 /// Accepts for ever. What goes wrong with one connection is that connection's matter.
-pub(crate) async fn serve(shard: ShardRef, listener: TcpListener) {
+pub(crate) async fn serve(shard: ShardRef, listener: TcpListener, tls: Option<Arc<Tls>>) {
     let local = listener.local_addr().map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip());
     let mut pause = FIRST_PAUSE;
     let mut told = None;
@@ -47,7 +49,7 @@ pub(crate) async fn serve(shard: ShardRef, listener: TcpListener) {
         match listener.accept().await {
             Ok((stream, remote)) => {
                 pause = FIRST_PAUSE;
-                welcome(&shard, stream, remote, local);
+                welcome(&shard, stream, remote, local, tls.as_ref());
             }
             Err(error) => {
                 // It fails again and again while it fails: once in a while is enough to know.
@@ -63,7 +65,17 @@ pub(crate) async fn serve(shard: ShardRef, listener: TcpListener) {
     }
 }
 
-fn welcome(shard: &ShardRef, stream: TcpStream, remote: SocketAddr, local: IpAddr) {
+/// A connection that has its place, and is not known to speak anything yet.
+struct Arrival {
+    shard: ShardRef,
+    generation: Arc<Generation>,
+    remote: SocketAddr,
+    local: IpAddr,
+    cut: Rc<Notify>,
+    seat: Seat,
+}
+
+fn welcome(shard: &ShardRef, stream: TcpStream, remote: SocketAddr, local: IpAddr, tls: Option<&Arc<Tls>>) {
     let generation = shard.look(|shard| Arc::clone(&shard.generation));
     let address = remote.ip().to_canonical();
     let proxy = generation.settings.access.trusted_proxies.iter().any(|net| net.contains(address));
@@ -71,7 +83,7 @@ fn welcome(shard: &ShardRef, stream: TcpStream, remote: SocketAddr, local: IpAdd
     let seat = match shard.process.admit(address, max_per_address) {
         Ok(seat) => seat,
         Err(crowded) => {
-            turn_away(&stream, crowded);
+            turn_away(&stream, crowded, tls.is_some());
             shard.tidy(|shard| shard.counters.refused_with(crowded.status().as_u16()));
             return;
         }
@@ -79,27 +91,61 @@ fn welcome(shard: &ShardRef, stream: TcpStream, remote: SocketAddr, local: IpAdd
     // A listener hands the option on; where it does not, a lone message must still not wait.
     let _ = stream.set_nodelay(true);
     let cut = Rc::new(Notify::new());
-    let visit = Rc::new(Visit {
-        shard: shard.clone(),
-        remote,
-        local,
-        cut: Rc::clone(&cut),
-        seat: RefCell::new(Some(seat)),
-    });
+    let arrival = Arrival { shard: shard.clone(), generation, remote, local, cut: Rc::clone(&cut), seat };
+    let tls = tls.map(Arc::clone);
     tokio::task::spawn_local(async move {
-        tokio::select! {
-            served = serve_connection(Rc::clone(&visit), stream, &generation.settings.limits) => {
-                if let Err(error) = served {
-                    tracing::debug!(event = "http_connection_failed", remote = %visit.remote, %error, "ended");
-                }
+        let served = async {
+            match tls {
+                // A future of its own size, so that a plain connection does not carry it.
+                Some(tls) => Box::pin(serve_tls(arrival, stream, &tls)).await,
+                None => serve_plain(arrival, stream).await,
             }
+        };
+        tokio::select! {
+            () = served => {}
             () = cut.notified() => {}
         }
     });
 }
 
+async fn serve_plain(arrival: Arrival, stream: TcpStream) {
+    let (visit, generation) = arrival.visit(None);
+    serve_http1(visit, stream, &generation.settings.limits).await;
+}
+
+/// Serves what TLS and the client agree on.
+async fn serve_tls(arrival: Arrival, stream: TcpStream, tls: &Tls) {
+    let limit = arrival.generation.settings.limits.tls_handshake_timeout;
+    match tls.handshake(stream, limit).await {
+        Ok(stream) => {
+            arrival.shard.tidy(|shard| shard.counters.tls_handshakes += 1);
+            let (visit, generation) = arrival.visit(Some(version(&stream)));
+            // Nothing but HTTP/1.1 is offered by `tls`, and it is what a client without ALPN speaks.
+            serve_http1(visit, stream, &generation.settings.limits).await;
+        }
+        Err(failed) => {
+            arrival.shard.tidy(|shard| shard.counters.no_handshake(failed.reason));
+            let (reason, error) = (failed.reason, failed.error);
+            tracing::debug!(event = "tls_handshake_failed", remote = %arrival.remote, reason, %error, "ended");
+        }
+    }
+}
+
+impl Arrival {
+    fn visit(self, tls: Option<&'static str>) -> (Rc<Visit>, Arc<Generation>) {
+        let Self { shard, generation, remote, local, cut, seat } = self;
+        let visit = Visit { shard, remote, local, tls, cut, seat: RefCell::new(Some(seat)) };
+        (Rc::new(visit), generation)
+    }
+}
+
 /// A short answer without any state; who is turned away in a crowd must cost nothing.
-fn turn_away(stream: &TcpStream, crowded: Crowded) {
+fn turn_away(stream: &TcpStream, crowded: Crowded, tls: bool) {
+    if tls {
+        // An answer in words would take a handshake.
+        let _ = stream.try_write(&TURNED_AWAY);
+        return;
+    }
     let status = crowded.status();
     let reason = status.canonical_reason().unwrap_or_default();
     let body = format!("{}\n", crowded.sentence());
@@ -114,7 +160,15 @@ fn turn_away(stream: &TcpStream, crowded: Crowded) {
     let _ = stream.try_write(answer.as_bytes());
 }
 
-async fn serve_connection(visit: Rc<Visit>, stream: TcpStream, limits: &Limits) -> hyper::Result<()> {
+/// Serves HTTP/1.1 on a client's socket, plain or under TLS, until it ends or leaves HTTP.
+async fn serve_http1<S: ClientSocket>(visit: Rc<Visit>, stream: S, limits: &Limits) {
+    let remote = visit.remote;
+    if let Err(error) = serve_requests(visit, stream, limits).await {
+        tracing::debug!(event = "http_connection_failed", %remote, %error, "ended");
+    }
+}
+
+async fn serve_requests<S: ClientSocket>(visit: Rc<Visit>, stream: S, limits: &Limits) -> hyper::Result<()> {
     let served = Rc::new(Cell::new(0u32));
     let most = limits.http_max_requests_per_conn;
     let process = Arc::clone(&visit.shard.process);

@@ -47,6 +47,12 @@ pub(crate) struct Serve {
     /// Where publishing, status and metrics are, such as 127.0.0.1:8081
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub(crate) admin: Option<SocketAddr>,
+    /// PEM file of the certificate with which clients are spoken to over TLS
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// PEM file of the certificate's private key
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Who may subscribe where no route says so; must be said when others than this machine can connect
     #[arg(long, value_name = "WHO")]
     pub(crate) subscribe: Option<Who>,
@@ -255,7 +261,7 @@ mod tests {
     #[test]
     fn serve() {
         let line = "serve http://localhost:3000 --listen 127.0.0.1:0 --listen 127.0.0.2:0 --admin [::1]:9 \
-                    --subscribe anyone --share cookie:sid --log json --shards 2";
+                    --subscribe anyone --share cookie:sid --log json --shards 2 --tls-certificate c --tls-key k";
         let Ok(Command::Serve(serve)) = parse(line) else { panic!("{:?}", parse(line)) };
         assert_eq!(serve.listen.len(), 2);
         assert_eq!(serve.admin, "[::1]:9".parse().ok());
@@ -269,6 +275,8 @@ mod tests {
             "serve --share nobody http://x",
             "serve --share public",
             "serve --shards 0",
+            "serve --tls-key k",
+            "serve --tls-certificate c",
             "serve --subscribe token",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tidegate_gateway::route::{Backend, Kind, Route};
-use tidegate_gateway::settings::{Fallback, Faults, Overrides, Secret, Settings};
+use tidegate_gateway::settings::{Fallback, Faults, Overrides, Secret, Settings, TlsFiles};
 use tidegate_gateway::{Gateway, Options, StartError, Stopped};
 
 use crate::arguments::Serve;
@@ -58,6 +58,11 @@ fn overrides(arguments: &Serve) -> Result<Overrides, Failure> {
     Ok(Overrides {
         public: if listen.is_empty() { None } else { Some(listen.clone()) },
         admin: arguments.admin,
+        tls: arguments
+            .tls_certificate
+            .clone()
+            .zip(arguments.tls_key.clone())
+            .map(|(certificate, key)| TlsFiles { certificate, key }),
         admin_token: token_of_environment()?,
         subscribe: arguments.subscribe.map(Into::into),
         fallback: None,
@@ -92,7 +97,8 @@ fn reloading(arguments: &Serve, overrides: Overrides) -> Options {
 fn greeting(settings: &Settings, gateway: &Gateway) -> String {
     let public: Vec<SocketAddr> = gateway.public_addresses().iter().copied().map(reachable).collect();
     let mut text = String::from("tidegate listens on ");
-    let listed: Vec<String> = public.iter().map(|address| format!("http://{address}")).collect();
+    let scheme = if settings.listen.tls.is_some() { "https" } else { "http" };
+    let listed: Vec<String> = public.iter().map(|address| format!("{scheme}://{address}")).collect();
     text.push_str(&listed.join(", "));
     let backends = settings.routes.iter().filter_map(|route| match &route.kind {
         Kind::Auto { base, .. } => Some(base.to_string()),
@@ -124,9 +130,11 @@ fn greeting(settings: &Settings, gateway: &Gateway) -> String {
 fn push_examples(text: &mut String, settings: &Settings, gateway: &Gateway, address: SocketAddr) {
     if let Some(route) = settings.routes.iter().next() {
         let path = example(route);
-        let url = quoted(&format!("ws://{address}{path}"));
+        // wss and https where TLS is spoken.
+        let secure = if settings.listen.tls.is_some() { "s" } else { "" };
+        let url = quoted(&format!("ws{secure}://{address}{path}"));
         let _infallible = write!(text, "\n  connect   tidegate connect {url}");
-        let url = quoted(&format!("http://{address}{path}"));
+        let url = quoted(&format!("http{secure}://{address}{path}"));
         let _infallible = write!(text, "\n  stream    curl -N -H 'Accept: text/event-stream' {url}");
     }
     if let Some(route) = settings.routes.iter().find(|route| matches!(route.kind, Kind::Channel)) {

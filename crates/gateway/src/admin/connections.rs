@@ -92,6 +92,7 @@ fn describe(shard: &mut Shard, id: SessionId) -> Option<Value> {
         "id": shard.name_of(id),
         "door": door_name(session.form()),
         "remote": about.remote.to_string(),
+        "tls": about.tls,
         "route": about.route.pattern.as_str(),
         "channels": channels,
         "opened": opened,

@@ -58,6 +58,7 @@ async fn serve_connection(shard: ShardRef, stream: TcpStream, token: Arc<Secret>
         shard,
         remote,
         local: local.ip(),
+        tls: None,
         cut: Rc::new(Notify::new()),
         seat: RefCell::new(None),
     });

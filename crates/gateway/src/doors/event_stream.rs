@@ -58,6 +58,7 @@ pub(crate) async fn handle(
         remote,
         credentials,
         opened: SystemTime::now(),
+        tls: visit.tls,
         // The HTTP connection under the stream keeps it.
         _seat: None,
     });

@@ -9,11 +9,14 @@ use http::header::{ALLOW, CONNECTION, HeaderName, HeaderValue, SET_COOKIE, UPGRA
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
+use rustls::ServerConnection;
 use tidegate_hub::Form;
 use tidegate_protocol::SUBPROTOCOL;
 use tidegate_websocket::connection::Role;
 use tidegate_websocket::handshake::server::{self, Accepted, HttpVersion};
 use tidegate_websocket::{Connection, Limits};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 use super::{Wish, read_wish};
 use crate::client_body::RequestBody;
@@ -57,13 +60,14 @@ pub(crate) async fn handle(
         remote,
         credentials,
         opened: SystemTime::now(),
+        tls: visit.tls,
         _seat: seat,
     });
     let visit = Rc::clone(visit);
     tokio::task::spawn_local(async move {
-        let Some((stream, mut early)) = take_socket(upgrade).await else { return };
+        let Some((stream, tls, mut early)) = take_socket(upgrade).await else { return };
         let adopted = visit.shard.with(|shard| {
-            let id = shard.adopt(stream, websocket, form, about, &mut early)?;
+            let id = shard.adopt(stream, tls, websocket, form, about, &mut early)?;
             // A new session follows nothing yet, so this cannot be refused.
             let _ = shard.subscribe(id, &name, after, retention, sourced);
             std::io::Result::Ok(())
@@ -131,8 +135,11 @@ fn switching(accepted: &Accepted, set_cookie: Vec<HeaderValue>) -> Response<Body
     response
 }
 
-/// The plain socket behind an upgraded HTTP connection, and what was read from it already.
-async fn take_socket(upgrade: OnUpgrade) -> Option<(std::net::TcpStream, Vec<u8>)> {
+/// A socket that has left HTTP, the TLS on it, and what was read from it already.
+type Taken = (std::net::TcpStream, Option<Box<ServerConnection>>, Vec<u8>);
+
+/// The socket behind an upgraded HTTP connection.
+async fn take_socket(upgrade: OnUpgrade) -> Option<Taken> {
     let upgraded = match upgrade.await {
         Ok(upgraded) => upgraded,
         Err(error) => {
@@ -140,7 +147,15 @@ async fn take_socket(upgrade: OnUpgrade) -> Option<(std::net::TcpStream, Vec<u8>
             return None;
         }
     };
-    let parts = upgraded.downcast::<ClientStream>().ok()?;
-    let stream = parts.io.into_inner()?.into_std().ok()?;
-    Some((stream, parts.read_buf.to_vec()))
+    match upgraded.downcast::<ClientStream<TcpStream>>() {
+        Ok(parts) => {
+            let stream = parts.io.into_inner()?.into_std().ok()?;
+            Some((stream, None, parts.read_buf.to_vec()))
+        }
+        Err(upgraded) => {
+            let parts = upgraded.downcast::<ClientStream<TlsStream<TcpStream>>>().ok()?;
+            let (stream, tls) = parts.io.into_inner()?.into_inner();
+            Some((stream.into_std().ok()?, Some(Box::new(tls)), parts.read_buf.to_vec()))
+        }
+    }
 }

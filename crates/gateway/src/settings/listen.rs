@@ -1,12 +1,16 @@
-//! `[listen]`: where the public and the admin listener are bound.
+//! `[listen]`: where the public and the admin listener are bound, and whether TLS is spoken there.
 //!
-//! Addresses only; binding them is the business of the server.
+//! Addresses and paths; binding is the business of the server. The files of TLS are read once here, to tell
+//! what is wrong with them.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::Path;
 
 use super::document::Section;
 use super::fault::{Collector, shown};
+use super::vocabulary;
+use crate::certificate::{Blame, TlsFiles, load};
 
 /// Most public listeners.
 const PUBLIC_MAX: usize = 64;
@@ -21,6 +25,15 @@ pub struct Listen {
     pub public: Vec<Listener>,
     /// For publishing, status and metrics.
     pub admin: SocketAddr,
+    /// What the public listeners speak TLS with; `None`: they speak plain HTTP.
+    pub tls: Option<TlsFiles>,
+}
+
+/// Where the paths of TLS stand in the text.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct TlsPlaces {
+    certificate: usize,
+    key: usize,
 }
 
 /// One public listener.
@@ -43,7 +56,7 @@ impl Default for Listen {
     /// Port 8080 for clients, 8081 for the admin listener, both on 127.0.0.1.
     fn default() -> Self {
         let local = |port| SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
-        Self { public: vec![Listener::Tcp(local(8080))], admin: local(8081) }
+        Self { public: vec![Listener::Tcp(local(8080))], admin: local(8081), tls: None }
     }
 }
 
@@ -52,6 +65,17 @@ impl Listen {
     #[must_use]
     pub fn exposed(&self) -> Option<&Listener> {
         self.public.iter().find(|listener| !listener.is_local())
+    }
+
+    /// Reports what is wrong with the files of TLS.
+    pub(super) fn check_tls(&self, places: TlsPlaces, faults: &mut Collector<'_>) {
+        if let Some(Err(error)) = self.tls.as_ref().map(load) {
+            let at = match error.blame {
+                Blame::Certificate => places.certificate,
+                Blame::Key => places.key,
+            };
+            faults.add(at, error.what, error.mend);
+        }
     }
 
     /// Two listeners on one place, if there are.
@@ -116,8 +140,12 @@ pub fn parse_address(text: &str) -> Result<SocketAddr, ListenError> {
     Err(wrong(&what, &mend))
 }
 
-/// Reads the table, and the number of shards in it.
-pub(super) fn read(section: Section<'_>, faults: &mut Collector<'_>) -> (Listen, Option<usize>) {
+/// Reads the table, the number of shards in it, and where its paths stand.
+pub(super) fn read(
+    section: Section<'_>,
+    folder: &Path,
+    faults: &mut Collector<'_>,
+) -> (Listen, Option<usize>, TlsPlaces) {
     let mut listen = Listen::default();
     if let Some(texts) = section.texts("public", faults) {
         listen.public = read_public(section, texts, faults);
@@ -128,7 +156,27 @@ pub(super) fn read(section: Section<'_>, faults: &mut Collector<'_>) -> (Listen,
             Err(error) => faults.add(at, error.what, error.mend),
         }
     }
-    (listen, read_shards(section, faults))
+    let places = read_tls(section, folder, &mut listen, faults).unwrap_or_default();
+    (listen, read_shards(section, faults), places)
+}
+
+fn read_tls(
+    section: Section<'_>,
+    folder: &Path,
+    listen: &mut Listen,
+    faults: &mut Collector<'_>,
+) -> Option<TlsPlaces> {
+    let section = section.section("tls", &vocabulary::TLS, faults)?;
+    let (certificate, key) = (section.get("certificate"), section.get("key"));
+    let (Some(certificate), Some(key)) = (certificate, key) else {
+        let absent = if certificate.is_none() { "certificate" } else { "key" };
+        let mend = "write tls = { certificate = \"cert.pem\", key = \"key.pem\" }";
+        faults.add(section.at, format!("[listen].tls has no {absent}"), mend);
+        return None;
+    };
+    let ((certificate, certificate_at), (key, key_at)) = (certificate.text(faults)?, key.text(faults)?);
+    listen.tls = Some(TlsFiles { certificate: folder.join(certificate), key: folder.join(key) });
+    Some(TlsPlaces { certificate: certificate_at, key: key_at })
 }
 
 fn read_public(section: Section<'_>, texts: Vec<(&str, usize)>, faults: &mut Collector<'_>) -> Vec<Listener> {
@@ -193,7 +241,7 @@ mod tests {
 
     fn listen(public: &[&str], admin: &str) -> Listen {
         let public = public.iter().map(|text| Listener::parse(text).unwrap()).collect();
-        Listen { public, admin: admin.parse().unwrap() }
+        Listen { public, admin: admin.parse().unwrap(), tls: None }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! wrong.
 //!
 //! Every fault is reported, with its place and the mend. Nothing is bound, connected or started here; the
-//! only files read are the configuration and the secrets it names.
+//! only files read are the configuration, and the secrets and certificates it names.
 
 // Each group uses only what stands above it.
 mod vocabulary;
@@ -28,9 +28,11 @@ pub use self::access::{Access, AccessError, Network, Origin, Secret};
 pub use self::fault::{Fault, Faults};
 pub use self::listen::{Listen, ListenError, Listener, parse_address};
 pub use self::summary::summary;
+pub use crate::certificate::TlsFiles;
 
 use self::document::Section;
 use self::fault::{Collector, shown};
+use self::listen::TlsPlaces;
 use self::rules::PlacedRoute;
 use crate::limits::Limits;
 use crate::route::{
@@ -71,6 +73,8 @@ pub struct Overrides {
     pub public: Option<Vec<Listener>>,
     /// The admin listener instead of the file's.
     pub admin: Option<SocketAddr>,
+    /// The certificate and the key of the public listeners instead of the file's.
+    pub tls: Option<TlsFiles>,
     /// The admin token where the file has none.
     pub admin_token: Option<Secret>,
     /// Who may subscribe where a route does not say so.
@@ -166,9 +170,9 @@ impl Settings {
         let top = Section::of_table(document, 0, &vocabulary::TOP, faults);
         let folder = Path::new(faults.file()).parent().map(Path::to_path_buf).unwrap_or_default();
         let limits = bounds::read(top.section("limits", &vocabulary::LIMITS, faults), faults);
-        let (mut listen, shards) = top
+        let (mut listen, shards, tls_places) = top
             .section("listen", &vocabulary::LISTEN, faults)
-            .map_or_else(Default::default, |section| listen::read(section, faults));
+            .map_or_else(Default::default, |section| listen::read(section, &folder, faults));
         let (mut access, hosts) = top
             .section("access", &vocabulary::ACCESS, faults)
             .map_or_else(Default::default, |section| access::read(section, environment, &folder, faults));
@@ -179,6 +183,9 @@ impl Settings {
         overrides.apply(&mut listen, &mut access, &mut routes, &limits);
         let listen_at = top.get("listen").map_or(0, |entry| entry.key_at);
         check_listeners(&listen, listen_at, faults);
+        // What the command line says has no place in the file.
+        let places = if overrides.tls.is_some() { TlsPlaces::default() } else { tls_places };
+        listen.check_tls(places, faults);
         check_exposure(&listen, &routes, faults);
         if routes.is_empty() && faults.is_empty() {
             faults.add(
@@ -205,6 +212,9 @@ impl Overrides {
         }
         if let Some(admin) = self.admin {
             listen.admin = admin;
+        }
+        if let Some(tls) = &self.tls {
+            listen.tls = Some(tls.clone());
         }
         if access.admin_token.is_none() {
             access.admin_token.clone_from(&self.admin_token);

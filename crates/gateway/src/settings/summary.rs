@@ -42,8 +42,13 @@ fn push_head(text: &mut String, settings: &Settings) {
         if origins.is_empty() { "own only".to_owned() } else { format!("own, {}", origins.join(", ")) };
     let or_none = |list: String| if list.is_empty() { "none".to_owned() } else { list };
     let ca = settings.upstream_ca.as_ref().map(|path| shown(&path.to_string_lossy()));
+    let tls = settings.listen.tls.as_ref().map(|files| {
+        let text = |path: &std::path::Path| shown(&path.to_string_lossy());
+        format!("{} with the key {}", text(&files.certificate), text(&files.key))
+    });
     let rows = [
         ("public", public.join(", ")),
+        ("tls", or_none(tls.unwrap_or_default())),
         ("admin", settings.listen.admin.to_string()),
         ("admin token", token.to_owned()),
         ("origins", origins),

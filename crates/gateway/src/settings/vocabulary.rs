@@ -31,15 +31,15 @@ pub(super) static TOP: Vocabulary = Vocabulary {
         ("engine", "remove it: one gateway keeps its channels in memory"),
         ("centrifuge", REMOVE),
         ("presence", REMOVE),
-        ("tls", "remove it, and let a proxy in front end TLS"),
+        ("tls", "write it as 'tls' in [listen]"),
     ],
 };
 
-pub(super) static LISTEN: Vocabulary = Vocabulary {
-    name: "[listen]",
-    known: &["public", "admin", "shards"],
-    absent: &[("tls", "remove it, and let a proxy in front end TLS")],
-};
+pub(super) static LISTEN: Vocabulary =
+    Vocabulary { name: "[listen]", known: &["public", "admin", "shards", "tls"], absent: &[] };
+
+pub(super) static TLS: Vocabulary =
+    Vocabulary { name: "[listen].tls", known: &["certificate", "key"], absent: &[] };
 
 pub(super) static ACCESS: Vocabulary = Vocabulary {
     name: "[access]",
@@ -145,8 +145,7 @@ pub(super) static LIMITS: Vocabulary = Vocabulary {
         ("publish_json_depth", REMOVE),
         ("publish_max_items", REMOVE),
         ("reserved_fds", REMOVE),
-        ("tls_handshake_timeout", "remove it, and let a proxy in front end TLS"),
-        ("tls_min", "remove it, and let a proxy in front end TLS"),
+        ("tls_min", "remove it: TLS 1.2 and 1.3 are spoken, nothing older"),
         ("upstream_redirects", "remove it: one redirect is followed, within the same origin"),
         ("ws_notsent_lowat", REMOVE),
         ("ws_so_sndbuf", REMOVE),
@@ -154,8 +153,8 @@ pub(super) static LIMITS: Vocabulary = Vocabulary {
 };
 
 /// Where a misplaced key may belong, the likeliest table first.
-static ALL: [&Vocabulary; 10] =
-    [&LISTEN, &ACCESS, &UPSTREAM, &ROUTE, &AUTO, &POLL, &STREAM, &HISTORY, &LIMITS, &TOP];
+static ALL: [&Vocabulary; 11] =
+    [&LISTEN, &TLS, &ACCESS, &UPSTREAM, &ROUTE, &AUTO, &POLL, &STREAM, &HISTORY, &LIMITS, &TOP];
 
 impl Vocabulary {
     /// True if the key may stand in this table.

@@ -7,7 +7,7 @@ use tidegate_protocol::{envelope, event_stream};
 use tidegate_websocket::{CloseCode, ProtocolError};
 
 use super::Shard;
-use super::connection::{End, Transport};
+use super::connection::End;
 
 /// A close that the gateway begins.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +55,7 @@ impl Shard {
             }
         }
         if let Some(session) = self.hub.session_mut(id)
-            && let Transport::Socket { websocket, .. } = &mut session.attachment.transport
+            && let Some(websocket) = session.attachment.transport.websocket_mut()
         {
             websocket.close(closing.code, closing.reason, &mut last);
         }

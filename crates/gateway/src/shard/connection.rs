@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::SystemTime;
 
+use rustls::ServerConnection;
 use tidegate_hub::ChannelName;
 use tidegate_websocket as websocket;
 use tidegate_websocket::timing::{Timeouts, Timing};
@@ -41,6 +42,8 @@ pub(crate) struct Connection {
 pub(crate) enum Transport {
     /// A plain descriptor in the shard's poller, and the protocol's state.
     Socket { stream: mio::net::TcpStream, websocket: websocket::Connection },
+    /// The same under TLS, whose state keeps its own buffers.
+    Tls { stream: mio::net::TcpStream, tls: Box<ServerConnection>, websocket: websocket::Connection },
     /// An HTTP body that hyper pulls: the waker of its task while it waits, and what ends the HTTP
     /// connection under it when its client takes nothing.
     Body { waker: Option<Waker>, cut: Rc<Notify> },
@@ -66,9 +69,34 @@ pub(crate) struct About {
     /// Where requests on this client's behalf take their credentials and their Origin from.
     pub(crate) credentials: Credentials,
     pub(crate) opened: SystemTime,
+    /// The version of TLS that it came by; `None` without TLS.
+    pub(crate) tls: Option<&'static str>,
     /// The place among the open connections, given back with the connection; a session on an HTTP body
     /// leaves it to the HTTP connection.
     pub(crate) _seat: Option<Seat>,
+}
+
+impl Transport {
+    /// The protocol's state, where it is the WebSocket protocol.
+    pub(crate) fn websocket(&self) -> Option<&websocket::Connection> {
+        match self {
+            Self::Socket { websocket, .. } | Self::Tls { websocket, .. } => Some(websocket),
+            Self::Body { .. } => None,
+        }
+    }
+
+    /// The same to drive it.
+    pub(crate) fn websocket_mut(&mut self) -> Option<&mut websocket::Connection> {
+        match self {
+            Self::Socket { websocket, .. } | Self::Tls { websocket, .. } => Some(websocket),
+            Self::Body { .. } => None,
+        }
+    }
+
+    /// Whether records wait that TLS has made and the socket has not taken.
+    pub(crate) fn has_records(&self) -> bool {
+        matches!(self, Self::Tls { tls, .. } if tls.wants_write())
+    }
 }
 
 /// The times of the settings, in ticks of the wheel.

@@ -1,7 +1,7 @@
-//! Writing: what a session's queue holds leaves in one vectored write, the rest waits for room. Bytes
-//! come from the hub's queues.
+//! Writing: what a session's queue holds leaves in one vectored write, or as TLS records in portions, and
+//! the rest waits for room. Bytes come from the hub's queues.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::task::Waker;
 
@@ -9,10 +9,12 @@ use bytes::Bytes;
 use mio::net::TcpStream;
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
+use rustls::ServerConnection;
 use tidegate_hub::{SendQueue, SessionId};
 
 use super::Shard;
-use super::connection::{End, Transport};
+use super::connection::{Connection, End, Transport};
+use super::records::{self, Wire};
 use super::wheel::Tick;
 
 /// Slices of one vectored write. What is beyond them goes with the next.
@@ -35,7 +37,7 @@ impl Shard {
     pub(super) fn flush(&mut self, id: SessionId) {
         let Some(session) = self.hub.session_mut(id) else { return };
         let connection = &mut session.attachment;
-        let flushed = match &mut connection.transport {
+        let (flushed, progress) = match &mut connection.transport {
             Transport::Socket { stream, .. } => {
                 let waiting = session.queue.bytes();
                 let flushed = write_all_it_takes(stream, &mut session.queue, &mut self.counters.writes);
@@ -47,6 +49,12 @@ impl Shard {
                 }
                 (flushed, sent > 0)
             }
+            Transport::Tls { stream, tls, .. } => {
+                let waiting = session.queue.bytes();
+                let flushed = seal_all_it_takes(stream, tls, &mut session.queue, &mut self.counters.writes);
+                self.counters.sent_bytes += (waiting - session.queue.bytes()) as u64;
+                flushed
+            }
             Transport::Body { waker, .. } => {
                 if let Some(waker) = waker.take() {
                     waker.wake();
@@ -54,7 +62,7 @@ impl Shard {
                 (Flushed::Handed, false)
             }
         };
-        self.after_flush(id, flushed.0, flushed.1);
+        self.after_flush(id, flushed, progress);
     }
 
     fn after_flush(&mut self, id: SessionId, flushed: Flushed, progress: bool) {
@@ -64,8 +72,12 @@ impl Shard {
         match flushed {
             Flushed::Empty => {
                 connection.clock.stalled = Tick(0);
-                if let End::Closing(code) = connection.end {
-                    self.shut_if_closed(id, code);
+                match (connection.end, &connection.transport) {
+                    (End::Closing(code), _) => self.shut_if_closed(id, code),
+                    (End::AwaitEof(_), Transport::Tls { stream, .. }) => {
+                        let _ = stream.shutdown(Shutdown::Write);
+                    }
+                    _ => {}
                 }
             }
             Flushed::Blocked => {
@@ -95,17 +107,31 @@ impl Shard {
     fn shut_if_closed(&mut self, id: SessionId, code: u16) {
         let Some(session) = self.hub.session_mut(id) else { return };
         let connection = &mut session.attachment;
-        let Transport::Socket { stream, websocket } = &connection.transport else { return };
-        if websocket.is_closed() && connection.end == End::Closing(code) {
-            // Dropping a socket with unread bytes would reset it and could cost the peer our last frame.
-            let _ = stream.shutdown(Shutdown::Write);
-            connection.end = End::AwaitEof(code);
+        let closed = connection.transport.websocket().is_some_and(tidegate_websocket::Connection::is_closed);
+        if !closed || connection.end != End::Closing(code) {
+            return;
+        }
+        connection.end = End::AwaitEof(code);
+        match &mut connection.transport {
+            Transport::Socket { stream, .. } => {
+                // Dropping a socket with unread bytes would reset it and could cost the peer our last frame.
+                let _ = stream.shutdown(Shutdown::Write);
+            }
+            Transport::Tls { tls, .. } => {
+                // The socket is shut when this has left (RFC 8446, section 6.1).
+                tls.send_close_notify();
+                self.hub.mark_dirty(id);
+            }
+            Transport::Body { .. } => {}
         }
     }
 
     /// A socket that had no room has some again.
     pub(super) fn has_room(&mut self, id: SessionId) {
-        if self.hub.session(id).is_some_and(|session| !session.queue.is_empty()) {
+        let waits = |session: &tidegate_hub::Session<Connection>| {
+            !session.queue.is_empty() || session.attachment.transport.has_records()
+        };
+        if self.hub.session(id).is_some_and(waits) {
             self.hub.mark_dirty(id);
         }
     }
@@ -136,6 +162,36 @@ fn write_all_it_takes(stream: &TcpStream, queue: &mut SendQueue, writes: &mut u6
         }
     }
     Flushed::Empty
+}
+
+/// Writes until the queue is empty and all records made of it have left, or the socket takes no more. Says
+/// too whether it took anything. What is not made into records stays in the queue, where it counts.
+fn seal_all_it_takes(
+    stream: &TcpStream,
+    tls: &mut ServerConnection,
+    queue: &mut SendQueue,
+    writes: &mut u64,
+) -> (Flushed, bool) {
+    let mut progress = false;
+    loop {
+        while tls.wants_write() {
+            match tls.write_tls(&mut Wire { stream, writes }) {
+                Ok(0) => return (Flushed::Broken, progress),
+                Ok(_) => progress = true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return (Flushed::Blocked, progress);
+                }
+                Err(_) => return (Flushed::Broken, progress),
+            }
+        }
+        if queue.is_empty() {
+            return (Flushed::Empty, progress);
+        }
+        if !records::seal(tls, queue) {
+            return (Flushed::Broken, progress);
+        }
+    }
 }
 
 /// What an HTTP body gets from its session.

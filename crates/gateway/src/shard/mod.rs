@@ -14,6 +14,7 @@ pub(crate) mod crossing;
 pub(crate) mod connection;
 pub(crate) mod encoder;
 mod home;
+mod records;
 mod read;
 mod flush;
 mod close;
@@ -274,10 +275,12 @@ impl Shard {
         self.generation = generation;
     }
 
-    /// Takes a WebSocket whose handshake is done; `early` is what the client sent behind its request.
+    /// Takes a WebSocket whose handshake is done, with the TLS under it if there is any; `early` is what the
+    /// client sent behind its request.
     pub(crate) fn adopt(
         &mut self,
         stream: std::net::TcpStream,
+        tls: Option<Box<rustls::ServerConnection>>,
         websocket: tidegate_websocket::Connection,
         form: Form,
         about: Box<About>,
@@ -288,10 +291,23 @@ impl Shard {
         let vacant = mio::Token(self.hub.next_index());
         let interests = mio::Interest::READABLE | mio::Interest::WRITABLE;
         self.poll.registry().register(&mut stream, vacant, interests)?;
-        let id = self.attach(form, Transport::Socket { stream, websocket }, about);
+        let under_tls = tls.is_some();
+        let transport = match tls {
+            Some(mut tls) => {
+                tls.set_buffer_limit(Some(records::SEALED_MAX));
+                Transport::Tls { stream, tls, websocket }
+            }
+            None => Transport::Socket { stream, websocket },
+        };
+        let id = self.attach(form, transport, about);
         debug_assert_eq!(vacant.0, id.index() as usize, "the poller's token is the session's place");
         if !early.is_empty() {
             self.handle_bytes(id, early);
+        }
+        if under_tls {
+            // TLS may have opened records, or made some, for which the poller has no event.
+            self.unread.push_back(id);
+            self.hub.mark_dirty(id);
         }
         Ok(id)
     }

@@ -1,5 +1,5 @@
-//! Reading: from ready sockets through the shard's one buffer and the WebSocket protocol into the inbox. What
-//! a message means is decided above the shard.
+//! Reading: from ready sockets through the shard's one buffer, TLS where there is any, and the WebSocket
+//! protocol into the inbox. What a message means is decided above the shard.
 
 use std::io::{self, Read};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tidegate_websocket::message::Message;
 use tidegate_websocket::{CloseCode, Input, ProtocolError};
 
 use super::connection::{End, Transport};
+use super::records::{self, Opened};
 use super::wheel::Tick;
 use super::{Closing, SCRATCH_BYTES, Shard};
 
@@ -33,7 +34,10 @@ enum Step {
 }
 
 enum Reading {
-    Bytes(usize),
+    /// As much as there was room for: there may be more.
+    Full,
+    /// Nothing more for now, unless it is the end.
+    Short,
     /// Nothing more for now.
     Drained,
     /// The end of the peer's bytes, or an error.
@@ -109,14 +113,10 @@ impl Shard {
         let mut turn = 0;
         loop {
             match self.read_once(id, &mut scratch) {
-                Reading::Bytes(count) => {
-                    self.handle_bytes(id, &mut scratch[..count]);
-                    // A short read has drained the socket, unless its end is still to be read.
-                    if count < scratch.len() && !closed {
-                        break;
-                    }
-                }
-                Reading::Drained => break,
+                // A short read has drained the socket, unless its end is still to be read.
+                Reading::Short if closed => {}
+                Reading::Full => {}
+                Reading::Short | Reading::Drained => break,
                 Reading::Ended => {
                     self.peer_ended(id);
                     break;
@@ -131,19 +131,43 @@ impl Shard {
         self.scratch = scratch;
     }
 
+    /// Reads once and hands on what came.
     fn read_once(&mut self, id: SessionId, scratch: &mut [u8]) -> Reading {
         let Some(session) = self.hub.session_mut(id) else { return Reading::Drained };
-        let Transport::Socket { stream, .. } = &mut session.attachment.transport else {
-            return Reading::Drained;
-        };
+        match &mut session.attachment.transport {
+            Transport::Socket { stream, .. } => {
+                let (count, reading) = read_socket(stream, scratch);
+                if count > 0 {
+                    self.handle_bytes(id, &mut scratch[..count]);
+                }
+                reading
+            }
+            Transport::Tls { stream, .. } => {
+                let (sealed, plain) = scratch.split_at_mut(SCRATCH_BYTES / 2);
+                let (count, reading) = read_socket(stream, sealed);
+                if self.open_records(id, &sealed[..count], plain) { reading } else { Reading::Ended }
+            }
+            Transport::Body { .. } => Reading::Drained,
+        }
+    }
+
+    /// Takes records off bytes of the socket, and hands on what was in them. False at the end of what the
+    /// client says, or if it broke TLS.
+    fn open_records(&mut self, id: SessionId, mut sealed: &[u8], plain: &mut [u8]) -> bool {
         loop {
-            return match stream.read(scratch) {
-                Ok(0) => Reading::Ended,
-                Ok(count) => Reading::Bytes(count),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Reading::Drained,
-                Err(_) => Reading::Ended,
-            };
+            let Some(session) = self.hub.session_mut(id) else { return true };
+            let Transport::Tls { tls, .. } = &mut session.attachment.transport else { return true };
+            let opened = records::open(tls, &mut sealed, plain);
+            match opened {
+                Opened::Bytes(count) => self.handle_bytes(id, &mut plain[..count]),
+                Opened::Nothing | Opened::Ended => {
+                    // Answers of TLS itself: to a change of keys, or the alert that says what was wrong.
+                    if tls.wants_write() {
+                        self.hub.mark_dirty(id);
+                    }
+                    return matches!(opened, Opened::Nothing);
+                }
+            }
         }
     }
 
@@ -195,7 +219,7 @@ impl Shard {
         connection.clock.pinged = Tick(0);
         let limits = &connection.about.route.limits;
         let control_rate = self.generation.settings.limits.ws_max_control_frames_per_s;
-        let Transport::Socket { websocket, .. } = &mut connection.transport else { return None };
+        let websocket = connection.transport.websocket_mut()?;
         let event = websocket.handle_input(input, replies)?;
         let rate = limits.ws_max_frames_per_s;
         if !connection.frames.take(rate, rate.saturating_mul(2), now) {
@@ -220,9 +244,10 @@ impl Shard {
 
     fn note_unfinished(&mut self, id: SessionId, now: Tick) {
         let Some(session) = self.hub.session_mut(id) else { return };
-        let Transport::Socket { websocket, .. } = &session.attachment.transport else { return };
+        let Some(websocket) = session.attachment.transport.websocket() else { return };
+        let unfinished = websocket.has_unfinished_message();
         let clock = &mut session.attachment.clock;
-        if !websocket.has_unfinished_message() {
+        if !unfinished {
             clock.message_begun = Tick(0);
         } else if clock.message_begun == Tick(0) {
             clock.message_begun = now;
@@ -239,6 +264,20 @@ impl Shard {
             End::Open => self.log_close(id, 1006, "the client ended without a close frame"),
         }
         self.leaving.push(id);
+    }
+}
+
+/// How much came, and what that says about the next time.
+fn read_socket(stream: &mut mio::net::TcpStream, into: &mut [u8]) -> (usize, Reading) {
+    loop {
+        return match stream.read(into) {
+            Ok(0) => (0, Reading::Ended),
+            Ok(count) if count == into.len() => (count, Reading::Full),
+            Ok(count) => (count, Reading::Short),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => (0, Reading::Drained),
+            Err(_) => (0, Reading::Ended),
+        };
     }
 }
 

@@ -87,8 +87,28 @@ shards = "two""#,
     ),
     (
         r#"[listen]
-tls = { certificate = "cert.pem", key = "key.pem" }"#,
-        "t:2:1: 'tls' is not available in this version; remove it, and let a proxy in front end TLS",
+tls = { certificate = "/nonexistent/cert.pem", key = "key.pem" }"#,
+        "t:2:23: cannot read /nonexistent/cert.pem: No such file or directory (os error 2); write the path of a PEM file that begins with the server's own certificate",
+    ),
+    (
+        r#"[listen]
+tls = { certificate = "/nonexistent/cert.pem" }"#,
+        r#"t:2:1: [listen].tls has no key; write tls = { certificate = "cert.pem", key = "key.pem" }"#,
+    ),
+    (
+        "[listen]
+tls = { certificate = 1, key = true }",
+        "t:2:23: 'certificate' is an integer where a string is needed; write it in quotes",
+    ),
+    (
+        r#"[listen]
+tls = "cert.pem""#,
+        "t:2:7: 'tls' is a string where a table is needed; write tls = { certificate = ... }",
+    ),
+    (
+        r#"[tls]
+certificate = "cert.pem""#,
+        "t:1:2: 'tls' is not available in this version; write it as 'tls' in [listen]",
     ),
     (
         r#"[access]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::certificate::Certificate;
 use crate::gate::{Gate, TOKEN};
 use crate::socket::Socket;
 use crate::wire::Wire;
@@ -29,10 +30,20 @@ impl Canary {
     /// `canary/3`, of which each shard has some.
     #[must_use]
     pub fn watch(gate: &Gate) -> Self {
+        Self::over(gate, |wire| wire)
+    }
+
+    /// The same over TLS.
+    #[must_use]
+    pub fn watch_secure(gate: &Gate, certificate: &Certificate) -> Self {
+        Self::over(gate, |wire| wire.secure(certificate))
+    }
+
+    fn over(gate: &Gate, ready: impl Fn(Wire) -> Wire) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let mut sockets: Vec<_> =
-            (0..4).map(|number| Socket::open(gate.public, &format!("/canary/{number}"))).collect();
+        let open = |number| Socket::over(ready(Wire::connect(gate.public)), &format!("/canary/{number}"), "");
+        let mut sockets: Vec<_> = (0..4).map(open).collect();
         let mut publisher = Wire::connect(gate.admin);
         // The subscription is behind the 101: the first to be heard says that it stands.
         for (number, socket) in sockets.iter_mut().enumerate() {

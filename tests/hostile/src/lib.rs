@@ -4,6 +4,7 @@
 //! plain sockets and bytes written by hand, so that nothing of the gateway's own judges what is sent.
 #![forbid(unsafe_code)]
 
+pub mod certificate;
 pub mod wire;
 pub mod log;
 pub mod socket;

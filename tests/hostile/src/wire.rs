@@ -1,9 +1,13 @@
-//! A TCP connection as an attacker has it: any bytes go out, what comes back is read as an HTTP answer or
-//! as it is. Every wait ends with a failed test.
+//! A TCP connection as an attacker has it, under TLS if wished: any bytes go out, what comes back is read as
+//! an HTTP answer or as it is. Every wait ends with a failed test.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
+
+use rustls::ClientConnection;
+
+use crate::certificate::Certificate;
 
 /// How long a test waits for what must happen.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -12,6 +16,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Wire {
     stream: TcpStream,
+    tls: Option<Box<ClientConnection>>,
     /// What came and was not looked at.
     pub unread: Vec<u8>,
 }
@@ -34,6 +39,8 @@ pub enum End {
     Closed,
     /// With an RST.
     Reset,
+    /// With a FIN where TLS had not said that nothing follows.
+    Truncated,
 }
 
 impl Wire {
@@ -64,7 +71,37 @@ impl Wire {
         stream.set_nodelay(true).expect("an option of every socket");
         stream.set_read_timeout(Some(PATIENCE)).expect("more than zero");
         stream.set_write_timeout(Some(PATIENCE)).expect("more than zero");
-        Self { stream, unread: Vec::new() }
+        Self { stream, tls: None, unread: Vec::new() }
+    }
+
+    /// Goes through a TLS handshake that believes this certificate; all that follows is under TLS.
+    #[must_use]
+    pub fn secure(self, certificate: &Certificate) -> Self {
+        self.try_secure(certificate).unwrap_or_else(|error| panic!("no handshake: {error}"))
+    }
+
+    /// The same where it may fail.
+    pub fn try_secure(self, certificate: &Certificate) -> io::Result<Self> {
+        self.go_on(certificate.client())
+    }
+
+    /// The same with a handshake that is under way.
+    pub fn go_on(mut self, mut tls: ClientConnection) -> io::Result<Self> {
+        while tls.is_handshaking() || tls.wants_write() {
+            tls.complete_io(&mut self.stream)?;
+        }
+        self.tls = Some(Box::new(tls));
+        Ok(self)
+    }
+
+    /// Takes TLS off without a word to the peer: what is sent from now on is no record.
+    pub fn strip(&mut self) -> Option<Box<ClientConnection>> {
+        self.tls.take()
+    }
+
+    /// Sends bytes one by one, each in a packet and a record of its own.
+    pub fn trickle(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        bytes.as_ref().iter().all(|byte| self.send([*byte]))
     }
 
     /// The other end.
@@ -75,7 +112,11 @@ impl Wire {
 
     /// Sends bytes. A peer that closed meanwhile is no failure here: what it answered shows later.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        match self.stream.write_all(bytes.as_ref()) {
+        let sent = match &mut self.tls {
+            None => self.stream.write_all(bytes.as_ref()),
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.stream).write_all(bytes.as_ref()),
+        };
+        match sent {
             Ok(()) => true,
             Err(error) if is_end(&error) => false,
             Err(error) => panic!("the peer takes nothing: {error}"),
@@ -111,12 +152,17 @@ impl Wire {
     /// Reads something, or gives the end.
     pub fn read(&mut self) -> Result<(), End> {
         let mut chunk = [0; 16 * 1024];
-        match self.stream.read(&mut chunk) {
+        let read = match &mut self.tls {
+            None => self.stream.read(&mut chunk),
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.stream).read(&mut chunk),
+        };
+        match read {
             Ok(0) => Err(End::Closed),
             Ok(count) => {
                 self.unread.extend_from_slice(&chunk[..count]);
                 Ok(())
             }
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(End::Truncated),
             Err(error) if is_end(&error) => Err(End::Reset),
             Err(error) => panic!("nothing came for {PATIENCE:?} ({error}) after {:?}", self.shown()),
         }

@@ -311,7 +311,8 @@ pub fn binary() -> PathBuf {
 fn public_address(line: &str) -> Option<SocketAddr> {
     let rest =
         line.strip_prefix("tidegate listens on ").or_else(|| line.trim_start().strip_prefix("page "))?;
-    let rest = rest.trim_start().strip_prefix("http://")?;
+    let rest = rest.trim_start();
+    let rest = rest.strip_prefix("http://").or_else(|| rest.strip_prefix("https://"))?;
     rest.split([',', '/']).next()?.parse().ok()
 }
 
@@ -333,6 +334,7 @@ mod tests {
         let public = public_address("tidegate listens on http://127.0.0.1:80, before http://127.0.0.1:90/");
         assert_eq!(public, "127.0.0.1:80".parse().ok());
         assert_eq!(public_address("tidegate listens on http://[::1]:80"), "[::1]:80".parse().ok());
+        assert_eq!(public_address("tidegate listens on https://[::1]:80"), "[::1]:80".parse().ok());
         assert_eq!(public_address("  page      http://127.0.0.1:80/"), "127.0.0.1:80".parse().ok());
         assert_eq!(public_address("pages of http://127.0.0.1:80 may connect, too"), None);
         let line = "  admin     curl -H 'Authorization: Bearer ab12' http://127.0.0.1:81/channels";

@@ -138,3 +138,17 @@ async fn unread_connections_end_with_their_server() {
     assert!(matches!(connection.next().await, Some(Event::Close(_))));
     assert_eq!(connection.next().await, None);
 }
+
+#[tokio::test]
+async fn two_connections_have_two_keys() {
+    let mut keys = Vec::new();
+    for _ in 0..2 {
+        let (address, server) = listen(|stream| Peer::accept(stream, "", b""));
+        let _connection = connect(&format!("ws://{address}/"), Options::default()).await.unwrap();
+        let request = server.join().unwrap().request;
+        keys.extend(
+            request.lines().filter(|line| line.starts_with("Sec-WebSocket-Key: ")).map(str::to_owned),
+        );
+    }
+    assert!(keys.len() == 2 && keys[0] != keys[1], "{keys:?}");
+}

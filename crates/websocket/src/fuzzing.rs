@@ -3,19 +3,18 @@
 //! They are public so that `fuzz/` can name them and the stored corpora can be replayed by an ordinary test;
 //! no user of the library needs them. A panic here is a finding.
 
+mod handshake;
 mod reference;
 
 use crate::close::CloseCode;
 use crate::connection::{Connection, Event, Role};
-use crate::deflate::{Acceptance, Offer};
 use crate::frame::{CONTROL_PAYLOAD_MAX_BYTES, HEADER_MAX_BYTES};
-use crate::handshake::client::{ClientHandshake, ClientRequest, HandshakeError, Progress, Response};
-use crate::handshake::head::{HEAD_MAX_BYTES, HeadBuffer};
-use crate::handshake::server;
 use crate::mask::{self, MaskKeys};
 use crate::message::{Limits, Message};
 use crate::read::{Input, ProtocolError};
 use crate::utf8::Validator;
+
+pub use handshake::{fuzz_client_handshake, fuzz_ws_handshake};
 
 /// Longest frame that one call may answer with: a masked control frame.
 const ANSWER_MAX_BYTES: usize = 131;
@@ -138,102 +137,6 @@ fn tell(event: Event<'_>) -> Told {
             Told::Error(error)
         }
     }
-}
-
-/// A request's bytes against the server's part: byte 0 chooses the pieces.
-pub fn fuzz_ws_handshake(data: &[u8]) {
-    let [pieces, wire @ ..] = data else { return };
-    let whole = collect(wire, wire.len());
-    assert_eq!(collect(wire, usize::from(*pieces) + 1), whole);
-    let parsed = server::parse(wire);
-    if let Ok(Some(head)) = &parsed {
-        assert!(head.length <= HEAD_MAX_BYTES);
-        assert_eq!(whole.as_deref(), Some(&wire[..head.length]));
-    }
-    let refusal = match &parsed {
-        Ok(None) => return,
-        Ok(Some(head)) => {
-            match server::accept(&head.request(), &["chat", "tidegate.v1"], Some(&Acceptance::default())) {
-                Ok(accepted) => return check_accepted(&accepted, head),
-                Err(refusal) => refusal,
-            }
-        }
-        Err(refusal) => refusal.clone(),
-    };
-    assert!([400, 405, 426, 431, 505].contains(&refusal.status));
-    assert_eq!(refusal.version_header, refusal.status == 426);
-    assert!(refusal.sentence.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()));
-}
-
-/// The head that a buffer finds when the bytes come in pieces.
-fn collect(wire: &[u8], piece: usize) -> Option<Vec<u8>> {
-    let mut head = HeadBuffer::default();
-    for piece in wire.chunks(piece.max(1)) {
-        if head.handle_input(piece).ok()?.is_some() {
-            let head = head.bytes();
-            assert_ne!(server::parse(head), Ok(None), "a whole head must be read or refused");
-            return Some(head.to_vec());
-        }
-        assert!(head.bytes().len() <= HEAD_MAX_BYTES);
-    }
-    None
-}
-
-fn check_accepted(accepted: &server::Accepted, head: &server::RequestHead<'_>) {
-    assert!(server::is_upgrade(&head.request()));
-    assert_eq!(accepted.accept_key.as_ref().map(String::len), Some(28));
-    let mut answer = Vec::new();
-    server::write_response(accepted, &[("Server", "x")], &mut answer).expect("the field may be sent");
-    let mut headers = [httparse::EMPTY_HEADER; 8];
-    let mut response = httparse::Response::new(&mut headers);
-    assert_eq!(response.parse(&answer), Ok(httparse::Status::Complete(answer.len())));
-    assert_eq!(response.code, Some(101));
-}
-
-/// An answer's bytes against the client's part: byte 0 chooses the pieces.
-pub fn fuzz_client_handshake(data: &[u8]) {
-    let [pieces, wire @ ..] = data else { return };
-    let whole = run_client(wire, wire.len());
-    let cut = run_client(wire, usize::from(*pieces) + 1);
-    match (whole, cut) {
-        (Err(HandshakeError::Refused(whole)), Err(HandshakeError::Refused(cut))) => {
-            assert_eq!(whole.response, cut.response);
-            assert!(whole.body.starts_with(&cut.body));
-        }
-        (whole, cut) => assert_eq!(whole, cut),
-    }
-}
-
-/// The outcome, with `consumed` counted from the first byte; none if more must come.
-fn run_client(wire: &[u8], piece: usize) -> Result<Option<Response>, HandshakeError> {
-    let request = ClientRequest {
-        host: "example.com",
-        target: "/chat",
-        key: *b"the sample nonce",
-        subprotocols: &["chat", "superchat"],
-        headers: &[],
-        deflate: Some(Offer::default()),
-    };
-    let mut handshake = ClientHandshake::new(&request, &mut Vec::new()).expect("the request can be written");
-    let mut taken = 0;
-    for piece in wire.chunks(piece.max(1)) {
-        match handshake.handle_input(piece) {
-            Ok(Progress::NeedMore) => taken += piece.len(),
-            Ok(Progress::Done(mut response)) => {
-                assert_eq!(response.status, 101);
-                assert!(response.consumed <= piece.len());
-                response.consumed += taken;
-                return Ok(Some(response));
-            }
-            Err(HandshakeError::Refused(mut refused)) => {
-                assert_ne!(refused.response.status, 101);
-                refused.response.consumed += taken;
-                return Err(HandshakeError::Refused(refused));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(None)
 }
 
 /// Bytes in pieces against the standard library: byte 0 is their length. What cannot be mended must be

@@ -18,6 +18,10 @@ pub(crate) const PING_INTERVAL: u32 = 20;
 /// Payload of the Pings that the time brings.
 pub(crate) const TIMED_PING: &[u8] = b"timed";
 
+/// What the contexts of compression may take beside the messages: 256 KiB to deflate in the largest window,
+/// 48 KiB to inflate from it.
+const CONTEXTS_MAX_BYTES: usize = (256 + 48 + 16) * 1024;
+
 /// An event without its borrow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Told {
@@ -54,6 +58,8 @@ pub(crate) struct Endpoint {
     pub(crate) reads: bool,
     /// It sent a Close before it was told of one.
     pub(crate) began_closing: bool,
+    /// Compression was agreed on.
+    pub(crate) deflates: bool,
     /// Ends the TCP connection after the closing handshake, as a server does.
     ends_first: bool,
     /// Waits to be taken by the link.
@@ -73,6 +79,7 @@ impl Endpoint {
             ended: None,
             reads: true,
             began_closing: false,
+            deflates: false,
             ends_first,
             output: Vec::new(),
             peer_has_ended: false,
@@ -221,8 +228,13 @@ impl Endpoint {
     fn check_memory(&self) {
         let most = LIMITS.max_message_bytes + 125 + 14;
         assert!(self.connection.unfinished_bytes() <= most);
-        assert!(self.connection.heap_bytes() <= 2 * most + 250, "{}", self.connection.heap_bytes());
-        assert!(self.end().is_none() || self.connection.heap_bytes() == 0);
+        let contexts = if self.deflates { CONTEXTS_MAX_BYTES } else { 0 };
+        assert!(
+            self.connection.heap_bytes() <= 2 * most + 250 + contexts,
+            "{}",
+            self.connection.heap_bytes()
+        );
+        assert!(self.deflates || self.end().is_none() || self.connection.heap_bytes() == 0);
     }
 }
 

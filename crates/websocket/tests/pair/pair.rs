@@ -1,7 +1,8 @@
 //! A client and a server, a link each way, one clock.
 
+use tidegate_websocket::deflate::Effort;
 use tidegate_websocket::timing::Tick;
-use tidegate_websocket::{CloseCode, Connection, Fragment, MaskKeys, Message, Role};
+use tidegate_websocket::{CloseCode, Connection, Extensions, Fragment, MaskKeys, Message, Role};
 
 use crate::endpoint::{Ended, Endpoint, LIMITS, Told};
 use crate::link::Link;
@@ -23,18 +24,17 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) fn new() -> Self {
-        let client = Connection::new(Role::Client(MaskKeys::from_seed([3; 16])), LIMITS);
-        Self::of(client, Connection::new(Role::Server, LIMITS))
+        Self::with_extensions(Extensions::default(), Effort::default())
     }
 
-    pub(crate) fn of(client: Connection, server: Connection) -> Self {
+    /// A pair whose handshake agreed on these extensions.
+    pub(crate) fn with_extensions(extensions: Extensions, effort: Effort) -> Self {
         let now = Tick(1);
-        Self {
-            ends: [Endpoint::new(client, false, now), Endpoint::new(server, true, now)],
-            links: [Link::new(), Link::new()],
-            now,
-            piece: usize::MAX,
-        }
+        let end = |role| Connection::with_extensions(role, LIMITS, extensions, effort);
+        let client = Role::Client(MaskKeys::from_seed([3; 16]));
+        let mut ends = [Endpoint::new(end(client), false, now), Endpoint::new(end(Role::Server), true, now)];
+        ends.iter_mut().for_each(|end| end.deflates = extensions.deflate.is_some());
+        Self { ends, links: [Link::new(), Link::new()], now, piece: usize::MAX }
     }
 
     /// An application acts; what it sends goes on the link, and nothing is read.

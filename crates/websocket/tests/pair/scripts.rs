@@ -2,7 +2,8 @@
 //! ends holds.
 
 use proptest::prelude::*;
-use tidegate_websocket::{Fragment, Message};
+use tidegate_websocket::deflate::{Effort, Parameters};
+use tidegate_websocket::{Extensions, Fragment, Message};
 
 use crate::endpoint::{LIMITS, PING_INTERVAL, TIMED_PING, TIMEOUTS, Told};
 use crate::pair::{CLIENT, Pair, SERVER};
@@ -42,6 +43,7 @@ fn act() -> impl Strategy<Value = Act> {
         8 => "\\PC{0,30}".prop_map(Act::Text),
         4 => prop::collection::vec(any::<u8>(), 0..300).prop_map(Act::Binary),
         1 => prop::collection::vec(any::<u8>(), 0..LIMITS.max_message_bytes).prop_map(Act::Binary),
+        2 => (any::<u8>(), 0..LIMITS.max_message_bytes).prop_map(|(byte, length)| Act::Binary(vec![byte; length])),
         6 => ("\\PC{0,10}", fragment).prop_map(|(text, fragment)| Act::Fragment(text, fragment)),
         3 => Just(Act::Ping),
         1 => Just(Act::Pong),
@@ -184,14 +186,37 @@ impl Script {
     }
 }
 
+/// What a handshake may have agreed on: nothing as often as anything.
+fn extensions() -> impl Strategy<Value = Extensions> {
+    let parameters =
+        (any::<bool>(), any::<bool>(), 9u8..16, 8u8..16).prop_map(|(server, client, ours, theirs)| {
+            Parameters {
+                server_no_context_takeover: server,
+                client_no_context_takeover: client,
+                server_max_window_bits: ours,
+                client_max_window_bits: theirs,
+                ..Parameters::default()
+            }
+        });
+    prop::option::of(parameters).prop_map(|deflate| Extensions { deflate })
+}
+
+fn effort() -> impl Strategy<Value = Effort> {
+    (0u8..10, prop_oneof![Just(0usize), 0usize..600])
+        .prop_map(|(level, min_bytes)| Effort { level, min_bytes })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
     #[test]
     fn any_script_ends_as_it_must(
-        lines in prop::collection::vec((0usize..2, act()), 0..40), piece in prop_oneof![Just(usize::MAX), 1usize..20]
+        lines in prop::collection::vec((0usize..2, act()), 0..40),
+        piece in prop_oneof![Just(usize::MAX), 1usize..20],
+        extensions in extensions(),
+        effort in effort(),
     ) {
-        let mut pair = Pair::new();
+        let mut pair = Pair::with_extensions(extensions, effort);
         pair.piece = piece;
         let mut script = Script { pair, done: Default::default() };
         for (end, act) in &lines {

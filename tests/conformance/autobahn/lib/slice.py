@@ -32,6 +32,7 @@ def copy(source, sink, size):
         while chunk := source.recv(CHUNK_BYTES):
             for at in range(0, len(chunk), size):
                 sink.sendall(chunk[at:at + size])
+                os.sched_yield()  # so that the receiver reads this piece alone, as far as it is awake
         sink.shutdown(socket.SHUT_WR)
     except OSError:
         reset(source, sink)

@@ -82,8 +82,17 @@ impl Header {
         sent_by: Side,
         extensions: Extensions,
     ) -> Result<Option<(Self, usize)>, FrameError> {
+        Self::decode_with(bytes, sent_by, extensions.owned_bits())
+    }
+
+    /// The same, for who knows only which reserved bits are owned.
+    pub(crate) fn decode_with(
+        bytes: &[u8],
+        sent_by: Side,
+        owned_bits: u8,
+    ) -> Result<Option<(Self, usize)>, FrameError> {
         let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
-        let (fin, compressed, opcode) = decode_first(first, extensions)?;
+        let (fin, compressed, opcode) = decode_first(first, owned_bits)?;
         let Some((&second, rest)) = rest.split_first() else { return Ok(None) };
         let masked = decode_mask_bit(second, sent_by)?;
         let short_length = second & LENGTH_BITS;
@@ -125,8 +134,8 @@ impl Header {
 }
 
 /// FIN, RSV1 and opcode of a header's first byte.
-fn decode_first(first: u8, extensions: Extensions) -> Result<(bool, bool, Opcode), FrameError> {
-    if first & (RSV1 | RSV2 | RSV3) & !extensions.owned_bits() != 0 {
+fn decode_first(first: u8, owned_bits: u8) -> Result<(bool, bool, Opcode), FrameError> {
+    if first & (RSV1 | RSV2 | RSV3) & !owned_bits != 0 {
         return Err(FrameError::ReservedBits);
     }
     let bits = first & OPCODE_BITS;
@@ -177,7 +186,13 @@ fn decode_length(short_length: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, 
 /// Appends a whole frame: its header, and the payload, masked if there is a key.
 pub fn write_frame(fin: bool, opcode: Opcode, mask: Option<[u8; 4]>, payload: &[u8], output: &mut Vec<u8>) {
     let payload_length = payload.len() as u64;
-    let header = Header { fin, compressed: false, opcode, mask, payload_length }.encode();
+    append_frame(&Header { fin, compressed: false, opcode, mask, payload_length }, payload, output);
+}
+
+/// Appends a frame with this header, which says how long the payload is.
+pub(crate) fn append_frame(header: &Header, payload: &[u8], output: &mut Vec<u8>) {
+    let mask = header.mask;
+    let header = header.encode();
     output.reserve(header.len() + payload.len());
     output.extend_from_slice(&header);
     let start = output.len();

@@ -53,7 +53,7 @@
 //! assert_eq!(output, b"\x81\x05Hello");
 //! # Ok::<(), tidegate_websocket::SendError>(())
 //! ```
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 // The order is the direction: a module uses those above it.
 pub mod opcode;

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use crate::close::{CloseCode, Rule};
+use crate::deflate::{InflateError, Inflater, Sink};
 use crate::frame::Header;
 use crate::opcode::Opcode;
 use crate::utf8::Validator;
@@ -18,6 +19,9 @@ pub enum Message<'a> {
     /// Any bytes.
     Binary(&'a [u8]),
 }
+
+/// The farthest that DEFLATE refers back, in bytes (RFC 1951, section 2).
+const WINDOW_MAX_BYTES: usize = 32 * 1024;
 
 /// Text or binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,6 +37,9 @@ pub enum MessageKind {
 pub struct Limits {
     /// Payload bytes of a message, whatever its fragments. Beyond: close code 1009, as soon as a header
     /// claims so much. It also bounds what one connection keeps of an unfinished message.
+    ///
+    /// Of a compressed message it bounds what comes out, as soon as it does. What goes in may be longer by
+    /// a quarter and 1 KiB, so that payloads pass that do not shrink.
     pub max_message_bytes: usize,
     /// Frames of a message, empty ones too. Beyond: close code 1008. An unfragmented message passes always.
     pub max_fragments: u32,
@@ -64,6 +71,10 @@ pub enum MessageError {
     },
     /// Text that is not UTF-8.
     NotUtf8,
+    /// A compressed payload that is not DEFLATE.
+    NotDeflate,
+    /// A compressed payload that ends within a block, or lacks what follows its last block.
+    DeflateIncomplete,
 }
 
 impl<'a> Message<'a> {
@@ -105,6 +116,8 @@ pub(crate) struct Assembly {
     fragments: u32,
     /// The last fragment has come whole.
     finished: bool,
+    /// Of a compressed message: the payload bytes that its headers claimed so far.
+    wire_bytes: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -124,33 +137,66 @@ pub(crate) fn check_header(
         (Opcode::Text | Opcode::Binary, Some(_)) => return Err(MessageError::Interrupted),
         _ => {}
     }
-    let (fragments, length) = begun.map_or((0, 0), |message| (message.fragments, message.length()));
+    let fragments = begun.map_or(0, |message| message.fragments);
     if fragments >= limits.max_fragments.max(1) {
         return Err(MessageError::TooManyFragments { max_fragments: limits.max_fragments });
     }
-    let room = limits.max_message_bytes.saturating_sub(length);
-    if header.payload_length > room as u64 {
+    if header.payload_length > room_for_payload(header, begun, limits) {
         return Err(MessageError::TooBig { max_message_bytes: limits.max_message_bytes });
     }
     Ok(())
 }
 
+/// What a header may claim. A compressed payload may be longer than what it stands for: stored blocks take
+/// five bytes each, and every flush one.
+fn room_for_payload(header: &Header, begun: Option<&Assembly>, limits: &Limits) -> u64 {
+    let most = limits.max_message_bytes as u64;
+    let most_compressed = most.saturating_add(most / 4).saturating_add(1024);
+    match begun {
+        None if header.compressed => most_compressed,
+        None => most,
+        Some(message) => match message.wire_bytes {
+            Some(claimed) => most_compressed.saturating_sub(claimed),
+            None => most.saturating_sub(message.length() as u64),
+        },
+    }
+}
+
 impl Assembly {
     /// A message of this kind, of which the first header has come.
-    pub(crate) fn new(kind: MessageKind) -> Self {
+    pub(crate) fn new(kind: MessageKind, header: &Header) -> Self {
         let body = match kind {
             MessageKind::Text => Body::Text { text: String::new(), utf8: Validator::default() },
             MessageKind::Binary => Body::Binary(Vec::new()),
         };
-        Self { body, fragments: 1, finished: false }
+        let wire_bytes = header.compressed.then_some(header.payload_length);
+        Self { body, fragments: 1, finished: false, wire_bytes }
     }
 
     /// A further header of the message has come.
-    pub(crate) fn count_fragment(&mut self) {
+    pub(crate) fn count_fragment(&mut self, header: &Header) {
         self.fragments = self.fragments.saturating_add(1);
+        if let Some(claimed) = &mut self.wire_bytes {
+            *claimed = claimed.saturating_add(header.payload_length);
+        }
     }
 
-    /// Adds what came of the current frame's payload. What an extension does to a payload belongs here.
+    /// The payload is to be decompressed.
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.wire_bytes.is_some()
+    }
+
+    /// Adds what came of the current frame's payload, decompressed.
+    pub(crate) fn append_compressed(
+        &mut self,
+        payload: &[u8],
+        inflater: &mut Inflater,
+        limits: &Limits,
+    ) -> Result<(), MessageError> {
+        inflater.push(payload, &mut Inflated { message: self, limits })
+    }
+
+    /// Adds what came of the current frame's payload.
     pub(crate) fn append(&mut self, payload: &[u8], limits: &Limits) -> Result<(), MessageError> {
         match &mut self.body {
             Body::Text { text, utf8 } => {
@@ -202,6 +248,40 @@ impl Assembly {
     }
 }
 
+/// A message that takes what comes out of an inflater, within its limits.
+struct Inflated<'m> {
+    message: &'m mut Assembly,
+    limits: &'m Limits,
+}
+
+impl Sink for Inflated<'_> {
+    type Error = MessageError;
+
+    fn room(&self) -> usize {
+        self.limits.max_message_bytes.saturating_sub(self.message.length())
+    }
+
+    /// What is within the limit is judged as text before the rest is found too long, so that pieces of any
+    /// length come to the same end.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), MessageError> {
+        let within = bytes.len().min(self.room());
+        self.message.append(&bytes[..within], self.limits)?;
+        if within < bytes.len() {
+            return Err(MessageError::TooBig { max_message_bytes: self.limits.max_message_bytes });
+        }
+        Ok(())
+    }
+
+    fn recent(&self) -> Vec<u8> {
+        let (bytes, carried) = match &self.message.body {
+            Body::Text { text, utf8 } => (text.as_bytes(), utf8.carried_bytes()),
+            Body::Binary(bytes) => (bytes.as_slice(), &[][..]),
+        };
+        let window = WINDOW_MAX_BYTES - carried.len();
+        [&bytes[bytes.len().saturating_sub(window)..], carried].concat()
+    }
+}
+
 /// What to reserve beyond `length` so that `incoming` bytes fit: doubling, so that many small pieces cost
 /// linear time, but never past the limit, and never by what a header claims.
 fn room(length: usize, capacity: usize, incoming: usize, limits: &Limits) -> usize {
@@ -216,7 +296,11 @@ impl MessageError {
     /// The rule that was broken.
     #[must_use]
     pub const fn rule(self) -> Rule {
+        const DEFLATE: Rule =
+            Rule { code: CloseCode::INVALID_PAYLOAD, rfc: 7692, section: "7.2.2", reason: "not DEFLATE" };
         let (code, section, reason) = match self {
+            Self::NotDeflate => return DEFLATE,
+            Self::DeflateIncomplete => return Rule { reason: "DEFLATE data incomplete", ..DEFLATE },
             Self::NothingToContinue => (CloseCode::PROTOCOL_ERROR, "5.4", "nothing to continue"),
             Self::Interrupted => (CloseCode::PROTOCOL_ERROR, "5.4", "new message before the last one ended"),
             Self::TooManyFragments { .. } => (CloseCode::POLICY_VIOLATION, "10.4", "too_many_fragments"),
@@ -241,8 +325,21 @@ impl fmt::Display for MessageError {
                 write!(f, "a message is longer than {max_message_bytes} bytes")
             }
             Self::NotUtf8 => f.write_str("a text message is not UTF-8"),
+            Self::NotDeflate => f.write_str("a compressed message is not DEFLATE data"),
+            Self::DeflateIncomplete => {
+                f.write_str("a compressed message ends in the middle of its DEFLATE data")
+            }
         }
     }
 }
 
 impl std::error::Error for MessageError {}
+
+impl From<InflateError> for MessageError {
+    fn from(error: InflateError) -> Self {
+        match error {
+            InflateError::Corrupt => Self::NotDeflate,
+            InflateError::Incomplete => Self::DeflateIncomplete,
+        }
+    }
+}

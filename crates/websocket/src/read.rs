@@ -8,7 +8,8 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::close::{CloseCode, CloseError, Rule};
-use crate::extension::Extensions;
+use crate::deflate::{Direction, Inflater};
+use crate::extension::RSV1;
 use crate::frame::{FrameError, HEADER_MAX_BYTES, Header, Side};
 use crate::mask;
 use crate::message::{Assembly, Limits, Message, MessageError, MessageKind, check_header};
@@ -41,11 +42,14 @@ pub enum ProtocolError {
 pub(crate) struct ReadHalf {
     limits: Limits,
     /// Payload that is kept: of a frame that has not come whole, of a message that has not, or of one that
-    /// is lent to the caller at this moment. No such thing, no heap.
+    /// is lent to the caller at this moment; and the peer's context, if it takes one over. No such thing, no
+    /// heap.
     unfinished: Option<Box<Unfinished>>,
     header: PartialHeader,
     sent_by: Side,
     state: ReadState,
+    /// How the peer compresses, if permessage-deflate was agreed on.
+    deflate: Option<Direction>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +74,8 @@ struct Unfinished {
     control: Vec<u8>,
     /// The frame whose payload is being read.
     frame: Option<Arriving>,
+    /// For the compressed message that is coming or, with takeover, for the next one.
+    inflater: Option<Box<Inflater>>,
 }
 
 #[derive(Debug)]
@@ -135,9 +141,9 @@ impl<'b> Input<'b> {
 }
 
 impl ReadHalf {
-    pub(crate) fn new(sent_by: Side, limits: Limits) -> Self {
+    pub(crate) fn new(sent_by: Side, limits: Limits, deflate: Option<Direction>) -> Self {
         let header = PartialHeader { bytes: [0; HEADER_MAX_BYTES], length: 0 };
-        Self { limits, unfinished: None, header, sent_by, state: ReadState::AwaitingFrames }
+        Self { limits, unfinished: None, header, sent_by, state: ReadState::AwaitingFrames, deflate }
     }
 
     /// Reads on until something has come whole; none when the input is used up.
@@ -207,6 +213,7 @@ impl ReadHalf {
             size_of::<Unfinished>()
                 + unfinished.control.capacity()
                 + unfinished.message.as_ref().map_or(0, Assembly::capacity)
+                + unfinished.inflater.as_ref().map_or(0, |inflater| inflater.heap_bytes())
         })
     }
 
@@ -227,15 +234,17 @@ impl ReadHalf {
         if unfinished.frame.is_none() {
             unfinished.control = Vec::new();
         }
-        if self.state == ReadState::Ended || (unfinished.message.is_none() && unfinished.frame.is_none()) {
+        let is_idle = unfinished.message.is_none() && unfinished.frame.is_none();
+        if self.state == ReadState::Ended || (is_idle && unfinished.inflater.is_none()) {
             self.unfinished = None;
         }
     }
 
     /// Takes a header from the input, or as much of one as there is.
     fn take_header(&mut self, input: &mut Input<'_>) -> Result<Option<Header>, FrameError> {
+        let owned_bits = if self.deflate.is_some() { RSV1 } else { 0 };
         if self.header.length == 0
-            && let Some((header, length)) = Header::decode(input.rest(), self.sent_by, Extensions::default())?
+            && let Some((header, length)) = Header::decode_with(input.rest(), self.sent_by, owned_bits)?
         {
             input.taken += length;
             return Ok(Some(header));
@@ -243,8 +252,7 @@ impl ReadHalf {
         while let Some(byte) = input.rest().first() {
             self.header.push(*byte);
             input.taken += 1;
-            if let Some((header, _)) =
-                Header::decode(self.header.as_bytes(), self.sent_by, Extensions::default())?
+            if let Some((header, _)) = Header::decode_with(self.header.as_bytes(), self.sent_by, owned_bits)?
             {
                 self.header.length = 0;
                 return Ok(Some(header));
@@ -256,12 +264,15 @@ impl ReadHalf {
     /// Makes ready to keep the payload that belongs to this header.
     fn begin_payload(&mut self, header: Header) {
         let unfinished = self.unfinished.get_or_insert_default();
+        if let (true, Some(direction)) = (header.compressed, self.deflate) {
+            unfinished.inflater.get_or_insert_with(|| Box::new(Inflater::new(direction)));
+        }
         match header.opcode {
-            Opcode::Text => unfinished.message = Some(Assembly::new(MessageKind::Text)),
-            Opcode::Binary => unfinished.message = Some(Assembly::new(MessageKind::Binary)),
+            Opcode::Text => unfinished.message = Some(Assembly::new(MessageKind::Text, &header)),
+            Opcode::Binary => unfinished.message = Some(Assembly::new(MessageKind::Binary, &header)),
             Opcode::Continuation => {
                 if let Some(message) = &mut unfinished.message {
-                    message.count_fragment();
+                    message.count_fragment(&header);
                 }
             }
             Opcode::Close | Opcode::Ping | Opcode::Pong => {}
@@ -283,8 +294,13 @@ impl ReadHalf {
         if header.opcode.is_control() {
             unfinished.control.extend_from_slice(bytes);
         } else if let Some(message) = &mut unfinished.message {
-            message.append(bytes, &self.limits)?;
+            let mut inflater = unfinished.inflater.as_deref_mut().filter(|_| message.is_compressed());
+            match &mut inflater {
+                Some(inflater) => message.append_compressed(bytes, inflater, &self.limits)?,
+                None => message.append(bytes, &self.limits)?,
+            }
             if is_whole && header.fin {
+                inflater.map_or(Ok(()), Inflater::finish)?;
                 message.finish()?;
             }
         }
@@ -292,6 +308,10 @@ impl ReadHalf {
             return Ok(Payload::Incomplete);
         }
         unfinished.frame = None;
+        if header.fin && !header.opcode.is_control() && !self.deflate.is_some_and(|deflate| deflate.takeover)
+        {
+            unfinished.inflater = None;
+        }
         self.end_at_close(header.opcode);
         Ok(match (header.opcode.is_control(), header.fin) {
             (true, _) => Payload::Whole(Arrival::KeptControl(header.opcode)),
@@ -317,9 +337,12 @@ enum Payload {
     Whole(Arrival),
 }
 
-/// True for a message or control frame of one frame whose payload lies in the input.
+/// True for a message or control frame of one frame whose payload lies in the input as it is to be told.
 fn lies_whole(header: &Header, input: &Input<'_>) -> bool {
-    header.fin && header.opcode != Opcode::Continuation && header.payload_length <= input.remaining() as u64
+    header.fin
+        && !header.compressed
+        && header.opcode != Opcode::Continuation
+        && header.payload_length <= input.remaining() as u64
 }
 
 impl PartialHeader {

@@ -38,6 +38,11 @@ impl Validator {
         usize::from(self.length)
     }
 
+    /// The bytes carried.
+    pub(crate) fn carried_bytes(&self) -> &[u8] {
+        &self.carried[..self.carried()]
+    }
+
     /// Completes the carried character and gives back the bytes that follow it.
     fn complete<'b>(&mut self, mut bytes: &'b [u8], text: &mut String) -> Result<&'b [u8], NotUtf8> {
         while self.length > 0 {

@@ -1,11 +1,13 @@
 //! The write side of a connection: messages and control frames become bytes in the caller's buffer.
 //!
-//! It keeps what may follow what was written, and draws a client's masking keys. It keeps no bytes.
+//! It keeps what may follow what was written, compresses, and draws a client's masking keys. It keeps no
+//! bytes, but the context that a compressed message may refer to.
 
 use std::fmt;
 
 use crate::close::{CloseBody, CloseCode};
-use crate::frame::{CONTROL_PAYLOAD_MAX_BYTES, write_frame};
+use crate::deflate::{Deflater, Direction, Effort};
+use crate::frame::{CONTROL_PAYLOAD_MAX_BYTES, Header, append_frame};
 use crate::mask::MaskKeys;
 use crate::message::{Message, MessageKind};
 use crate::opcode::Opcode;
@@ -36,7 +38,19 @@ pub enum SendError {
 pub(crate) struct WriteHalf {
     /// A client's keys; servers do not mask.
     keys: Option<MaskKeys>,
+    /// With takeover, what compressed the messages so far; without, only within a message in fragments.
+    deflater: Option<Box<Deflater>>,
+    deflate: Option<Compression>,
+    /// Payloads below this go uncompressed.
+    min_bytes: u32,
     state: WriteState,
+}
+
+/// How our messages are compressed.
+#[derive(Debug, Clone, Copy)]
+struct Compression {
+    direction: Direction,
+    level: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +64,12 @@ enum WriteState {
 }
 
 impl WriteHalf {
-    pub(crate) fn new(keys: Option<MaskKeys>) -> Self {
-        Self { keys, state: WriteState::Open }
+    pub(crate) fn new(keys: Option<MaskKeys>, deflate: Option<Direction>, effort: Effort) -> Self {
+        let deflate = deflate
+            .filter(|direction| direction.can_compress())
+            .map(|direction| Compression { direction, level: effort.level() });
+        let min_bytes = u32::try_from(effort.min_bytes).unwrap_or(u32::MAX);
+        Self { keys, deflater: None, deflate, min_bytes, state: WriteState::Open }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -64,7 +82,11 @@ impl WriteHalf {
             WriteState::InMessage(_) => return Err(SendError::MessageUnfinished),
             WriteState::Closed => return Err(SendError::Closed),
         }
-        self.frame(true, message.kind().opcode(), message.as_bytes(), output);
+        let (opcode, payload) = (message.kind().opcode(), message.as_bytes());
+        match self.compress(payload) {
+            Some(compressed) => self.frame(true, true, opcode, &compressed, output),
+            None => self.frame(true, false, opcode, payload, output),
+        }
         Ok(())
     }
 
@@ -80,7 +102,12 @@ impl WriteHalf {
             WriteState::InMessage(_) => return Err(SendError::MessageUnfinished),
             WriteState::Closed => return Err(SendError::Closed),
         };
-        self.frame(fragment == Fragment::Last, opcode, piece.as_bytes(), output);
+        let (fin, payload) = (fragment == Fragment::Last, piece.as_bytes());
+        let is_first = opcode != Opcode::Continuation;
+        match self.compress_fragment(payload, is_first, fin) {
+            Some(compressed) => self.frame(fin, is_first, opcode, &compressed, output),
+            None => self.frame(fin, false, opcode, payload, output),
+        }
         self.state = match fragment {
             Fragment::More => WriteState::InMessage(piece.kind()),
             Fragment::Last => WriteState::Open,
@@ -101,7 +128,7 @@ impl WriteHalf {
         if payload.len() > CONTROL_PAYLOAD_MAX_BYTES {
             return Err(SendError::LongControl);
         }
-        self.frame(true, opcode, payload, output);
+        self.frame(true, false, opcode, payload, output);
         Ok(())
     }
 
@@ -110,13 +137,62 @@ impl WriteHalf {
         if self.is_closed() {
             return;
         }
-        self.frame(true, Opcode::Close, CloseBody::new(code, reason).as_bytes(), output);
-        self.state = WriteState::Closed;
+        self.frame(true, false, Opcode::Close, CloseBody::new(code, reason).as_bytes(), output);
+        self.end();
     }
 
-    fn frame(&mut self, fin: bool, opcode: Opcode, payload: &[u8], output: &mut Vec<u8>) {
+    /// Nothing further will be written.
+    pub(crate) fn end(&mut self) {
+        self.state = WriteState::Closed;
+        self.deflater = None;
+    }
+
+    /// Bytes of heap that hold the context of our messages.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.deflater.as_ref().map_or(0, |deflater| deflater.heap_bytes())
+    }
+
+    /// The compressed form of a whole message, if it is to be sent.
+    ///
+    /// With takeover it must be, once it exists: the context has it, and what follows may refer to it.
+    /// Without, it must be shorter.
+    fn compress(&mut self, payload: &[u8]) -> Option<Vec<u8>> {
+        let Compression { direction, level } = self.compression_of(payload)?;
+        if direction.takeover {
+            return Some(self.context(direction, level).compress(payload, true));
+        }
+        let compressed = Deflater::for_message(direction, level, payload.len()).compress(payload, true);
+        (compressed.len() < payload.len()).then_some(compressed)
+    }
+
+    /// The compressed form of a fragment, if its message is compressed: the first one decides.
+    fn compress_fragment(&mut self, payload: &[u8], is_first: bool, is_last: bool) -> Option<Vec<u8>> {
+        let deflater = if is_first {
+            let Compression { direction, level } = self.compression_of(payload)?;
+            self.context(direction, level)
+        } else {
+            self.deflater.as_deref_mut().filter(|deflater| deflater.is_in_message())?
+        };
+        let compressed = deflater.compress(payload, is_last);
+        if is_last && !self.deflate.is_some_and(|deflate| deflate.direction.takeover) {
+            self.deflater = None;
+        }
+        Some(compressed)
+    }
+
+    /// How a message that begins with this payload is compressed, if it is.
+    fn compression_of(&self, payload: &[u8]) -> Option<Compression> {
+        self.deflate.filter(|_| !payload.is_empty() && payload.len() >= self.min_bytes as usize)
+    }
+
+    fn context(&mut self, direction: Direction, level: u8) -> &mut Deflater {
+        self.deflater.get_or_insert_with(|| Box::new(Deflater::new(direction, level)))
+    }
+
+    fn frame(&mut self, fin: bool, compressed: bool, opcode: Opcode, payload: &[u8], output: &mut Vec<u8>) {
         let mask = self.keys.as_mut().map(MaskKeys::next_key);
-        write_frame(fin, opcode, mask, payload, output);
+        let payload_length = payload.len() as u64;
+        append_frame(&Header { fin, compressed, opcode, mask, payload_length }, payload, output);
     }
 }
 

@@ -21,3 +21,35 @@ pub(super) trait Deflate {
     /// Forgets what was compressed, as if it were new.
     fn reset(&mut self);
 }
+
+/// Where an inflater stands after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// It may go on: all input is taken, the output is filled, or a block ended and was waited for.
+    Going,
+    /// A block with BFINAL ended.
+    Final,
+    /// What follows the taken bytes is not DEFLATE. What was given before is right.
+    Corrupt,
+}
+
+/// Where a step ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// With the input or the output.
+    Exhausted,
+    /// With the current block, or sooner.
+    BlockEnd,
+}
+
+/// Decompresses.
+pub(super) trait Inflate {
+    /// Decompresses as far as input, output and `until` allow.
+    fn step(&mut self, input: &[u8], output: &mut [u8], until: Until) -> (Step, Progress);
+
+    /// Begins anew after [`Progress::Final`], with these bytes as what came before: 32 KiB at most.
+    fn restart(&mut self, history: &[u8]);
+
+    /// Bytes of heap.
+    fn heap_bytes(&self) -> usize;
+}

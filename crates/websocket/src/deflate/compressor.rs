@@ -11,8 +11,8 @@ use super::zlib_rs;
 /// What a flush ends with, and a message leaves out (section 7.2.1).
 pub(super) const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// Highest level that zlib knows.
-const LEVEL_MAX: u8 = 9;
+/// zlib's measure of the tables beside the window: its own default.
+const MEMORY_LEVEL: u8 = 8;
 
 /// Longest stored block (RFC 1951, section 3.2.4).
 const STORED_MAX_BYTES: usize = 65535;
@@ -28,7 +28,7 @@ impl Compressor {
     /// A compressor with a window of 32 KiB.
     #[must_use]
     pub fn new(effort: Effort) -> Self {
-        Self { deflate: zlib_rs::Deflater::new(effort.level.min(LEVEL_MAX), WINDOW_BITS_MAX), effort }
+        Self { deflate: zlib_rs::Deflater::new(effort.level(), WINDOW_BITS_MAX, MEMORY_LEVEL), effort }
     }
 
     /// What it was made with.

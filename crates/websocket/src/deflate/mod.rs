@@ -10,8 +10,21 @@ mod codec;
 
 mod zlib_rs;
 
+#[cfg(feature = "zlib-c")]
+#[allow(unsafe_code)]
+mod zlib_c;
+
 mod compressor;
 
+mod deflater;
+
+mod inflater;
+
+#[cfg(test)]
+mod tests;
+
 pub use compressor::Compressor;
+pub(crate) use deflater::Deflater;
+pub(crate) use inflater::{InflateError, Inflater, Sink};
 pub use parameters::{Acceptance, AnswerError, Effort, Offer, Parameters};
-pub(crate) use parameters::{NAME, Parameter, accept, confirm};
+pub(crate) use parameters::{Direction, NAME, Parameter, accept, confirm};

@@ -14,8 +14,11 @@ pub(crate) const NAME: &str = "permessage-deflate";
 pub(super) const WINDOW_BITS_MAX: u8 = 15;
 /// The smallest window that the RFC knows.
 const WINDOW_BITS_MIN: u8 = 8;
+/// Highest level that zlib knows.
+const LEVEL_MAX: u8 = 9;
+
 /// The smallest window that we compress into.
-const OWN_WINDOW_BITS_MIN: u8 = 9;
+pub(super) const OWN_WINDOW_BITS_MIN: u8 = 9;
 
 const SERVER_NO_CONTEXT_TAKEOVER: &str = "server_no_context_takeover";
 const CLIENT_NO_CONTEXT_TAKEOVER: &str = "client_no_context_takeover";
@@ -68,6 +71,15 @@ pub struct Effort {
     /// Messages with fewer bytes go uncompressed. Without context takeover small ones do not shrink; with
     /// takeover a far smaller value pays.
     pub min_bytes: usize,
+}
+
+/// The parameters that concern the messages of one side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Direction {
+    /// The context stays between messages.
+    pub(crate) takeover: bool,
+    /// Logarithm of the window: 8 to 15.
+    pub(crate) window_bits: u8,
 }
 
 /// An answer to our offer that a server may not give.
@@ -211,6 +223,37 @@ impl Parameters {
             push_bits(&mut text, CLIENT_MAX_WINDOW_BITS, self.client_max_window_bits);
         }
         text
+    }
+}
+
+impl Parameters {
+    /// What concerns the server's messages.
+    pub(crate) const fn of_server(self) -> Direction {
+        Direction { takeover: !self.server_no_context_takeover, window_bits: self.server_max_window_bits }
+    }
+
+    /// What concerns the client's messages.
+    pub(crate) const fn of_client(self) -> Direction {
+        Direction { takeover: !self.client_no_context_takeover, window_bits: self.client_max_window_bits }
+    }
+}
+
+impl Direction {
+    /// Whether we can compress into this window; if not, our messages go uncompressed, as they always may.
+    pub(crate) const fn can_compress(self) -> bool {
+        self.window_bits >= OWN_WINDOW_BITS_MIN && self.window_bits <= WINDOW_BITS_MAX
+    }
+
+    /// The window for decompressing. At 8 some compressors use 9 without saying so.
+    pub(super) fn inflate_window_bits(self) -> u8 {
+        own_bits(self.window_bits)
+    }
+}
+
+impl Effort {
+    /// The level, as zlib takes it.
+    pub(crate) fn level(self) -> u8 {
+        self.level.min(LEVEL_MAX)
     }
 }
 

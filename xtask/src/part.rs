@@ -49,7 +49,11 @@ const PARTS: &[Part] = &[
         "all cases of the Autobahn suite, or those that options choose",
         conformance::chosen,
     ),
-    nightly("conformance-slice", "cases of the Autobahn suite with each byte written alone", conformance::sliced),
+    nightly(
+        "conformance-slice",
+        "cases of the Autobahn suite with each byte written alone",
+        conformance::sliced,
+    ),
     nightly("advisories", "known vulnerabilities of dependencies", nightly::advisories),
 ];
 

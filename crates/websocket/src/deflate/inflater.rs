@@ -111,8 +111,7 @@ impl Inflater {
         let (step, progress) = self.codec.step(&[a, b, c, d, 0], &mut [0; 16], Until::BlockEnd);
         match progress {
             Progress::Going if step == (Step { taken: TAIL.len(), given: 0 }) => Ok(()),
-            Progress::Going | Progress::Final => Err(InflateError::Incomplete),
-            Progress::Corrupt => Err(InflateError::Corrupt),
+            Progress::Going | Progress::Final | Progress::Corrupt => Err(InflateError::Incomplete),
         }
     }
 

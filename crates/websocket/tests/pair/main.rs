@@ -11,6 +11,7 @@ mod pair;
 mod wire;
 
 mod closing;
+mod compressed;
 mod half_closed;
 mod scripts;
 mod times;

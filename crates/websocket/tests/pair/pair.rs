@@ -143,10 +143,14 @@ impl Pair {
     }
 
     /// All that this end has sent, judged by what holds for every sender: whole frames, masked by the client
-    /// alone, one Close at most and nothing behind it.
+    /// alone, no reserved bit but that of a compressed message's first frame, one Close at most and nothing
+    /// behind it.
     pub(crate) fn sent(&self, end: usize) -> Vec<Frame> {
         let frames = frames(&self.ends[end].sent);
         assert!(frames.iter().all(|frame| frame.is_masked == (end == CLIENT)));
+        let compresses = self.ends[end].deflates;
+        let may_stand = |first: u8| first & 0x70 == 0 || (compresses && matches!(first & 0x7f, 0x41 | 0x42));
+        assert!(frames.iter().all(|frame| may_stand(frame.first)), "{frames:?}");
         let before_last = &frames[..frames.len().saturating_sub(1)];
         assert!(!before_last.iter().any(Frame::is_close), "something follows a Close: {frames:?}");
         frames

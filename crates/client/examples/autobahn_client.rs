@@ -3,7 +3,7 @@
 //! `cargo run --release -p tidegate-client --example autobahn_client -- ws://127.0.0.1:9001`
 //!
 //! A case is an echo, with compression offered. The limits are raised so that the cases of 16 MiB and of
-//! 65,536 fragments pass.
+//! 65,537 fragments, of which the last is empty, pass.
 
 use std::{env, process};
 
@@ -38,7 +38,7 @@ async fn main() -> Result<(), Failure> {
 
 fn options() -> Options {
     Options {
-        limits: Limits { max_message_bytes: 16 << 20, max_fragments: 65_536 },
+        limits: Limits { max_message_bytes: 16 << 20, max_fragments: 65_537 },
         // Sends client_max_window_bits, too.
         deflate: Some(Offer::default()),
         ..Options::default()

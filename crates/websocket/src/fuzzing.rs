@@ -3,6 +3,7 @@
 //! They are public so that `fuzz/` can name them and the stored corpora can be replayed by an ordinary test;
 //! no user of the library needs them. A panic here is a finding.
 
+mod deflate;
 mod handshake;
 mod reference;
 
@@ -14,6 +15,7 @@ use crate::message::{Limits, Message};
 use crate::read::{Input, ProtocolError};
 use crate::utf8::Validator;
 
+pub use deflate::{fuzz_deflate_offer, fuzz_deflate_read};
 pub use handshake::{fuzz_client_handshake, fuzz_ws_handshake};
 
 /// Longest frame that one call may answer with: a masked control frame.

@@ -7,19 +7,22 @@
 use std::fs;
 use std::path::PathBuf;
 
+use tidegate_websocket::deflate::{Compressor, Effort};
 use tidegate_websocket::fuzzing;
 
 use crate::peer::{header, masked, unmasked};
 
 type Target = (&'static str, fn(&[u8]), fn() -> Vec<(&'static str, Vec<u8>)>);
 
-const TARGETS: [Target; 6] = [
+const TARGETS: [Target; 8] = [
     ("ws_server", fuzzing::fuzz_ws_server, || session_seeds(0x80, masked)),
     ("ws_client", fuzzing::fuzz_ws_client, || session_seeds(0, unmasked)),
     ("ws_handshake", fuzzing::fuzz_ws_handshake, handshake_seeds),
     ("client_handshake", fuzzing::fuzz_client_handshake, client_seeds),
     ("utf8", fuzzing::fuzz_utf8, utf8_seeds),
     ("mask", fuzzing::fuzz_mask, mask_seeds),
+    ("deflate_read", fuzzing::fuzz_deflate_read, deflate_read_seeds),
+    ("deflate_offer", fuzzing::fuzz_deflate_offer, deflate_offer_seeds),
 ];
 
 fn folder(target: &str) -> PathBuf {
@@ -159,5 +162,65 @@ fn mask_seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("cut_inside_a_word", seed(3, b"0123456789abcdef0123456789")),
         ("cut_at_a_word", seed(8, b"0123456789abcdef")),
         ("long", seed(101, &[0xa5; 1000])),
+    ]
+}
+
+fn deflate_read_seeds() -> Vec<(&'static str, Vec<u8>)> {
+    // First byte: bit 0 client, bits 1 and 2 takeover of server and client. Second: windows, less 8, and the
+    // limit. Third: length of the pieces, less 1.
+    let seed =
+        |choice: u8, windows: u8, frames: &[Vec<u8>]| [vec![choice, windows, 6], frames.concat()].concat();
+    let hello = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+    let again = [0xf2, 0x00, 0x11, 0x00, 0x00];
+    let last = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
+    let mut compressor = Compressor::new(Effort { level: 9, min_bytes: 0 });
+    let mut deflated = |bytes: &[u8]| {
+        let mut output = Vec::new();
+        compressor.compress(bytes, &mut output);
+        output
+    };
+    let json: String = (0..40).map(|n| format!("{{\"n\":{n},\"name\":\"κ{}\"}}", n % 7)).collect();
+    vec![
+        ("hello", seed(0, 0x7f, &[masked(0xc1, &hello)])),
+        ("hello_from_server", seed(1, 0x7f, &[unmasked(0xc1, &hello)])),
+        ("taken_over", seed(6, 0x7f, &[masked(0xc1, &hello), masked(0x81, b"plain"), masked(0xc1, &again)])),
+        ("not_taken_over", seed(0, 0x7f, &[masked(0xc1, &hello), masked(0xc1, &again)])),
+        ("window_of_9", seed(7, 0x89, &[unmasked(0xc1, &deflated(json.as_bytes())), unmasked(0xc1, &again)])),
+        (
+            "fragments",
+            seed(0, 0x7f, &[masked(0x41, &hello[..3]), masked(0x89, b"p"), masked(0x80, &hello[3..])]),
+        ),
+        (
+            "final_block",
+            seed(0, 0x7f, &[masked(0xc1, &last), masked(0xc2, &[&last[..7], &hello[..]].concat())]),
+        ),
+        ("final_blocks", seed(4, 0x7f, &[masked(0xc2, &[0x03, 0x00].repeat(20))])),
+        ("stored", seed(1, 0x7f, &[unmasked(0xc2, b"\x00\x05\x00\xfa\xffHello\x00")])),
+        ("empty", seed(6, 0x7f, &[masked(0xc1, b"\x00"), masked(0xc1, b"")])),
+        ("bomb", seed(0, 0xbf, &[masked(0xc2, &deflated(&[0; 200_000]))])),
+        ("bomb_of_text", seed(1, 0x40, &[unmasked(0xc1, &deflated(&[b'x'; 101]))])),
+        ("cut_off", seed(0, 0x7f, &[masked(0xc1, &hello[..4])])),
+        ("corrupt", seed(5, 0x7f, &[unmasked(0xc1, b"\x07\xff\xff")])),
+        ("not_utf8", seed(0, 0x7f, &[masked(0xc1, &deflated(b"ab\xf0\x9f"))])),
+        ("continued_with_rsv1", seed(0, 0x7f, &[masked(0x41, &hello), masked(0xc0, b"")])),
+        ("ping_with_rsv1", seed(0, 0x7f, &[masked(0xc9, b"")])),
+    ]
+}
+
+fn deflate_offer_seeds() -> Vec<(&'static str, Vec<u8>)> {
+    // First byte: bit 0 takeover, bits 1 to 4 the largest window.
+    let seed = |choice: u8, lines: &str| [&[choice][..], lines.as_bytes()].concat();
+    vec![
+        ("plain", seed(31, "permessage-deflate")),
+        ("chromium", seed(30, "permessage-deflate; client_max_window_bits")),
+        ("small", seed(25, "permessage-deflate; server_max_window_bits=10; client_max_window_bits=\"9\"")),
+        ("window_of_8", seed(31, "permessage-deflate; server_max_window_bits=8, permessage-deflate")),
+        ("answer", seed(30, "permessage-deflate; server_no_context_takeover; client_no_context_takeover")),
+        ("two_fields", seed(31, "x; y=z\npermessage-deflate; server_no_context_takeover")),
+        ("repeated", seed(31, "permessage-deflate; client_max_window_bits; client_max_window_bits")),
+        ("leading_zero", seed(31, "permessage-deflate; client_max_window_bits=08")),
+        ("quoted", seed(31, r#"permessage-deflate; server_max_window_bits="1\2""#)),
+        ("malformed", seed(31, "permessage-deflate; =")),
+        ("empty", seed(31, "")),
     ]
 }

@@ -5,8 +5,7 @@
 //! It prints the address that it is bound to, so that port 0 will do. Each connection is a task; with
 //! `--cores` each core has a runtime and a listener of its own, else there is one. Messages are echoed out
 //! of the buffer that they were read into, and the replies of one read leave in one write. The limits are
-//! raised so that Autobahn's cases of 16 MiB and of 65,537 fragments (the last is empty) pass; compression
-//! is agreed to.
+//! raised for Autobahn's cases of 16 MiB and of 65,537 fragments; compression is agreed to.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;

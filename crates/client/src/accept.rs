@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::connection::{Connection, Pace};
+use crate::keep_alive::Rhythm;
 use crate::stream::Stream;
 
 /// How long a client that was refused may take to read why.
@@ -208,8 +209,7 @@ impl From<&AcceptOptions> for Pace {
             auto_pong: options.auto_pong,
             close_timeout: options.close_timeout,
             stall_timeout: options.stall_timeout,
-            ping_interval: options.ping_interval,
-            pong_timeout: options.pong_timeout,
+            rhythm: Rhythm { interval: options.ping_interval, timeout: options.pong_timeout },
         }
     }
 }

@@ -10,10 +10,14 @@ use bytes::Bytes;
 use tidegate_websocket as websocket;
 use tidegate_websocket::{CloseCode, Extensions, ProtocolError};
 
+use crate::version::Http;
+
 /// What the server agreed to, and how the way there was: the first of the four events.
 #[derive(Debug, Clone)]
 pub struct Opened {
-    /// 101.
+    /// The version of HTTP of the handshake: V1 or V2.
+    pub http: Http,
+    /// 101, or 2xx over HTTP/2.
     pub status: u16,
     /// The answer's fields as they came: order, case of letters and repetitions.
     pub headers: Vec<(String, Vec<u8>)>,
@@ -21,10 +25,10 @@ pub struct Opened {
     pub subprotocol: Option<String>,
     /// The extensions that both sides agreed on.
     pub extensions: Extensions,
-    /// The request as it was sent.
+    /// The request as it was sent; over HTTP/2 its fields as lines, pseudo-headers first.
     pub request: Vec<u8>,
-    /// The server's address.
-    pub peer: SocketAddr,
+    /// The server's address; none over a stream of the caller's.
+    pub peer: Option<SocketAddr>,
     /// Version and key exchange, if the connection is secured by TLS.
     pub tls: Option<String>,
     /// How long it took.

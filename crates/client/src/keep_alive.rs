@@ -6,12 +6,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The clock of one connection's Pings.
+/// When to ask, and how long to wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rhythm {
+    /// None: no Pings.
+    pub(crate) interval: Option<Duration>,
+    pub(crate) timeout: Duration,
+}
+
+/// What has come and gone on one connection.
 #[derive(Debug)]
 pub(crate) struct KeepAlive {
-    /// None: no Pings.
-    interval: Option<Duration>,
-    timeout: Duration,
     /// When the last bytes came.
     heard: Instant,
     /// When a Ping was sent that nothing followed yet.
@@ -26,15 +31,14 @@ pub(crate) enum Due {
 }
 
 impl KeepAlive {
-    pub(crate) fn new(interval: Option<Duration>, timeout: Duration) -> Self {
-        Self { interval, timeout, heard: Instant::now(), asked: None }
+    pub(crate) fn new() -> Self {
+        Self { heard: Instant::now(), asked: None }
     }
 
-    /// Bytes came.
-    pub(crate) fn handle_input(&mut self) {
-        if self.interval.is_some() {
-            self.heard = Instant::now();
-            self.asked = None;
+    /// Bytes came. Without Pings nobody asks when, and the clock is not read.
+    pub(crate) fn handle_input(&mut self, rhythm: Rhythm) {
+        if rhythm.interval.is_some() {
+            *self = Self::new();
         }
     }
 
@@ -44,11 +48,11 @@ impl KeepAlive {
     }
 
     /// What is due next, and when.
-    pub(crate) fn poll_timeout(&self) -> Option<(Instant, Due)> {
-        let interval = self.interval?;
+    pub(crate) fn poll_timeout(&self, rhythm: Rhythm) -> Option<(Instant, Due)> {
+        let interval = rhythm.interval?;
         match self.asked {
             None => Some((self.heard.checked_add(interval)?, Due::Ping)),
-            Some(asked) => Some((asked.checked_add(self.timeout)?, Due::GiveUp)),
+            Some(asked) => Some((asked.checked_add(rhythm.timeout)?, Due::GiveUp)),
         }
     }
 }
@@ -59,25 +63,27 @@ mod tests {
 
     const INTERVAL: Duration = Duration::from_secs(20);
     const TIMEOUT: Duration = Duration::from_secs(5);
+    const RHYTHM: Rhythm = Rhythm { interval: Some(INTERVAL), timeout: TIMEOUT };
 
     #[tokio::test(start_paused = true)]
     async fn silence_is_asked_once_and_then_given_up() {
         let began = Instant::now();
-        let mut clock = KeepAlive::new(Some(INTERVAL), TIMEOUT);
+        let mut clock = KeepAlive::new();
         tokio::time::advance(Duration::from_secs(7)).await;
-        clock.handle_input();
+        clock.handle_input(RHYTHM);
         let heard = began + Duration::from_secs(7);
-        assert_eq!(clock.poll_timeout(), Some((heard + INTERVAL, Due::Ping)));
+        assert_eq!(clock.poll_timeout(RHYTHM), Some((heard + INTERVAL, Due::Ping)));
         tokio::time::advance(INTERVAL).await;
         clock.handle_ping();
-        assert_eq!(clock.poll_timeout(), Some((heard + INTERVAL + TIMEOUT, Due::GiveUp)));
-        clock.handle_input();
-        assert_eq!(clock.poll_timeout(), Some((heard + INTERVAL + INTERVAL, Due::Ping)));
+        assert_eq!(clock.poll_timeout(RHYTHM), Some((heard + INTERVAL + TIMEOUT, Due::GiveUp)));
+        clock.handle_input(RHYTHM);
+        assert_eq!(clock.poll_timeout(RHYTHM), Some((heard + INTERVAL + INTERVAL, Due::Ping)));
     }
 
     #[tokio::test]
     async fn without_an_interval_nothing_is_ever_due() {
-        assert_eq!(KeepAlive::new(None, TIMEOUT).poll_timeout(), None);
-        assert_eq!(KeepAlive::new(Some(Duration::MAX), TIMEOUT).poll_timeout(), None);
+        for interval in [None, Some(Duration::MAX)] {
+            assert_eq!(KeepAlive::new().poll_timeout(Rhythm { interval, timeout: TIMEOUT }), None);
+        }
     }
 }

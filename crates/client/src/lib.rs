@@ -20,6 +20,8 @@
 #![forbid(unsafe_code)]
 
 // The order is the direction: a module uses those above it.
+mod version;
+
 mod address;
 
 mod dial;
@@ -42,18 +44,38 @@ mod keep_alive;
 
 mod connection;
 
+mod split;
+
+mod sink;
+
+mod options;
+
+mod failure;
+
+mod asked;
+
+mod http1;
+
+mod tunnel;
+
+mod http2;
+
 mod connect;
 
 mod accept;
 
 pub use accept::{AcceptError, AcceptOptions, Incoming, accept, accept_stream, receive, receive_stream};
 pub use address::UrlError;
-pub use connect::{ConnectError, Options, Phase, connect, handshake_section};
+pub use connect::{connect, connect_stream};
 pub use connection::{Connection, Replies, SendError};
 pub use dial::DialError;
 pub use event::{Close, End, Event, Message, Opened, Timings};
+pub use failure::{ConnectError, Http2Error, Phase, handshake_section};
+pub use options::Options;
 pub use refusal::Refused;
+pub use split::{Reader, UnsplitError, Writer};
 pub use tidegate_websocket::deflate;
 pub use tidegate_websocket::handshake::client::{HandshakeError, RequestError};
 pub use tidegate_websocket::{CloseCode, Extensions, Limits, ProtocolError};
 pub use tls::{Trust, TrustError};
+pub use version::Http;

@@ -8,7 +8,7 @@ use std::{fmt, io};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::net::TcpStream;
@@ -17,14 +17,23 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use url::Host;
 
+use crate::version::Http;
+
+/// HTTP/2's name in ALPN (RFC 9113, section 3.2).
+const HTTP2: &[u8] = b"h2";
+
 /// Whose certificates are believed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub enum Trust {
     /// Those that the system believes.
     #[default]
     System,
     /// Only those in this PEM file.
     File(PathBuf),
+    /// Only those in this text, one or more certificates in PEM.
+    Pem(Vec<u8>),
+    /// Only these.
+    Roots(Arc<RootCertStore>),
     /// Every certificate: whoever is between can read and change everything. For trying things out.
     Anyone,
 }
@@ -37,8 +46,8 @@ pub struct TrustError {
 }
 
 /// Reads the certificates and makes a configuration of them.
-pub(crate) async fn load(trust: Trust) -> Result<Arc<ClientConfig>, TrustError> {
-    spawn_blocking(move || configuration(&trust))
+pub(crate) async fn load(trust: Trust, http: Http) -> Result<Arc<ClientConfig>, TrustError> {
+    spawn_blocking(move || configuration(&trust, http))
         .await
         .unwrap_or_else(|error| Err(TrustError { path: None, reason: error.to_string() }))
 }
@@ -57,6 +66,11 @@ pub(crate) async fn secure(
     TlsConnector::from(configuration).connect(name, socket).await
 }
 
+/// True if the server chose HTTP/2 by ALPN.
+pub(crate) fn has_chosen_http2(stream: &TlsStream<TcpStream>) -> bool {
+    stream.get_ref().1.alpn_protocol() == Some(HTTP2)
+}
+
 /// Version and cipher suite in a few words.
 pub(crate) fn describe(stream: &TlsStream<TcpStream>) -> String {
     let (_, session) = stream.get_ref();
@@ -66,7 +80,7 @@ pub(crate) fn describe(stream: &TlsStream<TcpStream>) -> String {
     format!("{}{group}", version.replace('_', "."))
 }
 
-fn configuration(trust: &Trust) -> Result<Arc<ClientConfig>, TrustError> {
+fn configuration(trust: &Trust, http: Http) -> Result<Arc<ClientConfig>, TrustError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -77,9 +91,17 @@ fn configuration(trust: &Trust) -> Result<Arc<ClientConfig>, TrustError> {
         Trust::File(path) => builder.with_root_certificates(
             file_roots(path).map_err(|reason| TrustError { path: Some(path.clone()), reason })?,
         ),
+        Trust::Pem(text) => builder
+            .with_root_certificates(pem_roots(text).map_err(|reason| TrustError { path: None, reason })?),
+        Trust::Roots(store) => builder.with_root_certificates(Arc::clone(store)),
     }
     .with_no_client_auth();
-    configuration.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let protocols: &[&[u8]] = match http {
+        Http::V1 => &[b"http/1.1"],
+        Http::V2 => &[HTTP2],
+        Http::Auto => &[HTTP2, b"http/1.1"],
+    };
+    configuration.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Ok(Arc::new(configuration))
 }
 
@@ -93,8 +115,18 @@ fn system_roots() -> Result<RootCertStore, TrustError> {
 }
 
 fn file_roots(path: &Path) -> Result<RootCertStore, String> {
+    roots(CertificateDer::pem_file_iter(path).map_err(|error| error.to_string())?)
+}
+
+fn pem_roots(text: &[u8]) -> Result<RootCertStore, String> {
+    roots(CertificateDer::pem_slice_iter(text))
+}
+
+fn roots(
+    certificates: impl Iterator<Item = Result<CertificateDer<'static>, pem::Error>>,
+) -> Result<RootCertStore, String> {
     let mut store = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| error.to_string())? {
+    for certificate in certificates {
         let certificate = certificate.map_err(|error| error.to_string())?;
         store.add(certificate).map_err(|error| error.to_string())?;
     }

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use peer::{Peer, frame, listen, read_head, serve};
 use tidegate_client::{
-    ConnectError, Connection, DialError, Event, HandshakeError, Message, Options, Phase, Trust, connect,
-    handshake_section,
+    ConnectError, Connection, DialError, Event, HandshakeError, Http, Message, Options, Phase, Trust,
+    connect, handshake_section,
 };
 
 async fn refused_by(answer: &'static str) -> ConnectError {
@@ -47,7 +47,7 @@ async fn the_request_and_the_first_frames() {
     let opened = connection.take_opened().unwrap();
     assert_eq!((connection.subprotocol(), connection.opened().is_none()), (Some("b"), true));
     assert_eq!((opened.status, opened.subprotocol.as_deref()), (101, Some("b")));
-    assert_eq!((opened.peer, opened.tls), (address, None));
+    assert_eq!((opened.peer, opened.tls, opened.http), (Some(address), None, Http::V1));
     assert!(opened.headers.contains(&("X-Odd".to_owned(), b"Case".to_vec())), "{:?}", opened.headers);
     let request = server.join().unwrap().request;
     assert_eq!(request.as_bytes(), opened.request);

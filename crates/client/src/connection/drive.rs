@@ -13,7 +13,7 @@ use tidegate_websocket::CloseCode;
 use tokio::io::AsyncWrite;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Connection, Replies, Room, State, UNWRITTEN_MAX_BYTES};
+use super::{Connection, Link, Replies, Room, State, UNWRITTEN_MAX_BYTES};
 use crate::event::{Close, End, Event, owned};
 use crate::keep_alive::Due;
 
@@ -62,20 +62,20 @@ impl Connection {
         take: impl FnOnce(Taken<'_>) -> T,
     ) -> Poll<Option<T>> {
         loop {
-            match self.state {
+            match self.0.state {
                 State::Ended => return Poll::Ready(None),
                 State::Ending(_) => {
                     ready!(self.poll_goodbye(context));
-                    self.timer = None;
-                    let State::Ending(ending) = std::mem::replace(&mut self.state, State::Ended) else {
+                    self.0.timer = None;
+                    let State::Ending(ending) = std::mem::replace(&mut self.0.state, State::Ended) else {
                         return Poll::Ready(None);
                     };
                     return Poll::Ready(Some(take(Taken::Last(ending.event))));
                 }
                 State::Open | State::AwaitingClose(_) => {}
             }
-            if self.may_take(needs_room) && !self.input.is_empty() {
-                let Self { protocol, input, output, .. } = self;
+            if self.may_take(needs_room) && !self.0.input.is_empty() {
+                let Link { protocol, input, output, pace, .. } = &mut *self.0;
                 let mut unread = websocket::Input::new(input.unread());
                 let before = output.unwritten();
                 let appended = output.bytes().len();
@@ -92,7 +92,7 @@ impl Connection {
                     }
                     Some((event, answers)) => {
                         if let websocket::Event::Ping(_) = event {
-                            if !self.pace.auto_pong {
+                            if !pace.auto_pong {
                                 // What a call appends is the one frame that answers.
                                 output.bytes().truncate(appended);
                             }
@@ -118,18 +118,19 @@ impl Connection {
 
     /// The peer must first take what it asked for.
     fn may_take(&self, needs_room: bool) -> bool {
-        self.output.answers <= ANSWERS_MAX_BYTES && (!needs_room || self.has_room())
+        self.0.output.answers <= ANSWERS_MAX_BYTES && (!needs_room || self.has_room())
     }
 
     /// Writes and reads at once: a peer that waits for us to read is read while it is written to. Ready when
     /// something came, or can be taken again; or when it is over.
     fn poll_progress(&mut self, context: &mut Context<'_>, needs_room: bool) -> Poll<Result<(), End>> {
-        let before = self.output.unwritten();
-        while self.output.is_pending() && self.output.poll_write(&mut self.stream, context).is_ready() {}
-        if self.output.unwritten() < before {
+        let before = self.0.output.unwritten();
+        while self.0.output.is_pending() && self.0.output.poll_write(&mut self.0.stream, context).is_ready() {
+        }
+        if self.0.output.unwritten() < before {
             self.be_patient();
         }
-        if self.input.is_empty() {
+        if self.0.input.is_empty() {
             if let Poll::Ready(result) = self.poll_read(context) {
                 return Poll::Ready(result);
             }
@@ -140,10 +141,10 @@ impl Connection {
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), End>> {
-        let result = match ready!(self.input.poll_read(&mut self.stream, context)) {
+        let result = match ready!(self.0.input.poll_read(&mut self.0.stream, context)) {
             Ok(0) => Err(End::EndOfStream),
             Ok(_) => {
-                self.keep_alive.handle_input();
+                self.0.keep_alive.handle_input(self.0.pace.rhythm);
                 Ok(())
             }
             // A TLS stream that ends without its own close notification is an end as any other.
@@ -155,19 +156,19 @@ impl Connection {
 
     /// The peer took something: the time for its Close begins anew.
     fn be_patient(&mut self) {
-        if let State::AwaitingClose(deadline) = &mut self.state {
-            *deadline = Instant::now().checked_add(self.pace.close_timeout);
+        if let State::AwaitingClose(deadline) = &mut self.0.state {
+            *deadline = Instant::now().checked_add(self.0.pace.close_timeout);
         }
     }
 
     /// Ready when something that is awaited did not come in time, or when a Ping was due.
     fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<Result<(), End>> {
-        if let State::AwaitingClose(deadline) = self.state {
+        if let State::AwaitingClose(deadline) = self.0.state {
             ready!(self.poll_timer(deadline, context));
             return Poll::Ready(Err(End::NoAnswer));
         }
         let stalled = self.stalled_at();
-        let silent = self.keep_alive.poll_timeout();
+        let silent = self.0.keep_alive.poll_timeout(self.0.pace.rhythm);
         let silent_at = silent.map(|(at, _)| at);
         let first = stalled.into_iter().chain(silent_at).min();
         ready!(self.poll_timer(first, context));
@@ -175,7 +176,7 @@ impl Connection {
             Some((at, due)) if Some(at) == first => match due {
                 Due::GiveUp => Poll::Ready(Err(End::NoPong)),
                 Due::Ping => {
-                    self.keep_alive.handle_ping();
+                    self.0.keep_alive.handle_ping();
                     // Without room the peer takes nothing, and is given up for that.
                     let _ = self.queue_ping(b"");
                     Poll::Ready(Ok(()))
@@ -192,24 +193,24 @@ impl Connection {
     }
 
     fn stalled_at(&mut self) -> Option<Instant> {
-        self.output.stalled_since()?.checked_add(self.pace.stall_timeout)
+        self.0.output.stalled_since()?.checked_add(self.0.pace.stall_timeout)
     }
 
     /// Ready at the time; without one never. A timer that is armed for earlier is left alone until it fires,
     /// because times mostly move on.
     fn poll_timer(&mut self, at: Option<Instant>, context: &mut Context<'_>) -> Poll<()> {
         let Some(at) = at else {
-            self.timer = None;
+            self.0.timer = None;
             return Poll::Pending;
         };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        let timer = self.0.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
         if timer.deadline() > at {
             timer.as_mut().reset(at);
         }
         loop {
             ready!(timer.as_mut().poll(context));
             if timer.deadline() >= at {
-                self.timer = None;
+                self.0.timer = None;
                 return Poll::Ready(());
             }
             timer.as_mut().reset(at);
@@ -218,46 +219,48 @@ impl Connection {
 
     fn end_without_close(&mut self, end: End) {
         // The connection ends here whatever the protocol has to say.
-        let _ = self.protocol.handle_eof();
-        self.output.is_broken = true;
-        self.input.clear();
+        let _ = self.0.protocol.handle_eof();
+        self.0.output.is_broken = true;
+        self.0.input.clear();
         self.end(Event::Close(Close { code: CloseCode::ABNORMAL, reason: String::new(), end }));
     }
 
     fn end(&mut self, event: Event) {
         let patience = match event {
-            Event::Error(_) => self.pace.close_timeout.min(GOODBYE_TIMEOUT),
-            _ => self.pace.close_timeout,
+            Event::Error(_) => self.0.pace.close_timeout.min(GOODBYE_TIMEOUT),
+            _ => self.0.pace.close_timeout,
         };
-        self.output.settle();
-        let step = if self.output.is_broken { Step::Done } else { Step::Write };
+        self.0.output.settle();
+        let step = if self.0.output.is_broken { Step::Done } else { Step::Write };
         let deadline = Instant::now().checked_add(patience);
-        self.state = State::Ending(Box::new(Ending { event, deadline, step }));
+        self.0.state = State::Ending(Box::new(Ending { event, deadline, step }));
     }
 
     /// Writes our Close frame, ends our side, and after a broken rule awaits the end of the other. Ready
     /// when that is done, has failed, or takes too long.
     fn poll_goodbye(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
-            let State::Ending(ending) = &mut self.state else { return Poll::Ready(()) };
+            let State::Ending(ending) = &mut self.0.state else { return Poll::Ready(()) };
             let (step, deadline) = (ending.step, ending.deadline);
             let next = match step {
                 Step::Done => return Poll::Ready(()),
-                Step::Write if self.output.is_pending() => {
-                    self.output.poll_write(&mut self.stream, context).map(|()| Step::Write)
+                Step::Write if self.0.output.is_pending() => {
+                    self.0.output.poll_write(&mut self.0.stream, context).map(|()| Step::Write)
                 }
-                Step::Write if self.output.is_broken => Poll::Ready(Step::Done),
+                Step::Write if self.0.output.is_broken => Poll::Ready(Step::Done),
                 Step::Write => Poll::Ready(Step::Shutdown),
-                Step::Shutdown => match Pin::new(&mut self.stream).poll_shutdown(context) {
+                Step::Shutdown => match Pin::new(&mut self.0.stream).poll_shutdown(context) {
                     Poll::Ready(Ok(())) if matches!(ending.event, Event::Error(_)) => {
                         Poll::Ready(Step::Drain)
                     }
                     other => other.map(|_| Step::Done),
                 },
-                Step::Drain => self.input.poll_read(&mut self.stream, context).map(|result| match result {
-                    Ok(0) | Err(_) => Step::Done,
-                    Ok(_) => Step::Drain,
-                }),
+                Step::Drain => {
+                    self.0.input.poll_read(&mut self.0.stream, context).map(|result| match result {
+                        Ok(0) | Err(_) => Step::Done,
+                        Ok(_) => Step::Drain,
+                    })
+                }
             };
             let next = match next {
                 Poll::Ready(next) => next,
@@ -266,8 +269,8 @@ impl Connection {
                     Step::Done
                 }
             };
-            self.input.clear();
-            if let State::Ending(ending) = &mut self.state {
+            self.0.input.clear();
+            if let State::Ending(ending) = &mut self.0.state {
                 ending.step = next;
             }
         }

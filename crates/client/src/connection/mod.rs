@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::event::{Event, Opened, lent, owned};
 use crate::input::Input;
-use crate::keep_alive::KeepAlive;
+use crate::keep_alive::{KeepAlive, Rhythm};
 use crate::output::Output;
 use crate::stream::Stream;
 use drive::{Ending, Taken};
@@ -59,7 +59,11 @@ pub enum SendError {
 ///
 /// **Drop** ends the TCP connection at once, without a Close frame: the peer sees code 1006.
 #[derive(Debug)]
-pub struct Connection {
+pub struct Connection(Box<Link>);
+
+/// On the heap, so that a task that holds a connection, or moves it, is small.
+#[derive(Debug)]
+struct Link {
     stream: Stream,
     protocol: websocket::Connection,
     pace: Pace,
@@ -79,8 +83,7 @@ pub(crate) struct Pace {
     pub(crate) auto_pong: bool,
     pub(crate) close_timeout: Duration,
     pub(crate) stall_timeout: Duration,
-    pub(crate) ping_interval: Option<Duration>,
-    pub(crate) pong_timeout: Duration,
+    pub(crate) rhythm: Rhythm,
 }
 
 #[derive(Debug)]
@@ -119,60 +122,60 @@ impl Replies<'_> {
 impl Connection {
     /// A connection whose handshake is done. `first` are bytes that came behind the handshake.
     pub(crate) fn new(stream: Stream, protocol: websocket::Connection, pace: Pace, first: Vec<u8>) -> Self {
-        Self {
+        Self(Box::new(Link {
             stream,
             protocol,
             pace,
             input: Input::new(first),
             output: Output::default(),
             state: State::Open,
-            keep_alive: KeepAlive::new(pace.ping_interval, pace.pong_timeout),
+            keep_alive: KeepAlive::new(),
             timer: None,
             subprotocol: None,
             opened: None,
-        }
+        }))
     }
 
     /// With what the handshake agreed on.
     pub(crate) fn agreed(mut self, subprotocol: Option<&str>, opened: Option<Box<Opened>>) -> Self {
-        self.subprotocol = subprotocol.map(Box::from);
-        self.opened = opened;
+        self.0.subprotocol = subprotocol.map(Box::from);
+        self.0.opened = opened;
         self
     }
 
     /// The subprotocol that was agreed on.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
+        self.0.subprotocol.as_deref()
     }
 
     /// What the server agreed to. None on a connection that was accepted, and once it was taken.
     #[must_use]
     pub fn opened(&self) -> Option<&Opened> {
-        self.opened.as_deref()
+        self.0.opened.as_deref()
     }
 
     /// The same, handed out for good: a connection that stays need not keep both heads of its handshake.
     pub fn take_opened(&mut self) -> Option<Opened> {
-        self.opened.take().map(|opened| *opened)
+        self.0.opened.take().map(|opened| *opened)
     }
 
     /// True until a Close frame has been sent or come, or the connection broke: messages may be sent.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        matches!(self.state, State::Open) && self.protocol.is_open()
+        matches!(self.0.state, State::Open) && self.0.protocol.is_open()
     }
 
     /// True if [`Connection::queue`] takes a message now.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.output.unwritten() < UNWRITTEN_MAX_BYTES
+        self.0.output.unwritten() < UNWRITTEN_MAX_BYTES
     }
 
     /// True while something waits to be written.
     #[must_use]
     pub fn has_unwritten(&self) -> bool {
-        self.output.is_pending()
+        self.0.output.is_pending()
     }
 
     /// Waits for the next event, and writes what waits to be written. `None` after Close or Error.
@@ -215,17 +218,23 @@ impl Connection {
         take: impl FnOnce(websocket::Event<'_>, &mut Replies<'_>) -> T,
     ) -> Option<T> {
         let mut take = Some(take);
-        poll_fn(|context| {
-            self.poll_take(context, true, |taken| {
-                let take = take.take()?;
-                Some(match taken {
-                    Taken::Flowing(event, mut replies) => take(event, &mut replies),
-                    Taken::Last(event) => take(lent(&event), &mut Replies(None)),
-                })
+        poll_fn(|context| self.poll_next_with(context, &mut take)).await
+    }
+
+    /// Takes `take` when it calls it.
+    pub(crate) fn poll_next_with<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        take: &mut Option<impl FnOnce(websocket::Event<'_>, &mut Replies<'_>) -> T>,
+    ) -> Poll<Option<T>> {
+        let result = self.poll_take(context, true, |taken| {
+            let take = take.take()?;
+            Some(match taken {
+                Taken::Flowing(event, mut replies) => take(event, &mut replies),
+                Taken::Last(event) => take(lent(&event), &mut Replies(None)),
             })
-        })
-        .await
-        .flatten()
+        });
+        result.map(Option::flatten)
     }
 
     /// Sends a text message and waits until it is written. A peer that does not read while it waits for us
@@ -261,14 +270,14 @@ impl Connection {
     /// Queues a message without waiting; `next` and `flush` write it.
     pub fn queue(&mut self, message: websocket::Message<'_>) -> Result<(), SendError> {
         self.check_queue()?;
-        self.protocol.send(message, self.output.bytes()).map_err(|_| SendError::Closed)
+        self.0.protocol.send(message, self.0.output.bytes()).map_err(|_| SendError::Closed)
     }
 
     /// Queues a Ping of 125 bytes at most.
     pub fn queue_ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.check_queue()?;
-        let result = self.protocol.send_ping(payload, self.output.bytes());
-        self.output.settle();
+        let result = self.0.protocol.send_ping(payload, self.0.output.bytes());
+        self.0.output.settle();
         result.map_err(|error| match error {
             websocket::SendError::LongControl => SendError::LongPing,
             websocket::SendError::Closed | websocket::SendError::MessageUnfinished => SendError::Closed,
@@ -277,10 +286,10 @@ impl Connection {
 
     /// Queues our Close frame behind what waits to be written.
     pub fn queue_close(&mut self, code: CloseCode, reason: &str) {
-        if matches!(self.state, State::Open) {
-            self.protocol.close(code, reason, self.output.bytes());
-            self.output.settle();
-            self.state = State::AwaitingClose(Instant::now().checked_add(self.pace.close_timeout));
+        if matches!(self.0.state, State::Open) {
+            self.0.protocol.close(code, reason, self.0.output.bytes());
+            self.0.output.settle();
+            self.0.state = State::AwaitingClose(Instant::now().checked_add(self.0.pace.close_timeout));
         }
     }
 
@@ -292,21 +301,40 @@ impl Connection {
     /// The same for those who write futures.
     pub fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         loop {
-            if self.output.is_broken {
+            if self.0.output.is_broken {
                 return Poll::Ready(Err(SendError::Closed));
             }
-            if !self.output.is_pending() {
+            if !self.0.output.is_pending() {
                 return Poll::Ready(Ok(()));
             }
-            if self.output.poll_write(&mut self.stream, context).is_pending() {
+            if self.0.output.poll_write(&mut self.0.stream, context).is_pending() {
                 ready!(self.poll_stalled(context));
                 return Poll::Ready(Err(SendError::Stalled));
             }
         }
     }
 
+    /// Ready when [`Connection::queue`] takes a message, or never will. It writes, and does not read.
+    pub fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        loop {
+            match self.check_queue() {
+                Err(SendError::Full) => {}
+                other => return Poll::Ready(other),
+            }
+            if self.0.output.poll_write(&mut self.0.stream, context).is_pending() {
+                ready!(self.poll_stalled(context));
+                return Poll::Ready(Err(SendError::Stalled));
+            }
+        }
+    }
+
+    /// What the halves of a split connection may wait for: bytes to be written, and the end.
+    pub(crate) fn progress(&self) -> (usize, bool, bool) {
+        (self.0.output.unwritten(), self.0.output.is_broken, self.is_open())
+    }
+
     fn check_queue(&self) -> Result<(), SendError> {
-        match (self.is_open() && !self.output.is_broken, self.has_room()) {
+        match (self.is_open() && !self.0.output.is_broken, self.has_room()) {
             (false, _) => Err(SendError::Closed),
             (true, false) => Err(SendError::Full),
             (true, true) => Ok(()),

@@ -1,0 +1,140 @@
+//! What time does to a connection, with a clock that the test moves: keep-alive, silence, half-closed
+//! links, close races. The peer is bytes on a pipe.
+
+#![allow(missing_docs, reason = "a test program")]
+
+use std::time::Duration;
+
+use tidegate_client::{AcceptOptions, CloseCode, Connection, End, Event, Message, accept_stream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::{Instant, timeout};
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+async fn open(options: AcceptOptions) -> (Connection, DuplexStream) {
+    let (mut peer, stream) = duplex(64 * 1024);
+    peer.write_all(REQUEST).await.unwrap();
+    let connection = accept_stream(stream, options).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(peer.read_u8().await.unwrap());
+    }
+    (connection, peer)
+}
+
+async fn frame<const N: usize>(peer: &mut DuplexStream) -> [u8; N] {
+    let mut frame = [0; N];
+    peer.read_exact(&mut frame).await.unwrap();
+    frame
+}
+
+async fn end(connection: &mut Connection) -> (u16, End) {
+    let Some(Event::Close(close)) = connection.next().await else { panic!("a Close") };
+    assert_eq!(connection.next().await, None);
+    (close.code.get(), close.end)
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_asked_and_then_given_up() {
+    let (mut connection, mut peer) = open(AcceptOptions::default()).await;
+    let began = Instant::now();
+    let peering = tokio::spawn(async move {
+        assert_eq!(frame(&mut peer).await, [0x89, 0x00]);
+        assert_eq!(began.elapsed().as_secs(), 30);
+        // An answer, and then none.
+        peer.write_all(b"\x8a\x80\0\0\0\0").await.unwrap();
+        assert_eq!(frame(&mut peer).await, [0x89, 0x00]);
+        assert_eq!(began.elapsed().as_secs(), 60);
+        peer
+    });
+    assert_eq!(connection.next().await, Some(Event::Pong(bytes::Bytes::new())));
+    assert_eq!(end(&mut connection).await, (1006, End::NoPong));
+    assert_eq!(began.elapsed().as_secs(), 70);
+    peering.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_comes_is_a_sign_of_life() {
+    let (mut connection, mut peer) = open(AcceptOptions::default()).await;
+    let began = Instant::now();
+    let peering = tokio::spawn(async move {
+        // A message of one byte in twenty minutes.
+        for byte in b"\x81\x8f\0\0\0\0byte after byte".iter().take(20) {
+            tokio::time::advance(Duration::from_secs(29)).await;
+            peer.write_all(&[*byte]).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        peer.write_all(b"e").await.unwrap();
+        peer
+    });
+    let event = connection.next().await;
+    assert_eq!(event, Some(Event::Message(Message::Text("byte after byte".to_owned()))));
+    assert!(began.elapsed() >= Duration::from_secs(20 * 29));
+    let mut peer = peering.await.unwrap();
+    assert!(timeout(Duration::ZERO, peer.read_u8()).await.is_err(), "no Ping was needed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_interval_nothing_is_asked() {
+    let options = AcceptOptions { ping_interval: None, ..AcceptOptions::default() };
+    let (mut connection, mut peer) = open(options).await;
+    assert!(timeout(Duration::from_secs(24 * 3600), connection.next()).await.is_err());
+    assert!(timeout(Duration::ZERO, peer.read_u8()).await.is_err());
+}
+
+/// The peer ended its side without a Close frame: what it said before is told, and then 1006.
+#[tokio::test(start_paused = true)]
+async fn a_half_closed_link() {
+    let (mut connection, mut peer) = open(AcceptOptions::default()).await;
+    peer.write_all(b"\x81\x82\0\0\0\0hi\x81\x85\0\0\0\0wh").await.unwrap();
+    peer.shutdown().await.unwrap();
+    assert_eq!(connection.next().await, Some(Event::Message(Message::Text("hi".to_owned()))));
+    assert_eq!(end(&mut connection).await, (1006, End::EndOfStream));
+}
+
+/// Both Close frames cross: each side takes the other's as the answer to its own.
+#[tokio::test(start_paused = true)]
+async fn closes_that_cross() {
+    let (mut connection, mut peer) = open(AcceptOptions::default()).await;
+    connection.queue_close(CloseCode::new(4000), "mine");
+    peer.write_all(b"\x88\x82\0\0\0\0\x0f\xa1").await.unwrap();
+    assert_eq!(end(&mut connection).await, (4001, End::CloseFrame));
+    let mut sent = Vec::new();
+    peer.read_to_end(&mut sent).await.unwrap();
+    assert_eq!(sent, b"\x88\x06\x0f\xa0mine", "one Close frame and no other");
+}
+
+/// Messages that the peer had sent before it saw our Close are still told.
+#[tokio::test(start_paused = true)]
+async fn messages_before_the_answer_to_a_close() {
+    let (mut connection, mut peer) = open(AcceptOptions::default()).await;
+    connection.close(CloseCode::NORMAL, "").await;
+    peer.write_all(b"\x81\x82\0\0\0\0hi\x89\x80\0\0\0\0\x88\x82\0\0\0\0\x03\xe8").await.unwrap();
+    assert_eq!(connection.next().await, Some(Event::Message(Message::Text("hi".to_owned()))));
+    assert_eq!(connection.next().await, Some(Event::Ping(bytes::Bytes::new())));
+    assert_eq!(end(&mut connection).await, (1000, End::CloseFrame));
+    let mut sent = Vec::new();
+    peer.read_to_end(&mut sent).await.unwrap();
+    assert_eq!(sent, b"\x88\x02\x03\xe8", "no Pong follows a Close");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_that_nobody_answers_has_its_time() {
+    let (mut connection, _peer) = open(AcceptOptions::default()).await;
+    let began = Instant::now();
+    connection.close(CloseCode::NORMAL, "").await;
+    assert_eq!(end(&mut connection).await, (1006, End::NoAnswer));
+    assert_eq!(began.elapsed().as_secs(), 3);
+}
+
+/// After a broken rule the Close frame is written, and the peer's end awaited, but not for ever.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_broke_a_rule_and_stays() {
+    let (mut connection, mut peer) = open(AcceptOptions::default()).await;
+    let began = Instant::now();
+    peer.write_all(b"\x81\x02hi").await.unwrap();
+    let Some(Event::Error(error)) = connection.next().await else { panic!("an Error") };
+    assert_eq!((error.code().get(), began.elapsed().as_secs()), (1002, 1));
+    assert_eq!(frame(&mut peer).await, [0x88]);
+}

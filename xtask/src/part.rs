@@ -42,7 +42,7 @@ const PARTS: &[Part] = &[
     ),
     ci("conformance-quick", "the quick cases of the Autobahn suite, server and client", conformance::quick),
     nightly("fuzz", "each target in fuzz/ for a minute, or for the seconds behind --", nightly::fuzz),
-    nightly("miri", "the masking tests under Miri", nightly::miri),
+    nightly("miri", "the tests of masking, control frames and fragments under Miri", nightly::miri),
     nightly("bench", "the figures of docs/figures.md, or those named behind --", bench::bench),
     nightly(
         "conformance",

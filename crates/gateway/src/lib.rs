@@ -38,6 +38,7 @@ mod head_timer;
 mod tls;
 mod doors;
 mod forward;
+mod answer;
 mod public;
 mod admin;
 

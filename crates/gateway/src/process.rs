@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use http::StatusCode;
 use tidegate_hub::{ChannelName, ShardId};
-
 use tokio::sync::watch;
 
 use crate::settings::Settings;
@@ -69,6 +69,24 @@ pub(crate) enum Crowded {
     Process,
     /// `max_connections_per_ip`: 429.
     Address,
+}
+
+impl Crowded {
+    /// What a request is answered with.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::Process => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Address => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
+    /// The reason, with the name of the limit.
+    pub(crate) fn sentence(self) -> &'static str {
+        match self {
+            Self::Process => "max_connections: as many connections are open as may be",
+            Self::Address => "max_connections_per_ip: your address has as many connections open as it may",
+        }
+    }
 }
 
 impl Process {

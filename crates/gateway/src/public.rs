@@ -1,5 +1,5 @@
-//! The public listener of one shard: accepts, goes through the TLS handshake where TLS is spoken, lets hyper
-//! speak HTTP, and sends each request to its door. What a request means is decided behind the doors.
+//! The public listener of one shard: accepts, goes through the TLS handshake where TLS is spoken, and lets hyper
+//! speak HTTP. What is answered is decided in `answer` and behind the doors.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -11,23 +11,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-use crate::access::check_host;
+use crate::answer::answer;
 use crate::client_body::RequestBody;
 use crate::client_socket::ClientSocket;
-use crate::doors::{event_stream, websocket};
-use crate::forward;
 use crate::head_timer::{HeadTimer, timed};
-use crate::http_body::{Body, Visit, refusal_response};
+use crate::http_body::Visit;
 use crate::limits::Limits;
 use crate::process::{Crowded, Generation, Seat};
-use crate::refusal::Refusal;
 use crate::shard::ShardRef;
 use crate::tls::{TURNED_AWAY, Tls, version};
 
@@ -206,68 +203,6 @@ pub(crate) fn builder(limits: &Limits, timer: HeadTimer) -> http1::Builder {
         .max_buf_size(limits.http_max_header_bytes.max(LEAST_HEAD_BYTES))
         .max_headers(limits.http_max_headers as usize);
     builder
-}
-
-async fn answer(visit: &Rc<Visit>, request: Request<RequestBody>) -> Response<Body> {
-    let generation = visit.shard.look(|shard| Arc::clone(&shard.generation));
-    match at_its_door(visit, &generation, request).await {
-        Ok(response) => response,
-        Err(refusal) => {
-            visit.shard.tidy(|shard| shard.counters.refused_with(refusal.status.as_u16()));
-            tracing::debug!(event = "refused", status = refusal.status.as_u16(), "{}", refusal.sentence);
-            refusal_response(refusal)
-        }
-    }
-}
-
-async fn at_its_door(
-    visit: &Rc<Visit>,
-    generation: &Arc<Generation>,
-    request: Request<RequestBody>,
-) -> Result<Response<Body>, Refusal> {
-    let limits = &generation.settings.limits;
-    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    if target > limits.http_max_uri {
-        let sentence =
-            format!("http_max_uri: the request target is longer than {} bytes", limits.http_max_uri);
-        return Err(Refusal::new(StatusCode::URI_TOO_LONG, sentence));
-    }
-    let proxy = visit.is_proxy(&generation.settings);
-    let host = check_host(request.headers(), request.uri(), visit.local, &generation.settings, proxy)?;
-    let (parts, body) = request.into_parts();
-    let asks_websocket = websocket::is_asked_for(&parts);
-    let asks_events = !asks_websocket && event_stream::is_asked_for(&parts);
-    let path = parts.uri.path().to_owned();
-    let Some(found) = generation.settings.routes.find(&path) else {
-        let sentence = format!("no route for {}", path.escape_debug());
-        return Err(Refusal::new(StatusCode::NOT_FOUND, sentence));
-    };
-    let request = Request::from_parts(parts, body);
-    if asks_websocket {
-        websocket::handle(visit, generation, request, &host, &found).await
-    } else if asks_events {
-        event_stream::handle(visit, generation, request, &host, &found).await
-    } else {
-        let response = forward::handle(visit, generation, request, &host, &found).await?;
-        visit.shard.tidy(|shard| shard.counters.forwarded_with(response.status().as_u16()));
-        Ok(response)
-    }
-}
-
-impl Crowded {
-    fn status(self) -> StatusCode {
-        match self {
-            Self::Process => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Address => StatusCode::TOO_MANY_REQUESTS,
-        }
-    }
-
-    fn sentence(self) -> &'static str {
-        match self {
-            Self::Process => "max_connections: as many connections are open as may be",
-            Self::Address => "max_connections_per_ip: your address has as many connections open as it may",
-        }
-    }
 }
 
 /// Binds one listening socket that shares its port with those of the other shards.

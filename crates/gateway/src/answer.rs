@@ -19,12 +19,15 @@ pub(crate) async fn answer(visit: &Rc<Visit>, request: Request<RequestBody>) -> 
     let generation = visit.shard.look(|shard| Arc::clone(&shard.generation));
     match at_its_door(visit, &generation, request).await {
         Ok(response) => response,
-        Err(refusal) => {
-            visit.shard.tidy(|shard| shard.counters.refused_with(refusal.status.as_u16()));
-            tracing::debug!(event = "refused", status = refusal.status.as_u16(), "{}", refusal.sentence);
-            refusal_response(refusal)
-        }
+        Err(refusal) => refuse(visit, refusal),
     }
+}
+
+/// The answer to a request that comes to no door.
+pub(crate) fn refuse(visit: &Visit, refusal: Refusal) -> Response<Body> {
+    visit.shard.tidy(|shard| shard.counters.refused_with(refusal.status.as_u16()));
+    tracing::debug!(event = "refused", status = refusal.status.as_u16(), "{}", refusal.sentence);
+    refusal_response(refusal)
 }
 
 async fn at_its_door(

@@ -5,11 +5,13 @@ use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
+use h2::RecvStream;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
@@ -20,6 +22,47 @@ use crate::refusal::Refusal;
 pub(crate) enum RequestBody {
     /// Over HTTP/1.1.
     Http1(Incoming),
+    /// On a stream of HTTP/2: its room is given back as the body is taken.
+    Http2(StreamBody),
+}
+
+/// What comes on a stream of HTTP/2.
+pub(crate) struct StreamBody {
+    stream: RecvStream,
+    /// What is still to come, if the client has said so; h2 holds it to its word.
+    left: Option<u64>,
+}
+
+impl StreamBody {
+    /// The body of a request with these fields.
+    pub(crate) fn new(stream: RecvStream, headers: &HeaderMap) -> Self {
+        let said = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        Self { stream, left: said }
+    }
+
+    /// The stream itself, for what is no body.
+    pub(crate) fn into_stream(self) -> RecvStream {
+        self.stream
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        if let Some(data) = ready!(self.stream.poll_data(context)) {
+            let data = data?;
+            self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
+            self.stream.flow_control().release_capacity(data.len())?;
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        let trailers = ready!(self.stream.poll_trailers(context));
+        Poll::Ready(trailers.transpose().map(|trailers| trailers.map(Frame::trailers)))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.left {
+            _ if self.stream.is_end_stream() => SizeHint::with_exact(0),
+            Some(left) => SizeHint::with_exact(left),
+            None => SizeHint::default(),
+        }
+    }
 }
 
 /// A body on its way to a backend. See the module's head.
@@ -59,18 +102,21 @@ impl Body for RequestBody {
             Self::Http1(body) => {
                 Pin::new(body).poll_frame(context).map(|frame| frame.map(|frame| frame.map_err(Into::into)))
             }
+            Self::Http2(body) => body.poll(context).map(|frame| frame.map(|frame| frame.map_err(Into::into))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Http1(body) => body.is_end_stream(),
+            Self::Http2(body) => body.stream.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Http1(body) => body.size_hint(),
+            Self::Http2(body) => body.size_hint(),
         }
     }
 }

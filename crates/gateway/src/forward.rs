@@ -34,8 +34,8 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// How the gateway calls itself in `Via`.
-const PSEUDONYM: &str = "1.1 tidegate";
+/// How the gateway calls itself in `Via`, behind the version of HTTP that a request came by.
+const PSEUDONYM: &str = "tidegate";
 
 /// Times that a request may have come through a gateway like this one before it counts as a loop.
 const LOOP_AFTER: usize = 10;
@@ -62,7 +62,8 @@ pub(crate) async fn handle(
     strip_hop_by_hop(&mut parts.headers);
     parts.headers.remove(EXPECT);
     drop_ambiguous(&mut parts.headers);
-    add_forwarded(&mut parts.headers, client, host, visit.remote.ip(), trusted);
+    let received = if parts.version == Version::HTTP_2 { "2.0" } else { "1.1" };
+    add_forwarded(&mut parts.headers, client, received, host, visit.remote.ip(), trusted);
     parts.headers.insert(HOST, host_for(backend, host));
     parts.uri = uri;
     parts.version = Version::HTTP_11;
@@ -113,12 +114,17 @@ fn host_for(backend: &Backend, host: &str) -> HeaderValue {
 
 fn refuse_loop(headers: &HeaderMap) -> Result<(), Refusal> {
     let lines = headers.get_all(VIA).iter().filter_map(|value| value.to_str().ok());
-    let passes = lines.flat_map(|line| line.split(',')).filter(|one| one.trim() == PSEUDONYM).count();
+    let passes = lines.flat_map(|line| line.split(',')).filter(|one| is_own(one)).count();
     if passes < LOOP_AFTER {
         return Ok(());
     }
     let sentence = "the request has come through this gateway ten times: its backend leads back to it";
     Err(Refusal::new(StatusCode::LOOP_DETECTED, sentence))
+}
+
+/// Whether an element of `Via` is a gateway's like this one, whatever version it received.
+fn is_own(element: &str) -> bool {
+    element.trim().split_once(' ').is_some_and(|(_, name)| name == PSEUDONYM)
 }
 
 /// A coding other than the one that hyper takes off would be lost on the way (RFC 9112, section 6.1).
@@ -134,7 +140,7 @@ fn refuse_codings(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// Removes what concerns this connection alone, and what `Connection` names.
-fn strip_hop_by_hop(headers: &mut HeaderMap) {
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
@@ -160,6 +166,7 @@ fn drop_ambiguous(headers: &mut HeaderMap) {
 fn add_forwarded(
     headers: &mut HeaderMap,
     (client, scheme): (IpAddr, &'static str),
+    received: &str,
     host: &str,
     remote: IpAddr,
     trusted: bool,
@@ -173,7 +180,7 @@ fn add_forwarded(
     let chain = format!("{}{remote}", before(headers, &FORWARDED_FOR));
     let element = format!("{}for={node};host=\"{host}\";proto={scheme}", before(headers, &FORWARDED));
     let via = headers.get_all(VIA).iter().filter_map(|value| value.to_str().ok());
-    let via: String = via.map(|line| format!("{line}, ")).collect::<String>() + PSEUDONYM;
+    let via: String = via.map(|line| format!("{line}, ")).collect::<String>() + received + " " + PSEUDONYM;
     debug_assert!(trusted || client == remote, "only a trusted proxy speaks for another");
     let keep_host = trusted && headers.contains_key(&FORWARDED_HOST);
     let fields =
@@ -231,18 +238,18 @@ mod tests {
     fn what_a_client_says_of_itself_is_replaced() {
         let mut map = headers(&[("x-forwarded-for", "10.0.0.1"), ("forwarded", "for=10.0.0.1")]);
         let client: IpAddr = "192.0.2.7".parse().unwrap();
-        add_forwarded(&mut map, (client, "http"), "localhost:8080", client, false);
+        add_forwarded(&mut map, (client, "http"), "2.0", "localhost:8080", client, false);
         assert_eq!(map["x-forwarded-for"], "192.0.2.7");
         assert_eq!(map["forwarded"], "for=192.0.2.7;host=\"localhost:8080\";proto=http");
         assert_eq!(map["x-forwarded-host"], "localhost:8080");
-        assert_eq!(map["via"], "1.1 tidegate");
+        assert_eq!(map["via"], "2.0 tidegate");
     }
 
     #[test]
     fn what_a_trusted_proxy_says_goes_on() {
         let mut map = headers(&[("x-forwarded-for", "192.0.2.7"), ("x-forwarded-host", "app.example")]);
         let (client, proxy) = ("192.0.2.7".parse().unwrap(), "::1".parse().unwrap());
-        add_forwarded(&mut map, (client, "https"), "localhost", proxy, true);
+        add_forwarded(&mut map, (client, "https"), "1.1", "localhost", proxy, true);
         assert_eq!(map["x-forwarded-for"], "192.0.2.7, ::1");
         assert_eq!(map["forwarded"], "for=\"[::1]\";host=\"localhost\";proto=https");
         assert_eq!(map["x-forwarded-host"], "app.example");

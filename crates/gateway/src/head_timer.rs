@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use hyper::rt::{Read, ReadBufCursor, Sleep, Timer, Write};
 use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 
 use crate::client_socket::{ClientSocket, take_unread};
 use crate::limits::Limits;
@@ -96,6 +97,15 @@ impl<S: ClientSocket> Drop for ClientStream<S> {
             stream.inner_mut().say_last(LATE);
         }
         take_unread(stream.inner().socket());
+    }
+}
+
+/// Tells a client that has begun a request, and not got far enough for hyper to await the rest.
+pub(crate) fn say_late(mut stream: TcpStream) {
+    let mut first = [0; 1];
+    if matches!(stream.try_read(&mut first), Ok(1..)) {
+        stream.say_last(LATE);
+        take_unread(&stream);
     }
 }
 

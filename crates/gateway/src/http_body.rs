@@ -16,6 +16,7 @@ use crate::process::Seat;
 use crate::refusal::Refusal;
 use crate::settings::Settings;
 use crate::shard::ShardRef;
+use crate::tunnel::Tunnel;
 
 /// What leaves in an HTTP answer.
 pub(crate) type Body = Pin<Box<dyn http_body::Body<Data = Bytes, Error = Box<dyn Error + Send + Sync>>>>;
@@ -33,6 +34,9 @@ pub(crate) struct Visit {
     pub(crate) cut: Rc<Notify>,
     /// Its place among the open connections; a WebSocket takes it along.
     pub(crate) seat: RefCell<Option<Seat>>,
+    /// For a stream of HTTP/2, which is a visit of its own: where the WebSocket door leaves the session that
+    /// the stream carries from now on.
+    pub(crate) tunnel: Option<RefCell<Option<Tunnel>>>,
 }
 
 /// A whole body.
@@ -46,6 +50,37 @@ pub(crate) fn refusal_response(refusal: Refusal) -> Response<Body> {
 }
 
 impl Visit {
+    /// Whether it is a stream of an HTTP/2 connection.
+    pub(crate) fn is_http2(&self) -> bool {
+        self.tunnel.is_some()
+    }
+
+    /// One stream of this connection.
+    pub(crate) fn stream(&self) -> Self {
+        Self {
+            shard: self.shard.clone(),
+            remote: self.remote,
+            local: self.local,
+            tls: self.tls,
+            cut: Rc::default(),
+            seat: RefCell::default(),
+            tunnel: Some(RefCell::default()),
+        }
+    }
+
+    /// The place of a session that is about to begin. A WebSocket takes that of its HTTP/1.1 connection along,
+    /// an event stream leaves it there; on HTTP/2, where a connection carries many, each session has its own.
+    pub(crate) fn seat_session(&self, settings: &Settings, websocket: bool) -> Result<Option<Seat>, Refusal> {
+        if !self.is_http2() {
+            return Ok(if websocket { self.seat.borrow_mut().take() } else { None });
+        }
+        let most = if self.is_proxy(settings) { u32::MAX } else { settings.limits.max_connections_per_ip };
+        let seat = self.shard.process.admit(self.remote.ip().to_canonical(), most);
+        seat.map(Some).map_err(|crowded| {
+            Refusal::new(crowded.status(), crowded.sentence()).retry_after(fastrand::u32(1..=10))
+        })
+    }
+
     /// Whether the other end of the socket is a proxy that may speak for others.
     pub(crate) fn is_proxy(&self, settings: &Settings) -> bool {
         let remote = self.remote.ip().to_canonical();

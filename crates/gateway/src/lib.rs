@@ -24,6 +24,7 @@ mod process;
 mod metrics;
 mod sources;
 mod shard;
+mod tunnel;
 
 // Channels are opened and filled.
 mod open;
@@ -39,6 +40,7 @@ mod tls;
 mod doors;
 mod forward;
 mod answer;
+mod http2;
 mod public;
 mod admin;
 

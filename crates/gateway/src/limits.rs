@@ -103,6 +103,13 @@ limits! {
     http_request_timeout: Duration = "30s" in "100ms" to "1h", "Time for a whole request that the gateway answers itself; then 408.";
     http_keepalive_idle: Duration = "60s" in "1s" to "1h", "An idle HTTP connection is closed after it.";
     http_max_requests_per_conn: u32 = "1000" in "1" to "1000000000", "Requests on one HTTP connection, so that load is spread anew now and then.";
+    h2_max_concurrent_streams: u32 = "100" in "1" to "10000", "Streams that are open at the same time on one HTTP/2 connection; what is beyond is refused and may be tried again.";
+    h2_stream_window: usize = "64 KiB" in "16 KiB" to "16 MiB", "Bytes of a client on one HTTP/2 stream that wait to be taken.";
+    h2_conn_window: usize = "1 MiB" in "64 KiB" to "64 MiB", "The same for all streams of one HTTP/2 connection together, and what its small frames may cost.";
+    h2_max_header_list: usize = "16 KiB" in "4 KiB" to "1 MiB", "The head of an HTTP/2 request, as its peer counts it; beyond it 431.";
+    h2_max_send_buffer: usize = "64 KiB" in "16 KiB" to "16 MiB", "Bytes for one HTTP/2 stream that have left its send queue and wait for the socket.";
+    h2_max_control_frames_per_s: u32 = "200" in "10" to "1000000", "Frames a second of one HTTP/2 connection that carry nothing (resets, pings, settings, priorities, empty data and unknown ones), twice that in a burst; beyond it the connection ends.";
+    h2_max_error_resets: u32 = "100" in "1" to "1000000", "Streams of one HTTP/2 connection that may be reset because they broke a rule, before the connection ends.";
     max_connections: Option<u32> = "computed" in "1" to "10000000", "Open client connections, beyond which 503; computed as min(50,000, (file descriptors - 256) * 0.9).";
     max_connections_per_ip: u32 = "1000" in "1" to "10000000", "Open connections of one address, beyond which 429; not counted on loopback nor for trusted proxies.";
     accept_error_backoff: Duration = "1s" in "10ms" to "1m", "Longest pause after accepting failed; it starts at 10 ms and doubles.";
@@ -322,8 +329,9 @@ impl Limits {
 }
 
 /// Pairs of one unit of which the first must not be above the second.
-const ORDERED: [[&str; 2]; 11] = [
+const ORDERED: [[&str; 2]; 12] = [
     ["http_max_uri", "http_max_header_bytes"],
+    ["h2_stream_window", "h2_conn_window"],
     ["http_header_timeout", "http_request_timeout"],
     ["http_body_timeout", "http_request_timeout"],
     ["ws_max_control_frames_per_s", "ws_max_frames_per_s"],

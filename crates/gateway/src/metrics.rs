@@ -39,6 +39,10 @@ pub(crate) struct Counters {
     pub(crate) protocol_errors: u64,
     pub(crate) slow_consumers_queue: u64,
     pub(crate) slow_consumers_stall: u64,
+    pub(crate) h2_connections: u64,
+    pub(crate) h2_streams: u64,
+    pub(crate) h2_streams_reset: u64,
+    pub(crate) h2_abuses: u64,
     pub(crate) published: u64,
     pub(crate) encoded: u64,
     pub(crate) source_publications: u64,
@@ -134,6 +138,10 @@ plain! {
     Counter protocol_errors "Connections closed because the client broke the protocol";
     Counter slow_consumers_queue "Clients closed because their send queue was full";
     Counter slow_consumers_stall "Clients cut because they took nothing";
+    Counter h2_connections "Connections of clients that spoke HTTP/2";
+    Counter h2_streams "Streams that clients opened on them";
+    Counter h2_streams_reset "Streams that ended by a reset, whoever sent it";
+    Counter h2_abuses "HTTP/2 connections that the gateway ended because their client broke a rule or flooded it";
     Counter published "Publications appended";
     Counter encoded "Publications brought into a wire form";
     Counter source_publications "Publications that polls and streams brought";

@@ -1,5 +1,5 @@
-//! The public listener of one shard: accepts, goes through the TLS handshake where TLS is spoken, and lets hyper
-//! speak HTTP. What is answered is decided in `answer` and behind the doors.
+//! The public listener of one shard: accepts, goes through the TLS handshake where TLS is spoken, and lets
+//! hyper or h2 speak HTTP. What is answered is decided in `answer` and behind the doors.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -17,16 +17,19 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::answer::answer;
 use crate::client_body::RequestBody;
 use crate::client_socket::ClientSocket;
-use crate::head_timer::{HeadTimer, timed};
+use crate::head_timer::{HeadTimer, say_late, timed};
 use crate::http_body::Visit;
+use crate::http2::preface::{Beginning, beginning};
+use crate::http2::serve_http2;
 use crate::limits::Limits;
 use crate::process::{Crowded, Generation, Seat};
 use crate::shard::ShardRef;
-use crate::tls::{TURNED_AWAY, Tls, version};
+use crate::tls::{TURNED_AWAY, Tls, speaks_http2, version};
 
 /// The first pause after accepting failed.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -107,7 +110,13 @@ fn welcome(shard: &ShardRef, stream: TcpStream, remote: SocketAddr, local: IpAdd
 
 async fn serve_plain(arrival: Arrival, stream: TcpStream) {
     let (visit, generation) = arrival.visit(None);
-    serve_http1(visit, stream, &generation.settings.limits).await;
+    let limits = &generation.settings.limits;
+    match timeout(limits.http_header_timeout, beginning(&stream)).await {
+        Ok(Beginning::Http1) => serve_http1(visit, stream, limits).await,
+        // Of its own size, as well.
+        Ok(Beginning::Http2) => Box::pin(serve_http2(visit, stream, limits)).await,
+        Err(_) => say_late(stream),
+    }
 }
 
 /// Serves what TLS and the client agree on.
@@ -117,8 +126,12 @@ async fn serve_tls(arrival: Arrival, stream: TcpStream, tls: &Tls) {
         Ok(stream) => {
             arrival.shard.tidy(|shard| shard.counters.tls_handshakes += 1);
             let (visit, generation) = arrival.visit(Some(version(&stream)));
-            // Nothing but HTTP/1.1 is offered by `tls`, and it is what a client without ALPN speaks.
-            serve_http1(visit, stream, &generation.settings.limits).await;
+            let limits = &generation.settings.limits;
+            match speaks_http2(&stream) {
+                true => serve_http2(visit, stream, limits).await,
+                // It is what a client without ALPN speaks, too.
+                false => serve_http1(visit, stream, limits).await,
+            }
         }
         Err(failed) => {
             arrival.shard.tidy(|shard| shard.counters.no_handshake(failed.reason));
@@ -131,7 +144,7 @@ async fn serve_tls(arrival: Arrival, stream: TcpStream, tls: &Tls) {
 impl Arrival {
     fn visit(self, tls: Option<&'static str>) -> (Rc<Visit>, Arc<Generation>) {
         let Self { shard, generation, remote, local, cut, seat } = self;
-        let visit = Visit { shard, remote, local, tls, cut, seat: RefCell::new(Some(seat)) };
+        let visit = Visit { shard, remote, local, tls, cut, seat: RefCell::new(Some(seat)), tunnel: None };
         (Rc::new(visit), generation)
     }
 }

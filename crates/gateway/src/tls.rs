@@ -21,7 +21,9 @@ use crate::certificate::{PairError, TlsFiles, Validity, load, validity};
 use crate::client_socket::{ClientSocket, take_unread};
 
 /// What is spoken over TLS, the preferred first. What is offered here is told apart in `public`.
-const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+const PROTOCOLS: [&[u8]; 2] = [HTTP2, b"http/1.1"];
+
+const HTTP2: &[u8] = b"h2";
 
 /// Sessions of TLS 1.2 clients without tickets that can be resumed; the oldest go first. Tickets need no
 /// memory here: their keys are made at the start and exchanged every six hours.
@@ -140,6 +142,11 @@ impl Failed {
         };
         Self { reason, error }
     }
+}
+
+/// Whether HTTP/2 was agreed on.
+pub(crate) fn speaks_http2(stream: &TlsStream<TcpStream>) -> bool {
+    stream.get_ref().1.alpn_protocol() == Some(HTTP2)
 }
 
 /// The version of TLS that was agreed on.

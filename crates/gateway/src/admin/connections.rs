@@ -91,6 +91,7 @@ fn describe(shard: &mut Shard, id: SessionId) -> Option<Value> {
     Some(json!({
         "id": shard.name_of(id),
         "door": door_name(session.form()),
+        "transport": if about.http2 { "h2" } else { "h1" },
         "remote": about.remote.to_string(),
         "tls": about.tls,
         "route": about.route.pattern.as_str(),

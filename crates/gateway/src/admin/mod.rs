@@ -61,6 +61,7 @@ async fn serve_connection(shard: ShardRef, stream: TcpStream, token: Arc<Secret>
         tls: None,
         cut: Rc::new(Notify::new()),
         seat: RefCell::new(None),
+        tunnel: None,
     });
     let limits = visit.shard.look(|shard| shard.generation.settings.limits.clone());
     let service = service_fn(move |request| {

@@ -52,6 +52,7 @@ pub(crate) async fn handle(
     let (remote, _) = visit.client(&parts.headers, &generation.settings);
     let route = Arc::clone(found.route);
     let OpenChannel { name, retention, sourced, set_cookie } = open(&visit.shard, wanted).await?;
+    let seat = visit.seat_session(&generation.settings, false)?;
     let about = Box::new(About {
         channel: name.clone(),
         route,
@@ -59,8 +60,9 @@ pub(crate) async fn handle(
         credentials,
         opened: SystemTime::now(),
         tls: visit.tls,
-        // The HTTP connection under the stream keeps it.
-        _seat: None,
+        http2: visit.is_http2(),
+        // None on HTTP/1.1, where the connection under the stream keeps it.
+        _seat: seat,
     });
     let id = visit.shard.with(|shard| {
         let id = shard.attach_body(Form::EventStream, about, Rc::clone(&visit.cut));

@@ -1,5 +1,5 @@
-//! The WebSocket door: the handshake is judged, the channel opened, the 101 sent, and the plain socket
-//! handed over to the shard.
+//! The WebSocket door: the handshake is judged, the channel opened, the answer sent, and the plain socket
+//! handed over to the shard. On HTTP/2 (RFC 8441) the answer is 200 and the stream becomes a tunnel.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -28,13 +28,14 @@ use crate::refusal::Refusal;
 use crate::route::{Found, Route};
 use crate::shard::connection::About;
 use crate::sources::OpenChannel;
+use crate::tunnel::Tunnel;
 
 /// Whether a request asks for a WebSocket at all, well or badly.
 pub(crate) fn is_asked_for(parts: &Parts) -> bool {
-    with_fields(parts, server::is_upgrade)
+    with_fields(parts, server::is_upgrade) || protocol_of(parts).is_some()
 }
 
-/// Answers a handshake: 101, or a refusal with the reason.
+/// Answers a handshake: 101, on HTTP/2 200, or a refusal with the reason.
 pub(crate) async fn handle(
     visit: &Rc<Visit>,
     generation: &Arc<Generation>,
@@ -43,7 +44,7 @@ pub(crate) async fn handle(
     found: &Found<'_>,
 ) -> Result<Response<Body>, Refusal> {
     let upgrade = hyper::upgrade::on(&mut request);
-    let (parts, _) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let accepted = accept(&parts)?;
     let wish = read_wish(visit, generation, &parts, host, found, true)?;
     let (remote, _) = visit.client(&parts.headers, &generation.settings);
@@ -53,7 +54,7 @@ pub(crate) async fn handle(
 
     let form = if accepted.subprotocol.is_some() { Form::Envelope } else { Form::Bare };
     let websocket = Connection::new(Role::Server, limits(generation, &route));
-    let seat = visit.seat.borrow_mut().take();
+    let seat = visit.seat_session(&generation.settings, true)?;
     let about = Box::new(About {
         channel: name.clone(),
         route,
@@ -61,8 +62,19 @@ pub(crate) async fn handle(
         credentials,
         opened: SystemTime::now(),
         tls: visit.tls,
+        http2: visit.is_http2(),
         _seat: seat,
     });
+    if let (RequestBody::Http2(body), Some(place)) = (body, &visit.tunnel) {
+        let id = visit.shard.with(|shard| {
+            let id = shard.attach_stream(form, websocket, about);
+            // A new session follows nothing yet, so this cannot be refused.
+            let _ = shard.subscribe(id, &name, after, retention, sourced);
+            id
+        });
+        place.replace(Some(Tunnel::new(visit.shard.clone(), id, body.into_stream())));
+        return Ok(accepting(&accepted, set_cookie));
+    }
     let visit = Rc::clone(visit);
     tokio::task::spawn_local(async move {
         let Some((stream, tls, mut early)) = take_socket(upgrade).await else { return };
@@ -87,7 +99,19 @@ fn limits(generation: &Generation, route: &Route) -> Limits {
 }
 
 fn accept(parts: &Parts) -> Result<Accepted, Refusal> {
-    with_fields(parts, |request| server::accept(request, &[SUBPROTOCOL], None)).map_err(|refused| {
+    let judged = match protocol_of(parts) {
+        Some(protocol) => server::accept_connect(
+            &server::ConnectRequest {
+                method: parts.method.as_str(),
+                protocol: Some(protocol),
+                headers: &fields(parts),
+            },
+            &[SUBPROTOCOL],
+            None,
+        ),
+        None => with_fields(parts, |request| server::accept(request, &[SUBPROTOCOL], None)),
+    };
+    judged.map_err(|refused| {
         let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_REQUEST);
         tracing::info!(event = "handshake_rejected", status = refused.status, "{}", refused.sentence);
         let refusal = Refusal::new(status, refused.sentence);
@@ -104,23 +128,37 @@ fn accept(parts: &Parts) -> Result<Accepted, Refusal> {
     })
 }
 
+/// What an extended CONNECT asks for (RFC 8441, section 4).
+fn protocol_of(parts: &Parts) -> Option<&str> {
+    parts.extensions.get::<h2::ext::Protocol>().map(h2::ext::Protocol::as_str)
+}
+
 /// The request as the protocol's crate reads it.
 fn with_fields<R>(parts: &Parts, read: impl FnOnce(&server::Request<'_>) -> R) -> R {
-    let headers: Vec<_> =
-        parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     let version = match parts.version {
         Version::HTTP_09 | Version::HTTP_10 => HttpVersion::Http10,
         _ => HttpVersion::Http11,
     };
-    read(&server::Request { method: parts.method.as_str(), version, headers: &headers })
+    read(&server::Request { method: parts.method.as_str(), version, headers: &fields(parts) })
+}
+
+fn fields(parts: &Parts) -> Vec<(&str, &[u8])> {
+    parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
 }
 
 fn switching(accepted: &Accepted, set_cookie: Vec<HeaderValue>) -> Response<Body> {
-    let mut response = Response::new(full(""));
+    let mut response = accepting(accepted, set_cookie);
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    response
+}
+
+/// 200, and what was agreed upon.
+fn accepting(accepted: &Accepted, set_cookie: Vec<HeaderValue>) -> Response<Body> {
+    let mut response = Response::new(full(""));
+    let headers = response.headers_mut();
     // Base64 and one of our own names: both are header values.
     let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
     if let Some(accept_key) = &accepted.accept_key {

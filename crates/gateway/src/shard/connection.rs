@@ -47,6 +47,8 @@ pub(crate) enum Transport {
     /// An HTTP body that hyper pulls: the waker of its task while it waits, and what ends the HTTP
     /// connection under it when its client takes nothing.
     Body { waker: Option<Waker>, cut: Rc<Notify> },
+    /// A stream of HTTP/2, which a task of its own reads and writes: the waker of that task.
+    Stream { waker: Option<Waker>, websocket: Box<websocket::Connection> },
 }
 
 /// How far the end of a connection has come.
@@ -71,6 +73,8 @@ pub(crate) struct About {
     pub(crate) opened: SystemTime,
     /// The version of TLS that it came by; `None` without TLS.
     pub(crate) tls: Option<&'static str>,
+    /// Whether it is a stream of an HTTP/2 connection, which may carry others.
+    pub(crate) http2: bool,
     /// The place among the open connections, given back with the connection; a session on an HTTP body
     /// leaves it to the HTTP connection.
     pub(crate) _seat: Option<Seat>,
@@ -81,6 +85,7 @@ impl Transport {
     pub(crate) fn websocket(&self) -> Option<&websocket::Connection> {
         match self {
             Self::Socket { websocket, .. } | Self::Tls { websocket, .. } => Some(websocket),
+            Self::Stream { websocket, .. } => Some(websocket),
             Self::Body { .. } => None,
         }
     }
@@ -89,6 +94,7 @@ impl Transport {
     pub(crate) fn websocket_mut(&mut self) -> Option<&mut websocket::Connection> {
         match self {
             Self::Socket { websocket, .. } | Self::Tls { websocket, .. } => Some(websocket),
+            Self::Stream { websocket, .. } => Some(websocket),
             Self::Body { .. } => None,
         }
     }
@@ -96,6 +102,15 @@ impl Transport {
     /// Whether records wait that TLS has made and the socket has not taken.
     pub(crate) fn has_records(&self) -> bool {
         matches!(self, Self::Tls { tls, .. } if tls.wants_write())
+    }
+
+    /// Wakes the task that takes the bytes, where there is one.
+    pub(crate) fn wake(&mut self) {
+        if let Self::Body { waker, .. } | Self::Stream { waker, .. } = self
+            && let Some(waker) = waker.take()
+        {
+            waker.wake();
+        }
     }
 }
 

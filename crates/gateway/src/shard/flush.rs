@@ -55,10 +55,8 @@ impl Shard {
                 self.counters.sent_bytes += (waiting - session.queue.bytes()) as u64;
                 flushed
             }
-            Transport::Body { waker, .. } => {
-                if let Some(waker) = waker.take() {
-                    waker.wake();
-                }
+            transport @ (Transport::Body { .. } | Transport::Stream { .. }) => {
+                transport.wake();
                 (Flushed::Handed, false)
             }
         };
@@ -122,7 +120,7 @@ impl Shard {
                 tls.send_close_notify();
                 self.hub.mark_dirty(id);
             }
-            Transport::Body { .. } => {}
+            Transport::Body { .. } | Transport::Stream { .. } => {}
         }
     }
 

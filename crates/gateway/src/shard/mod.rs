@@ -17,6 +17,7 @@ mod home;
 mod records;
 mod read;
 mod flush;
+mod stream;
 mod close;
 mod timers;
 
@@ -48,6 +49,7 @@ pub(crate) use self::close::Closing;
 pub(crate) use self::flush::BodyPart;
 pub(crate) use self::home::{Busy, Published};
 pub(crate) use self::read::Said;
+pub(crate) use self::stream::StreamPart;
 
 /// A round's crossings for one shard, in order.
 pub(crate) type Batch = Vec<Crossing<Shard>>;
@@ -96,6 +98,8 @@ pub(crate) struct Shard {
     replies: Vec<u8>,
     /// Sessions whose clients have gone: they are forgotten in the next round.
     leaving: Vec<SessionId>,
+    /// The same for streams, whose tasks run between two rounds: these are forgotten in the round after it.
+    departed: Vec<SessionId>,
     /// Sockets that had more to read than their share of a round.
     unread: VecDeque<SessionId>,
     wheel: Wheel,
@@ -163,6 +167,7 @@ impl Shard {
                 scratch: vec![0; SCRATCH_BYTES].into(),
                 replies: Vec::new(),
                 leaving: Vec::new(),
+                departed: Vec::new(),
                 unread: VecDeque::new(),
                 wheel: Wheel::new(Instant::now()),
                 me: Weak::clone(me),
@@ -185,6 +190,7 @@ impl Shard {
         for id in std::mem::take(&mut self.leaving) {
             self.forget(id);
         }
+        self.leaving.append(&mut self.departed);
         let more_events = self.read_ready()?;
         for _ in 0..MAILBOX_BATCHES {
             // What waits in the mailbox holds back those who send.
@@ -317,6 +323,16 @@ impl Shard {
         self.attach(form, Transport::Body { waker: None, cut }, about)
     }
 
+    /// A WebSocket whose bytes a task brings and takes.
+    pub(crate) fn attach_stream(
+        &mut self,
+        form: Form,
+        websocket: tidegate_websocket::Connection,
+        about: Box<About>,
+    ) -> SessionId {
+        self.attach(form, Transport::Stream { waker: None, websocket: Box::new(websocket) }, about)
+    }
+
     fn attach(&mut self, form: Form, transport: Transport, about: Box<About>) -> SessionId {
         let id = self.hub.attach(form, Connection::new(transport, about));
         self.counters.opened(form);
@@ -356,7 +372,9 @@ impl Shard {
     /// Forgets a session: its subscriptions end, its socket is closed by being dropped.
     pub(crate) fn forget(&mut self, id: SessionId) {
         let Some(form) = self.hub.session(id).map(tidegate_hub::Session::form) else { return };
-        let Some((_, left)) = self.hub.detach(id) else { return };
+        let Some((mut connection, left)) = self.hub.detach(id) else { return };
+        // The task that serves it sees that it is gone.
+        connection.transport.wake();
         self.counters.closed(form);
         for channel in left {
             self.leave(channel);

@@ -87,6 +87,7 @@ impl Shard {
         let Some(session) = self.hub.session_mut(id) else { return };
         if std::mem::take(&mut session.attachment.paused) {
             session.attachment.clock.excuse(now);
+            session.attachment.transport.wake();
             self.unread.push_back(id);
         }
     }
@@ -147,7 +148,7 @@ impl Shard {
                 let (count, reading) = read_socket(stream, sealed);
                 if self.open_records(id, &sealed[..count], plain) { reading } else { Reading::Ended }
             }
-            Transport::Body { .. } => Reading::Drained,
+            Transport::Body { .. } | Transport::Stream { .. } => Reading::Drained,
         }
     }
 
@@ -257,13 +258,17 @@ impl Shard {
 
     /// The peer's bytes have ended.
     fn peer_ended(&mut self, id: SessionId) {
-        let Some(session) = self.hub.session_mut(id) else { return };
+        self.log_end_of_peer(id);
+        self.leaving.push(id);
+    }
+
+    pub(super) fn log_end_of_peer(&mut self, id: SessionId) {
+        let Some(session) = self.hub.session(id) else { return };
         match session.attachment.end {
             End::AwaitEof(code) => self.log_close(id, code, "closing handshake complete"),
             End::Closing(code) => self.log_close(id, code, "the client ended before our close was answered"),
             End::Open => self.log_close(id, 1006, "the client ended without a close frame"),
         }
-        self.leaving.push(id);
     }
 }
 

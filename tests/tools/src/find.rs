@@ -49,6 +49,16 @@ pub fn curl() -> Option<PathBuf> {
     program("curl")
 }
 
+/// Debian's other browser.
+pub fn firefox() -> Option<PathBuf> {
+    program("firefox-esr")
+}
+
+/// nghttp2's load generator.
+pub fn h2load() -> Option<PathBuf> {
+    program("h2load")
+}
+
 /// `java` of a JDK, which runs a `.java` file as it is.
 pub fn java() -> Option<PathBuf> {
     program("javac").and(program("java"))
@@ -62,6 +72,11 @@ pub fn nginx() -> Option<PathBuf> {
 /// Node, where the packages of `tests/foreign/package.json` are installed beside the scripts.
 pub fn node() -> Option<PathBuf> {
     program("node").filter(|_| Installed::node().is_current())
+}
+
+/// Node for scripts that need none of those packages.
+pub fn bare_node() -> Option<PathBuf> {
+    program("node")
 }
 
 /// PHP's command line, for backends.

@@ -17,7 +17,9 @@ pub mod foreign;
 pub mod find;
 pub mod skip;
 
-pub use find::{chromium, curl, java, nginx, node, php, python, ruby, strace, valgrind};
+pub use find::{
+    bare_node, chromium, curl, firefox, h2load, java, nginx, node, php, python, ruby, strace, valgrind,
+};
 pub use foreign::folder;
 pub use skip::skip;
 

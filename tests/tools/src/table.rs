@@ -31,6 +31,8 @@ const fn program(name: &'static str, program: &'static str, debian_package: &'st
 pub const TOOLS: &[Tool] = &[
     program("chromium", "chromium", "chromium"),
     program("curl", "curl", "curl"),
+    program("firefox", "firefox-esr", "firefox-esr"),
+    program("h2load", "h2load", "nghttp2-client"),
     program("java", "javac", "default-jdk-headless"),
     program("nginx", "nginx", "nginx"),
     program("node", "node", "nodejs"),

@@ -1,4 +1,4 @@
-//! Debian's browser, as root and without a screen: the page of `tidegate demo`, and a page that a plain backend
+//! Debian's browsers, as root and without a screen: the page of `tidegate demo`, and a page that a plain backend
 //! serves and that uses nothing but `new WebSocket(url)` and `new EventSource(url)`.
 
 use std::path::Path;
@@ -8,14 +8,20 @@ use serde_json::{Value, json};
 use tidegate_end_to_end::backend::{Backend, Reply};
 use tidegate_end_to_end::document::Document;
 use tidegate_end_to_end::gateway::Gateway;
+use tidegate_end_to_end::http::Request;
 use tidegate_end_to_end::script::Script;
 use tidegate_test_tools::need;
 
 /// Opens a page that is to meet these conditions one after another.
 fn open(node: &Path, chromium: &Path, url: &str, conditions: &[Value]) -> Script {
+    drive(node, "browser.mjs", chromium, url, conditions)
+}
+
+/// The same in the browser that a script drives.
+fn drive(node: &Path, script: &str, browser: &Path, url: &str, conditions: &[Value]) -> Script {
     let folder = tidegate_test_tools::folder();
     let mut command = Command::new(node);
-    command.arg(folder.join("browser.mjs")).arg(chromium).arg(url).current_dir(folder);
+    command.arg(folder.join(script)).arg(browser).arg(url).current_dir(folder);
     Script::start(command.args(conditions.iter().map(Value::to_string)))
 }
 
@@ -75,6 +81,49 @@ fn a_page_needs_nothing_but_what_browsers_have() {
     page.event("holds");
     assert_eq!(page.event("complaints")["complaints"], json!([]));
     page.succeeded();
+}
+
+/// With TLS a browser chooses HTTP/2, and opens its WebSocket by an extended CONNECT on the page's connection.
+fn check_http2(node: &Path, script: &str, browser: &Path) {
+    let document = Document::new("1");
+    let kept = document.clone();
+    let backend = Backend::start(move |asked| match asked.target.as_str() {
+        "/page" => Reply::ok(PAGE).header("Content-Type", "text/html"),
+        _ => kept.reply(asked),
+    });
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&certificate, own.cert.pem()).expect("a file in a temporary folder");
+    std::fs::write(&key, own.signing_key.serialize_pem()).expect("a file in a temporary folder");
+    let [certificate, key] = [certificate, key].map(|path| path.display().to_string());
+    let gateway = Gateway::before(&backend.url(), &["--tls-certificate", &certificate, "--tls-key", &key]);
+    let url = format!("https://localhost:{}/page", gateway.public().port());
+    let mut page = drive(node, script, browser, &url, &[both("1"), both("2")]);
+    page.event("opened");
+    page.event("holds");
+    let list = gateway.ask_admin(Request::get("/connections")).json();
+    let all = list["connections"].as_array().expect("a list");
+    let mut doors: Vec<_> = all.iter().map(|one| (one["door"].as_str(), one["transport"].as_str())).collect();
+    doors.sort_unstable();
+    assert_eq!(doors, [(Some("event_stream"), Some("h2")), (Some("websocket"), Some("h2"))], "{list}");
+    assert!(all.iter().all(|one| one["tls"] == "1.3"), "{list}");
+    document.set("2");
+    page.event("holds");
+    assert_eq!(page.event("complaints")["complaints"], json!([]));
+    page.succeeded();
+}
+
+#[test]
+fn chromium_opens_its_websocket_on_the_pages_connection() {
+    let (node, chromium) = (need!(node), need!(chromium));
+    check_http2(&node, "browser.mjs", &chromium);
+}
+
+#[test]
+fn firefox_opens_its_websocket_on_the_pages_connection() {
+    let (node, firefox) = (need!(node), need!(firefox));
+    check_http2(&node, "firefox.mjs", &firefox);
 }
 
 #[test]

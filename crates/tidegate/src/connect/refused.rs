@@ -36,6 +36,7 @@ pub(super) fn failure(url: &str, error: &ConnectError) -> (Failure, Option<u16>)
         }
         ConnectError::Handshake(_) => Failure::new(Exit::Protocol, &text)
             .mend("the server, or a proxy before it, does not speak WebSocket here"),
+        ConnectError::Http2(_) => Failure::new(Exit::Protocol, &text).mend("try it with --http 1.1"),
         ConnectError::Timeout { phase, .. } => Failure::new(Exit::Timeout, &text).mend(match phase {
             Phase::Connect => "is the host right, and does a firewall let it through?",
             Phase::Tls => "does it speak TLS there? ws:// is without",

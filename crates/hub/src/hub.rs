@@ -2,32 +2,20 @@
 //!
 //! Publications come from the channels' homes, in order; commands come from the sessions' protocols. What
 //! goes out: bytes in send queues, the list of dirty sessions to flush, and the names of channels whose homes
-//! must learn that a session left. Encoding is the caller's, asked once for each form and round.
+//! must learn that a session left. Encoding is the caller's, asked once for each form, packing and round.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
 use slab::Slab;
 
+use crate::audience::Audiences;
+use crate::encode::{Encode, Form, Packing};
 use crate::name::ChannelName;
 use crate::position::Epoch;
 use crate::publication::Publication;
 use crate::queue::{Full, Outgoing, QueueLimits, SendQueue};
 use crate::session_id::SessionId;
-
-/// The wire form that a session's door speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// WebSocket frames with the bare payload.
-    Bare,
-    /// WebSocket text frames with a `tidegate.v1` envelope.
-    Envelope,
-    /// Server-sent events.
-    EventStream,
-}
-
-/// All forms, in the order of their index.
-pub const FORMS: [Form; 3] = [Form::Bare, Form::Envelope, Form::EventStream];
 
 /// Publications of one channel that are fanned out in one round, and about how many of their bytes: the rest
 /// waits for the next, so that what was queued is sent before more is.
@@ -36,18 +24,6 @@ const PORTION_BYTES: usize = 256 * 1024;
 
 /// Entries of the dirty list that may have been taken before it is moved together.
 const DIRTY_TAKEN_MAX: usize = 4096;
-
-/// Turns publications into bytes: called once for each form that somebody needs in a round.
-pub trait Encode {
-    /// All of `publications` of one channel, joined in wire form.
-    fn encode(
-        &mut self,
-        form: Form,
-        channel: &ChannelName,
-        epoch: Epoch,
-        publications: &[Publication],
-    ) -> Bytes;
-}
 
 /// Why a subscription could not be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +48,7 @@ pub struct Session<T> {
     pub attachment: T,
     generation: u32,
     form: Form,
+    packing: Packing,
     dirty: bool,
     /// Nothing is queued any more by fan-out: a last word is on its way.
     ending: bool,
@@ -88,7 +65,7 @@ struct Subscription {
 enum SubscriptionState {
     /// The home has been asked.
     AwaitHome,
-    /// At this place of the channel's list for the session's form.
+    /// At this place of the channel's list for the session's form and packing.
     Live(u32),
 }
 
@@ -102,8 +79,7 @@ struct Dirty {
 #[derive(Debug)]
 struct Channel {
     name: ChannelName,
-    /// Sessions by form.
-    live: [Vec<u32>; FORMS.len()],
+    live: Audiences,
     /// Subscriptions that the home has not answered yet.
     awaiting: u32,
     /// Came from the home, not yet fanned out.
@@ -156,7 +132,7 @@ impl<T> Hub<T> {
     }
 
     /// A new session. Call [`Hub::detach`] when it ends.
-    pub fn attach(&mut self, form: Form, attachment: T) -> SessionId {
+    pub fn attach(&mut self, form: Form, packing: Packing, attachment: T) -> SessionId {
         self.generations = self.generations.wrapping_add(1);
         let generation = self.generations;
         let index = self.sessions.insert(Session {
@@ -164,6 +140,7 @@ impl<T> Hub<T> {
             attachment,
             generation,
             form,
+            packing,
             dirty: false,
             ending: false,
             subscriptions: Vec::new(),
@@ -225,7 +202,7 @@ impl<T> Hub<T> {
         let session = self.sessions.remove(id.index as usize);
         let mut left = Vec::new();
         for subscription in session.subscriptions {
-            left.extend(self.unlink(subscription, session.form));
+            left.extend(self.unlink(subscription, session.form, session.packing));
         }
         Some((session.attachment, left))
     }
@@ -257,7 +234,7 @@ impl<T> Hub<T> {
 
     /// The home has answered: `id` follows `name` from here. What other sessions have still to get of this
     /// round is fanned out first. False if the session has gone meanwhile: then the home must be told.
-    pub fn begin(&mut self, id: SessionId, name: &ChannelName, encoder: &mut dyn Encode) -> bool {
+    pub fn begin(&mut self, id: SessionId, name: &ChannelName, encoder: &mut dyn Encode<T>) -> bool {
         let Some(&index) = self.by_name.get(name) else { return false };
         self.fan_out_channel(index, usize::MAX, encoder);
         let Some(channel) = self.channels.get_mut(index as usize) else { return false };
@@ -267,10 +244,8 @@ impl<T> Hub<T> {
         let waiting =
             |one: &&mut Subscription| one.channel == index && one.state == SubscriptionState::AwaitHome;
         let Some(subscription) = session.subscriptions.iter_mut().find(waiting) else { return false };
-        let list = &mut channel.live[session.form as usize];
-        // One entry a session, and sessions are fewer than 2^32.
-        subscription.state = SubscriptionState::Live(u32::try_from(list.len()).unwrap_or(u32::MAX));
-        list.push(id.index);
+        let place = channel.live.push(session.form, session.packing, id.index);
+        subscription.state = SubscriptionState::Live(place);
         channel.awaiting -= 1;
         true
     }
@@ -279,12 +254,12 @@ impl<T> Hub<T> {
     pub fn unsubscribe(&mut self, id: SessionId, name: &ChannelName) -> bool {
         let Some(&index) = self.by_name.get(name) else { return false };
         let Some(session) = self.session_mut(id) else { return false };
-        let form = session.form;
+        let (form, packing) = (session.form, session.packing);
         let Some(place) = session.subscriptions.iter().position(|one| one.channel == index) else {
             return false;
         };
         let subscription = session.subscriptions.swap_remove(place);
-        self.unlink(subscription, form).is_some()
+        self.unlink(subscription, form, packing).is_some()
     }
 
     /// The channels that `id` follows.
@@ -297,10 +272,9 @@ impl<T> Hub<T> {
     /// The sessions that follow `name`, with their forms.
     pub fn followers(&self, name: &ChannelName) -> Vec<(SessionId, Form)> {
         let channel = self.by_name.get(name).and_then(|index| self.channels.get(*index as usize));
-        let lists = channel.map(|channel| channel.live.as_slice()).unwrap_or_default();
-        let sessions =
-            FORMS.iter().zip(lists).flat_map(|(form, list)| list.iter().map(move |at| (*at, *form)));
-        sessions
+        let audiences = channel.into_iter().flat_map(|channel| channel.live.iter());
+        audiences
+            .flat_map(|audience| audience.sessions.iter().map(|at| (*at, audience.form)))
             .filter_map(|(at, form)| {
                 let session = self.sessions.get(at as usize)?;
                 Some((id_of(at as usize, session), form))
@@ -330,7 +304,7 @@ impl<T> Hub<T> {
 
     /// Puts a portion of what came into the send queues, encoded once for each form in use. To be called
     /// again, after what became dirty was flushed, while there is a [`Hub::backlog`].
-    pub fn fan_out(&mut self, encoder: &mut dyn Encode) {
+    pub fn fan_out(&mut self, encoder: &mut dyn Encode<T>) {
         for index in std::mem::take(&mut self.fresh_channels) {
             let Some(channel) = self.channels.get(index as usize) else { continue };
             let count = portion(&channel.fresh);
@@ -344,14 +318,14 @@ impl<T> Hub<T> {
     }
 
     /// Fans out all that came of one channel, so that something else can be said after it.
-    pub fn settle(&mut self, name: &ChannelName, encoder: &mut dyn Encode) {
+    pub fn settle(&mut self, name: &ChannelName, encoder: &mut dyn Encode<T>) {
         if let Some(&index) = self.by_name.get(name) {
             self.fan_out_channel(index, usize::MAX, encoder);
         }
     }
 
     /// Fans out the first `count` fresh publications as one piece.
-    fn fan_out_channel(&mut self, index: u32, count: usize, encoder: &mut dyn Encode) {
+    fn fan_out_channel(&mut self, index: u32, count: usize, encoder: &mut dyn Encode<T>) {
         let Some(channel) = self.channels.get_mut(index as usize) else { return };
         if channel.fresh.is_empty() {
             return;
@@ -359,32 +333,36 @@ impl<T> Hub<T> {
         let rest = channel.fresh.split_off(count.min(channel.fresh.len()));
         let publications = std::mem::replace(&mut channel.fresh, rest);
         self.backlog -= publications.len();
-        let messages = u32::try_from(publications.len()).unwrap_or(u32::MAX);
-        let mut queued = 0;
-        for (form, list) in FORMS.iter().zip(&channel.live) {
-            if list.is_empty() {
-                continue;
-            }
-            let bytes = encoder.encode(*form, &channel.name, channel.epoch, &publications);
-            for at in list {
-                let Some(session) = self.sessions.get_mut(*at as usize) else { continue };
-                if session.ending {
-                    continue;
+        let mut portion = Portion {
+            sessions: &mut self.sessions,
+            dirty: &mut self.dirty,
+            overflows: &mut self.overflows,
+            limits: self.queue_limits,
+            messages: u32::try_from(publications.len()).unwrap_or(u32::MAX),
+            queued: 0,
+        };
+        let mut encoded: Option<(Form, Bytes)> = None;
+        for audience in channel.live.iter() {
+            let (_, bytes) = match encoded.take() {
+                Some((form, bytes)) if form == audience.form => encoded.insert((form, bytes)),
+                _ => {
+                    let form = audience.form;
+                    let bytes = encoder.encode(form, &channel.name, channel.epoch, &publications);
+                    encoded.insert((form, bytes))
                 }
-                let id = id_of(*at as usize, session);
-                let outgoing = Outgoing { bytes: bytes.clone(), messages };
-                match session.queue.push(outgoing, self.queue_limits) {
-                    Ok(()) => {
-                        queued += u64::from(messages);
-                        mark_dirty(session, id, &mut self.dirty);
-                    }
-                    Err(Full) => {
-                        session.ending = true;
-                        self.overflows.push(id);
-                    }
+            };
+            match audience.packing {
+                Packing::Plain => portion.queue(&audience.sessions, |_| bytes.clone()),
+                Packing::Deflated => {
+                    let bytes = encoder.deflate(bytes);
+                    portion.queue(&audience.sessions, |_| bytes.clone());
+                }
+                Packing::Own => {
+                    portion.queue(&audience.sessions, |attachment| encoder.deflate_own(bytes, attachment));
                 }
             }
         }
+        let queued = portion.queued;
         self.enqueued_messages += queued;
     }
 
@@ -455,7 +433,7 @@ impl<T> Hub<T> {
         }
         let index = self.channels.insert(Channel {
             name: name.clone(),
-            live: [const { Vec::new() }; FORMS.len()],
+            live: Audiences::default(),
             awaiting: 0,
             fresh: Vec::new(),
             listed: false,
@@ -467,7 +445,7 @@ impl<T> Hub<T> {
     }
 
     /// Takes a subscription out of its channel. Gives the name if its home knows of it.
-    fn unlink(&mut self, subscription: Subscription, form: Form) -> Option<ChannelName> {
+    fn unlink(&mut self, subscription: Subscription, form: Form, packing: Packing) -> Option<ChannelName> {
         let channel = self.channels.get_mut(subscription.channel as usize)?;
         let name = channel.name.clone();
         let told = match subscription.state {
@@ -476,11 +454,8 @@ impl<T> Hub<T> {
                 None
             }
             SubscriptionState::Live(place) => {
-                let list = &mut channel.live[form as usize];
-                list.swap_remove(place as usize);
-                if let Some(moved) =
-                    list.get(place as usize).and_then(|at| self.sessions.get_mut(*at as usize))
-                {
+                let moved = channel.live.remove(form, packing, place);
+                if let Some(moved) = moved.and_then(|at| self.sessions.get_mut(at as usize)) {
                     let same = |one: &&mut Subscription| one.channel == subscription.channel;
                     if let Some(other) = moved.subscriptions.iter_mut().find(same) {
                         other.state = SubscriptionState::Live(place);
@@ -497,13 +472,50 @@ impl<T> Hub<T> {
         let unused = self
             .channels
             .get(index as usize)
-            .is_some_and(|channel| channel.awaiting == 0 && channel.live.iter().all(Vec::is_empty));
+            .is_some_and(|channel| channel.awaiting == 0 && channel.live.is_empty());
         if unused {
             let channel = self.channels.remove(index as usize);
             self.by_name.remove(&channel.name);
             self.backlog -= channel.fresh.len();
             if channel.listed {
                 self.fresh_channels.retain(|fresh| *fresh != index);
+            }
+        }
+    }
+}
+
+/// Publications of one channel on their way into send queues.
+struct Portion<'h, T> {
+    sessions: &'h mut Slab<Session<T>>,
+    dirty: &'h mut Dirty,
+    overflows: &'h mut Vec<Overflow>,
+    limits: QueueLimits,
+    /// How many publications they are.
+    messages: u32,
+    /// Messages queued, over all sessions.
+    queued: u64,
+}
+
+impl<T> Portion<'_, T> {
+    /// Gives each session of a list its bytes. Inlined, so that bytes that are shared cost no call a session.
+    #[inline(always)]
+    fn queue(&mut self, list: &[u32], mut bytes_of: impl FnMut(&mut T) -> Bytes) {
+        for at in list {
+            let Some(session) = self.sessions.get_mut(*at as usize) else { continue };
+            if session.ending {
+                continue;
+            }
+            let id = id_of(*at as usize, session);
+            let outgoing = Outgoing { bytes: bytes_of(&mut session.attachment), messages: self.messages };
+            match session.queue.push(outgoing, self.limits) {
+                Ok(()) => {
+                    self.queued += u64::from(self.messages);
+                    mark_dirty(session, id, self.dirty);
+                }
+                Err(Full) => {
+                    session.ending = true;
+                    self.overflows.push(id);
+                }
             }
         }
     }
@@ -536,6 +548,12 @@ impl<T> Session<T> {
     #[must_use]
     pub fn form(&self) -> Form {
         self.form
+    }
+
+    /// How what is shared of that form is compressed for it.
+    #[must_use]
+    pub fn packing(&self) -> Packing {
+        self.packing
     }
 
     /// A last word is queued; nothing follows it.

@@ -19,10 +19,13 @@ pub mod log;
 pub mod engine;
 pub mod repeats;
 mod session_id;
+pub mod encode;
+mod audience;
 pub mod hub;
 
+pub use encode::{Encode, FORMS, Form, Packing};
 pub use engine::{Appended, ChannelStatus, Engine, EngineLimits, Fresh, ShardId, TooManyChannels};
-pub use hub::{Encode, FORMS, Form, Hub, Session, SubscribeError};
+pub use hub::{Hub, Session, SubscribeError};
 pub use log::{Log, Recovery, Retention};
 pub use name::{ChannelName, NameError};
 pub use position::{Epoch, Position, PositionError};

@@ -4,18 +4,21 @@
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use tidegate_hub::{
-    ChannelName, Encode, Epoch, Form, Hub, Item, Payload, Publication, QueueLimits, SessionId, SubscribeError,
+    ChannelName, Encode, Epoch, Form, Hub, Item, Packing, Payload, Publication, QueueLimits, SessionId,
+    SubscribeError,
 };
 
 const LIMITS: QueueLimits = QueueLimits { max_bytes: 1 << 20, max_messages: 1 << 16 };
 
-/// One line a publication, so that the test reads back what was encoded; counts its calls.
+/// One line a publication, so that the test reads back what was encoded; counts its calls. What is deflated for all
+/// begins with a tilde, and what is deflated for one session with the number that this has there.
 #[derive(Default)]
 struct Lines {
     calls: usize,
+    deflated: usize,
 }
 
-impl Encode for Lines {
+impl Encode<u64> for Lines {
     fn encode(&mut self, form: Form, name: &ChannelName, _: Epoch, publications: &[Publication]) -> Bytes {
         self.calls += 1;
         let mut text = BytesMut::new();
@@ -24,6 +27,23 @@ impl Encode for Lines {
         }
         text.freeze()
     }
+
+    fn deflate(&mut self, encoded: &Bytes) -> Bytes {
+        self.deflated += 1;
+        marked(encoded, || "~".to_owned())
+    }
+
+    fn deflate_own(&mut self, encoded: &Bytes, before: &mut u64) -> Bytes {
+        marked(encoded, || {
+            *before += 1;
+            format!("{before} ")
+        })
+    }
+}
+
+fn marked(encoded: &Bytes, mut mark: impl FnMut() -> String) -> Bytes {
+    let lines = std::str::from_utf8(encoded).unwrap().lines();
+    lines.map(|line| format!("{}{line}\n", mark())).collect::<String>().into()
 }
 
 fn name(number: usize) -> ChannelName {
@@ -45,7 +65,7 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let (session, channel) = (0..4usize, 0..3usize);
+    let (session, channel) = (0..SESSIONS.len(), 0..3usize);
     prop_oneof![
         1 => (session.clone(), channel.clone()).prop_map(|(session, channel)| Step::Subscribe { session, channel }),
         1 => (session.clone(), channel.clone()).prop_map(|(session, channel)| Step::Answer { session, channel }),
@@ -55,6 +75,16 @@ fn step() -> impl Strategy<Value = Step> {
         1 => session.prop_map(|session| Step::Drain { session }),
     ]
 }
+
+const SESSIONS: [(Form, Packing); 7] = [
+    (Form::Bare, Packing::Plain),
+    (Form::Envelope, Packing::Own),
+    (Form::EventStream, Packing::Plain),
+    (Form::Bare, Packing::Deflated),
+    (Form::Bare, Packing::Deflated),
+    (Form::Bare, Packing::Own),
+    (Form::Bare, Packing::Own),
+];
 
 #[derive(Default, Clone, Copy, PartialEq)]
 enum Follows {
@@ -66,16 +96,15 @@ enum Follows {
 
 #[derive(Default)]
 struct Model {
-    follows: [[Follows; 3]; 4],
+    follows: [[Follows; 3]; SESSIONS.len()],
     offsets: [u64; 3],
-    expected: [Vec<(usize, u64)>; 4],
-    seen: [String; 4],
+    expected: [Vec<(usize, u64)>; SESSIONS.len()],
+    seen: [String; SESSIONS.len()],
 }
 
 fn run(steps: &[Step]) {
-    let mut hub: Hub<()> = Hub::new(LIMITS, 128);
-    let forms = [Form::Bare, Form::Envelope, Form::EventStream, Form::Bare];
-    let sessions: Vec<SessionId> = forms.iter().map(|form| hub.attach(*form, ())).collect();
+    let mut hub: Hub<u64> = Hub::new(LIMITS, 128);
+    let sessions = SESSIONS.map(|(form, packing)| hub.attach(form, packing, 0));
     let (mut model, mut lines) = (Model::default(), Lines::default());
     for step in steps {
         apply(step, &mut hub, &sessions, &mut model, &mut lines);
@@ -83,12 +112,13 @@ fn run(steps: &[Step]) {
     while hub.backlog() > 0 {
         hub.fan_out(&mut lines);
     }
-    for session in 0..4 {
+    for (session, (form, packing)) in SESSIONS.into_iter().enumerate() {
         drain(&mut hub, sessions[session], &mut model.seen[session]);
+        let seen = unpacked(&model.seen[session], packing);
         for channel in 0..3 {
-            let prefix = format!("{:?} c{channel} ", forms[session]);
-            let got: Vec<u64> = model.seen[session]
-                .lines()
+            let prefix = format!("{form:?} c{channel} ");
+            let got: Vec<u64> = seen
+                .iter()
                 .filter_map(|line| line.strip_prefix(&prefix))
                 .map(|offset| offset.parse().unwrap())
                 .collect();
@@ -102,7 +132,18 @@ fn run(steps: &[Step]) {
     }
 }
 
-fn apply(step: &Step, hub: &mut Hub<()>, sessions: &[SessionId], model: &mut Model, lines: &mut Lines) {
+/// The lines without their marks, which must be those of the packing.
+fn unpacked(seen: &str, packing: Packing) -> Vec<String> {
+    let unmarked = |(number, line): (usize, &str)| match packing {
+        Packing::Plain => line.to_owned(),
+        Packing::Deflated => line.strip_prefix('~').expect("the shared mark").to_owned(),
+        // A context that misses a message, or gets two in another order, can be read no further.
+        Packing::Own => line.strip_prefix(&format!("{} ", number + 1)).expect("the next mark").to_owned(),
+    };
+    seen.lines().enumerate().map(unmarked).collect()
+}
+
+fn apply(step: &Step, hub: &mut Hub<u64>, sessions: &[SessionId], model: &mut Model, lines: &mut Lines) {
     match *step {
         Step::Subscribe { session, channel } => {
             let result = hub.await_home(sessions[session], &name(channel));
@@ -131,7 +172,7 @@ fn apply(step: &Step, hub: &mut Hub<()>, sessions: &[SessionId], model: &mut Mod
         Step::Publish { channel } => {
             model.offsets[channel] += 1;
             hub.publish(&name(channel), Epoch(1), publication(model.offsets[channel]));
-            for session in 0..4 {
+            for session in 0..SESSIONS.len() {
                 if model.follows[session][channel] == Follows::Live {
                     model.expected[session].push((channel, model.offsets[channel]));
                 }
@@ -142,7 +183,7 @@ fn apply(step: &Step, hub: &mut Hub<()>, sessions: &[SessionId], model: &mut Mod
     }
 }
 
-fn drain(hub: &mut Hub<()>, id: SessionId, seen: &mut String) {
+fn drain(hub: &mut Hub<u64>, id: SessionId, seen: &mut String) {
     let session = hub.session_mut(id).unwrap();
     let bytes = session.queue.take_joined();
     seen.push_str(std::str::from_utf8(&bytes).unwrap());
@@ -160,7 +201,7 @@ proptest! {
 #[test]
 fn a_round_is_encoded_once_for_each_form_and_joined() {
     let (mut hub, mut lines) = (Hub::new(LIMITS, 128), Lines::default());
-    let ids: Vec<_> = (0..100).map(|_| hub.attach(Form::Bare, ())).collect();
+    let ids: Vec<_> = (0..100).map(|_| hub.attach(Form::Bare, Packing::Plain, 0)).collect();
     for id in &ids {
         hub.await_home(*id, &name(0)).unwrap();
         assert!(hub.begin(*id, &name(0), &mut lines));
@@ -181,10 +222,33 @@ fn a_round_is_encoded_once_for_each_form_and_joined() {
 }
 
 #[test]
+fn what_is_shared_is_deflated_once_whoever_gets_it() {
+    let (mut hub, mut lines) = (Hub::new(LIMITS, 128), Lines::default());
+    let packings = [Packing::Deflated, Packing::Plain, Packing::Own];
+    let ids: Vec<_> = packings.iter().cycle().take(99).map(|one| hub.attach(Form::Bare, *one, 0)).collect();
+    for id in &ids {
+        hub.await_home(*id, &name(0)).unwrap();
+        assert!(hub.begin(*id, &name(0), &mut lines));
+    }
+    for offset in 1..=16 {
+        hub.publish(&name(0), Epoch(1), publication(offset));
+    }
+    hub.fan_out(&mut lines);
+    assert_eq!((lines.calls, lines.deflated), (1, 1));
+    for (id, packing) in ids.iter().zip(packings.iter().cycle()) {
+        let session = hub.session_mut(*id).unwrap();
+        assert_eq!(session.packing(), *packing);
+        let text = session.queue.take_joined();
+        assert_eq!(unpacked(std::str::from_utf8(&text).unwrap(), *packing).len(), 16);
+        assert_eq!(session.attachment, if *packing == Packing::Own { 16 } else { 0 });
+    }
+}
+
+#[test]
 fn a_burst_goes_out_in_portions_and_overflows_nobody_who_keeps_up() {
     let limits = QueueLimits { max_messages: 2000, ..LIMITS };
     let (mut hub, mut lines) = (Hub::new(limits, 128), Lines::default());
-    let id = hub.attach(Form::Bare, ());
+    let id = hub.attach(Form::Bare, Packing::Plain, 0);
     hub.await_home(id, &name(0)).unwrap();
     hub.begin(id, &name(0), &mut lines);
     for offset in 1..=5000 {
@@ -204,7 +268,7 @@ fn a_burst_goes_out_in_portions_and_overflows_nobody_who_keeps_up() {
 fn a_slow_consumer_overflows_alone() {
     let limits = QueueLimits { max_messages: 2, ..LIMITS };
     let (mut hub, mut lines) = (Hub::new(limits, 128), Lines::default());
-    let ids = [hub.attach(Form::Bare, ()), hub.attach(Form::Bare, ())];
+    let ids = [hub.attach(Form::Bare, Packing::Plain, 0), hub.attach(Form::Bare, Packing::Plain, 0)];
     for id in ids {
         hub.await_home(id, &name(0)).unwrap();
         hub.begin(id, &name(0), &mut lines);
@@ -224,7 +288,7 @@ fn a_slow_consumer_overflows_alone() {
 #[test]
 fn a_session_follows_a_bounded_number_of_channels() {
     let mut hub = Hub::new(LIMITS, 2);
-    let id = hub.attach(Form::Envelope, ());
+    let id = hub.attach(Form::Envelope, Packing::Plain, 0);
     assert_eq!(hub.await_home(id, &name(0)), Ok(()));
     assert_eq!(hub.await_home(id, &name(1)), Ok(()));
     assert_eq!(hub.await_home(id, &name(2)), Err(SubscribeError::TooMany));
@@ -235,9 +299,9 @@ fn a_session_follows_a_bounded_number_of_channels() {
 #[test]
 fn a_reused_place_is_another_session() {
     let mut hub: Hub<u8> = Hub::new(LIMITS, 2);
-    let first = hub.attach(Form::Bare, 1);
+    let first = hub.attach(Form::Bare, Packing::Plain, 1);
     assert_eq!(hub.detach(first), Some((1, vec![])));
-    let second = hub.attach(Form::Bare, 2);
+    let second = hub.attach(Form::Bare, Packing::Plain, 2);
     assert_ne!(first, second);
     assert!(hub.session(first).is_none());
     assert_eq!(hub.detach(first), None);

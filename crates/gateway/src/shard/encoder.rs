@@ -7,6 +7,8 @@ use tidegate_protocol::{envelope, event_stream};
 use tidegate_websocket::frame::Header;
 use tidegate_websocket::opcode::Opcode;
 
+use super::connection::Connection;
+
 /// Longest header of a server's frame: two bytes and a length in eight more (RFC 6455, section 5.2).
 const SERVER_HEADER_MAX_BYTES: usize = 10;
 
@@ -45,7 +47,7 @@ fn put_frame(output: &mut BytesMut, opcode: Opcode, payload: &[u8]) {
     output.put_slice(payload);
 }
 
-impl Encode for Encoder {
+impl Encode<Connection> for Encoder {
     fn encode(
         &mut self,
         form: Form,
@@ -76,6 +78,14 @@ impl Encode for Encoder {
             }
         }
         output.freeze()
+    }
+
+    fn deflate(&mut self, encoded: &Bytes) -> Bytes {
+        encoded.clone()
+    }
+
+    fn deflate_own(&mut self, encoded: &Bytes, _: &mut Connection) -> Bytes {
+        encoded.clone()
     }
 }
 

@@ -31,8 +31,8 @@ use std::task::Waker;
 use std::time::Instant;
 
 use tidegate_hub::{
-    ChannelName, Engine, EngineLimits, Form, Hub, Outgoing, Position, QueueLimits, Repeats, Retention,
-    SessionId, ShardId,
+    ChannelName, Engine, EngineLimits, Form, Hub, Outgoing, Packing, Position, QueueLimits, Repeats,
+    Retention, SessionId, ShardId,
 };
 use tidegate_source::Upstream;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -334,7 +334,7 @@ impl Shard {
     }
 
     fn attach(&mut self, form: Form, transport: Transport, about: Box<About>) -> SessionId {
-        let id = self.hub.attach(form, Connection::new(transport, about));
+        let id = self.hub.attach(form, Packing::Plain, Connection::new(transport, about));
         self.counters.opened(form);
         self.begin_timers(id);
         id

@@ -92,13 +92,13 @@ pub(crate) fn ticks(duration: Duration) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use tidegate_hub::{Form, Hub, QueueLimits};
+    use tidegate_hub::{Form, Hub, Packing, QueueLimits};
 
     use super::*;
 
     fn session() -> SessionId {
         let mut hub = Hub::new(QueueLimits { max_bytes: 1, max_messages: 1 }, 1);
-        hub.attach(Form::Bare, ())
+        hub.attach(Form::Bare, Packing::Plain, ())
     }
 
     fn turn(wheel: &mut Wheel, now: Instant) -> Vec<Tick> {

@@ -21,6 +21,7 @@ pub mod settings;
 mod refusal;
 mod access;
 mod process;
+mod compression;
 mod metrics;
 mod sources;
 mod shard;

@@ -45,6 +45,12 @@ pub(crate) struct Counters {
     pub(crate) h2_abuses: u64,
     pub(crate) published: u64,
     pub(crate) encoded: u64,
+    pub(crate) deflated_messages: u64,
+    pub(crate) deflated_bytes: u64,
+    pub(crate) deflated_to_bytes: u64,
+    pub(crate) inflated_bytes: u64,
+    pub(crate) inflated_to_bytes: u64,
+    pub(crate) deflate_contexts: u64,
     pub(crate) source_publications: u64,
     pub(crate) source_failures: u64,
     pub(crate) channels: u64,
@@ -144,10 +150,16 @@ plain! {
     Counter h2_abuses "HTTP/2 connections that the gateway ended because their client broke a rule or flooded it";
     Counter published "Publications appended";
     Counter encoded "Publications brought into a wire form";
+    Counter deflated_messages "Messages compressed, once for all who share them or for one client";
+    Counter deflated_bytes "Payload bytes of compressed messages, before";
+    Counter deflated_to_bytes "Payload bytes of compressed messages, after";
+    Counter inflated_bytes "Bytes from clients that may compress, frames included";
+    Counter inflated_to_bytes "Payload bytes of the messages in them, inflated";
     Counter source_publications "Publications that polls and streams brought";
     Counter source_failures "Times a source began to fail";
     Gauge channels "Channels with a log";
     Gauge history_bytes "Payload bytes kept in histories";
+    Gauge deflate_contexts "Connections that keep a compressor and an inflater";
     Gauge sources "Polled URLs and streams that run";
 }
 

@@ -35,6 +35,7 @@ pub(crate) struct Process {
     by_address: Mutex<HashMap<IpAddr, u32>>,
     homes: foldhash::fast::FixedState,
     sources: AtomicU32,
+    contexts: AtomicU32,
     /// Keys of the hash that names identities: nobody can choose headers that meet another's.
     opaque: [RandomState; 2],
 }
@@ -46,6 +47,16 @@ pub(crate) struct SourceSeat(Arc<Process>);
 impl Drop for SourceSeat {
     fn drop(&mut self) {
         self.0.sources.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The place of one connection among those that may keep compression contexts; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct ContextSeat(Arc<Process>);
+
+impl Drop for ContextSeat {
+    fn drop(&mut self) {
+        self.0.contexts.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -100,6 +111,7 @@ impl Process {
             max_connections: AtomicU32::new(max_connections),
             by_address: Mutex::default(),
             sources: AtomicU32::new(0),
+            contexts: AtomicU32::new(0),
             opaque: [RandomState::new(), RandomState::new()],
             homes: foldhash::fast::FixedState::with_seed(fastrand::u64(..)),
         }
@@ -158,10 +170,12 @@ impl Process {
 
     /// A place for one more source, of at most `limit`.
     pub(crate) fn take_source(self: &Arc<Self>, limit: u32) -> Option<SourceSeat> {
-        let taken = self
-            .sources
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < limit).then_some(count + 1));
-        taken.is_ok().then(|| SourceSeat(Arc::clone(self)))
+        take(&self.sources, limit).then(|| SourceSeat(Arc::clone(self)))
+    }
+
+    /// A place for one more connection that keeps compression contexts, of at most `limit`.
+    pub(crate) fn take_context(self: &Arc<Self>, limit: u32) -> Option<ContextSeat> {
+        take(&self.contexts, limit).then(|| ContextSeat(Arc::clone(self)))
     }
 
     /// A short name for a value that must not be shown, such as a credential: 128 bits, keyed.
@@ -203,4 +217,10 @@ impl Process {
             }
         }
     }
+}
+
+/// Counts one more in, if fewer than `limit` are.
+fn take(count: &AtomicU32, limit: u32) -> bool {
+    let more = |count| (count < limit).then_some(count + 1);
+    count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
 }

@@ -37,6 +37,8 @@ pub struct Route {
     pub history: HistoryPolicy,
     /// What becomes of a client's messages that are not publications.
     pub messages: Messages,
+    /// How WebSocket messages are compressed for clients that offer it.
+    pub compression: Compression,
     /// The limits that hold here: the route's own, else those of the gateway.
     pub limits: RouteLimits,
 }
@@ -129,6 +131,18 @@ pub enum Messages {
     },
     /// It is answered with an error, or on a bare WebSocket with close 1003.
     Refused,
+}
+
+/// How WebSocket messages are compressed (permessage-deflate, RFC 7692).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all: the extension is declined.
+    Off,
+    /// A publication once for all who offered it, without context takeover in either direction.
+    #[default]
+    Shared,
+    /// By a compressor for each connection, which remembers what it sent.
+    Takeover,
 }
 
 /// Limits that a route may set for itself.
@@ -278,6 +292,18 @@ impl Kind {
             Self::Poll { .. } => "poll",
             Self::Stream { .. } => "stream",
             Self::Channel => "channel",
+        }
+    }
+}
+
+impl Compression {
+    /// The word for it in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Shared => "shared",
+            Self::Takeover => "takeover",
         }
     }
 }

@@ -92,6 +92,8 @@ fn describe(shard: &mut Shard, id: SessionId) -> Option<Value> {
         "id": shard.name_of(id),
         "door": door_name(session.form()),
         "transport": if about.http2 { "h2" } else { "h1" },
+        "compression": about.agreed.name(),
+        "compression_parameters": about.agreed.parameters(),
         "remote": about.remote.to_string(),
         "tls": about.tls,
         "route": about.route.pattern.as_str(),

@@ -20,6 +20,7 @@ use tidegate_hub::{Form, SessionId};
 
 use super::{Wish, read_wish};
 use crate::client_body::RequestBody;
+use crate::compression::Agreed;
 use crate::http_body::{Body, Visit};
 use crate::open::open;
 use crate::process::Generation;
@@ -61,6 +62,7 @@ pub(crate) async fn handle(
         opened: SystemTime::now(),
         tls: visit.tls,
         http2: visit.is_http2(),
+        agreed: Agreed::default(),
         // None on HTTP/1.1, where the connection under the stream keeps it.
         _seat: seat,
     });

@@ -12,20 +12,20 @@ use hyper::upgrade::OnUpgrade;
 use rustls::ServerConnection;
 use tidegate_hub::Form;
 use tidegate_protocol::SUBPROTOCOL;
-use tidegate_websocket::connection::Role;
+use tidegate_websocket::deflate::Acceptance;
 use tidegate_websocket::handshake::server::{self, Accepted, HttpVersion};
-use tidegate_websocket::{Connection, Limits};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::{Wish, read_wish};
 use crate::client_body::RequestBody;
+use crate::compression::Agreed;
 use crate::head_timer::ClientStream;
 use crate::http_body::{Body, Visit, full};
 use crate::open::open;
 use crate::process::Generation;
 use crate::refusal::Refusal;
-use crate::route::{Found, Route};
+use crate::route::Found;
 use crate::shard::connection::About;
 use crate::sources::OpenChannel;
 use crate::tunnel::Tunnel;
@@ -45,15 +45,18 @@ pub(crate) async fn handle(
 ) -> Result<Response<Body>, Refusal> {
     let upgrade = hyper::upgrade::on(&mut request);
     let (parts, body) = request.into_parts();
-    let accepted = accept(&parts)?;
+    // Nothing is agreed on before the request has been let in: this only judges the handshake.
+    let _ = accept(&parts, None)?;
     let wish = read_wish(visit, generation, &parts, host, found, true)?;
     let (remote, _) = visit.client(&parts.headers, &generation.settings);
     let route = Arc::clone(found.route);
     let Wish { wanted, credentials, after } = wish;
     let OpenChannel { name, retention, sourced, set_cookie } = open(&visit.shard, wanted).await?;
 
+    let answer = |policy: Option<&Acceptance>| accept(&parts, policy);
+    let (accepted, agreed) = Agreed::by(&visit.shard.process, generation, &route, answer)?;
     let form = if accepted.subprotocol.is_some() { Form::Envelope } else { Form::Bare };
-    let websocket = Connection::new(Role::Server, limits(generation, &route));
+    let websocket = agreed.websocket(&generation.settings.limits, &route);
     let seat = visit.seat_session(&generation.settings, true)?;
     let about = Box::new(About {
         channel: name.clone(),
@@ -63,6 +66,7 @@ pub(crate) async fn handle(
         opened: SystemTime::now(),
         tls: visit.tls,
         http2: visit.is_http2(),
+        agreed,
         _seat: seat,
     });
     if let (RequestBody::Http2(body), Some(place)) = (body, &visit.tunnel) {
@@ -91,14 +95,7 @@ pub(crate) async fn handle(
     Ok(switching(&accepted, set_cookie))
 }
 
-fn limits(generation: &Generation, route: &Route) -> Limits {
-    Limits {
-        max_message_bytes: route.limits.ws_max_message,
-        max_fragments: generation.settings.limits.ws_max_fragments,
-    }
-}
-
-fn accept(parts: &Parts) -> Result<Accepted, Refusal> {
+fn accept(parts: &Parts, deflate: Option<&Acceptance>) -> Result<Accepted, Refusal> {
     let judged = match protocol_of(parts) {
         Some(protocol) => server::accept_connect(
             &server::ConnectRequest {
@@ -107,9 +104,9 @@ fn accept(parts: &Parts) -> Result<Accepted, Refusal> {
                 headers: &fields(parts),
             },
             &[SUBPROTOCOL],
-            None,
+            deflate,
         ),
-        None => with_fields(parts, |request| server::accept(request, &[SUBPROTOCOL], None)),
+        None => with_fields(parts, |request| server::accept(request, &[SUBPROTOCOL], deflate)),
     };
     judged.map_err(|refused| {
         let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_REQUEST);
@@ -166,6 +163,9 @@ fn accepting(accepted: &Accepted, set_cookie: Vec<HeaderValue>) -> Response<Body
     }
     if let Some(subprotocol) = &accepted.subprotocol {
         headers.insert("sec-websocket-protocol", value(subprotocol));
+    }
+    if let Some(extensions) = accepted.extensions.header_value() {
+        headers.insert("sec-websocket-extensions", value(&extensions));
     }
     for cookie in set_cookie {
         headers.append(SET_COOKIE, cookie);

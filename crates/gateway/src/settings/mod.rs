@@ -36,8 +36,8 @@ use self::listen::TlsPlaces;
 use self::rules::PlacedRoute;
 use crate::limits::Limits;
 use crate::route::{
-    Backend, Conflict, HistoryPolicy, Kind, Messages, Pattern, Publish, Route, RouteLimits, Routes, Share,
-    Subscribe,
+    Backend, Compression, Conflict, HistoryPolicy, Kind, Messages, Pattern, Publish, Route, RouteLimits,
+    Routes, Share, Subscribe,
 };
 
 /// Largest configuration file.
@@ -245,6 +245,7 @@ impl Fallback {
             publish: Publish::Nobody,
             history: HistoryPolicy { size: limits.history_size, ttl: limits.history_ttl },
             messages,
+            compression: Compression::default(),
             limits: RouteLimits {
                 ws_max_message: limits.ws_max_message,
                 ws_max_frames_per_s: limits.ws_max_frames_per_s,

@@ -11,8 +11,8 @@ use super::fault::{Collector, shown};
 use super::vocabulary;
 use crate::limits::{Limits, quantity};
 use crate::route::{
-    Backend, Forward, HistoryPolicy, Kind, Messages, Pattern, Publish, ROUTES_MAX, Route, RouteLimits, Share,
-    Subscribe, UrlTemplate,
+    Backend, Compression, Forward, HistoryPolicy, Kind, Messages, Pattern, Publish, ROUTES_MAX, Route,
+    RouteLimits, Share, Subscribe, UrlTemplate,
 };
 
 /// The kinds of this version, in the order in which faults name them.
@@ -64,9 +64,11 @@ fn read_route(section: Section<'_>, limits: &Limits, faults: &mut Collector<'_>)
     let publish = read_publish(section, kind.as_ref(), faults);
     let history = read_history(section, limits, faults);
     let messages = read_messages(section, kind.as_ref(), faults);
+    let compression = read_compression(section, faults);
     check_slow(section, faults);
     let limits = read_limits(section, limits, faults);
-    let route = Route { pattern: pattern?, kind: kind?, subscribe, publish, history, messages, limits };
+    let (pattern, kind) = (pattern?, kind?);
+    let route = Route { pattern, kind, subscribe, publish, history, messages, compression, limits };
     Some(PlacedRoute { route, at: section.get("path").map(|entry| entry.at) })
 }
 
@@ -259,6 +261,16 @@ fn read_messages(section: Section<'_>, kind: Option<&Kind>, faults: &mut Collect
         content_type if post => Messages::Post { content_type: content_type.map(|(text, _)| text) },
         _ => Messages::Refused,
     }
+}
+
+fn read_compression(section: Section<'_>, faults: &mut Collector<'_>) -> Compression {
+    let Some((text, at)) = section.text("compression", faults) else { return Compression::default() };
+    let words = [Compression::Off, Compression::Shared, Compression::Takeover];
+    let named = words.into_iter().find(|word| word.name() == text);
+    named.unwrap_or_else(|| {
+        wrong_word("compression", text, "\"shared\", \"takeover\" or \"off\"", at, faults);
+        Compression::default()
+    })
 }
 
 fn check_slow(section: Section<'_>, faults: &mut Collector<'_>) {

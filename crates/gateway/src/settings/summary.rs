@@ -75,10 +75,11 @@ fn route_cells(route: &Route, settings: &Settings) -> Vec<String> {
         Messages::Post { content_type: Some(kind) } => format!("messages post as {kind}"),
         Messages::Refused => "messages refuse".to_owned(),
     };
+    let compression = format!("compression {}", route.compression.name());
     let history = format!("history {}, {}", route.history.size, duration_text(route.history.ttl));
     let cells =
         [shown(route.pattern.as_str()), kind_text(&route.kind), subscribe.to_owned(), publish.to_owned()];
-    cells.into_iter().chain([messages, history]).collect()
+    cells.into_iter().chain([messages, compression, history]).collect()
 }
 
 fn kind_text(kind: &Kind) -> String {

@@ -113,6 +113,7 @@ fn the_summary_shows_routes_and_limits_and_no_secret() {
         "admin token      configured\n",
         "poll http://127.0.0.1:9000/quotes/{symbol} every 1s, forward cookie",
         "subscribe anyone (loopback)  publish nobody  messages refuse",
+        "compression shared",
         "history 50, 10m\n",
         "auto http://127.0.0.1:3000, share cookie:session",
         "128 KiB  (default 64 KiB)",

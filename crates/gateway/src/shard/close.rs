@@ -123,6 +123,7 @@ impl Shard {
             connection = %self.name_of(id),
             %remote,
             code = rule.code.get(),
+            rfc = rule.rfc,
             section = rule.section,
             "{error}"
         );

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use super::wheel::{Tick, ticks};
 use crate::access::Credentials;
+use crate::compression::Agreed;
 use crate::limits::Limits;
 use crate::process::Seat;
 use crate::route::Route;
@@ -75,6 +76,7 @@ pub(crate) struct About {
     pub(crate) tls: Option<&'static str>,
     /// Whether it is a stream of an HTTP/2 connection, which may carry others.
     pub(crate) http2: bool,
+    pub(crate) agreed: Agreed,
     /// The place among the open connections, given back with the connection; a session on an HTTP body
     /// leaves it to the HTTP connection.
     pub(crate) _seat: Option<Seat>,

@@ -4,22 +4,29 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use tidegate_hub::{ChannelName, Encode, Epoch, Form, PayloadKind, Position, Publication};
 use tidegate_protocol::{envelope, event_stream};
+use tidegate_websocket::deflate::Effort;
 use tidegate_websocket::frame::Header;
 use tidegate_websocket::opcode::Opcode;
 
 use super::connection::Connection;
+use super::packer::Packer;
 
 /// Longest header of a server's frame: two bytes and a length in eight more (RFC 6455, section 5.2).
 const SERVER_HEADER_MAX_BYTES: usize = 10;
 
 /// Encodes for all doors of a shard. Keeps one buffer for envelopes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Encoder {
     text: Vec<u8>,
     frames: u64,
+    pub(super) packer: Packer,
 }
 
 impl Encoder {
+    pub(crate) fn new(effort: Effort) -> Self {
+        Self { text: Vec::new(), frames: 0, packer: Packer::new(effort) }
+    }
+
     /// How many publications were encoded, over all forms.
     pub(crate) fn encoded(&self) -> u64 {
         self.frames
@@ -81,11 +88,14 @@ impl Encode<Connection> for Encoder {
     }
 
     fn deflate(&mut self, encoded: &Bytes) -> Bytes {
-        encoded.clone()
+        self.packer.shared(encoded)
     }
 
-    fn deflate_own(&mut self, encoded: &Bytes, _: &mut Connection) -> Bytes {
-        encoded.clone()
+    fn deflate_own(&mut self, encoded: &Bytes, connection: &mut Connection) -> Bytes {
+        match connection.transport.websocket_mut() {
+            Some(websocket) => self.packer.own(encoded, websocket),
+            None => encoded.clone(),
+        }
     }
 }
 

@@ -6,7 +6,8 @@ use std::task::Waker;
 use std::time::Instant;
 
 use tidegate_hub::{
-    ChannelName, Encode, Epoch, Form, Fresh, Item, Position, Recovery, RepeatLimits, Retention, SessionId,
+    ChannelName, Encode, Epoch, Form, Fresh, Item, Packing, Position, Recovery, RepeatLimits, Retention,
+    SessionId,
 };
 use tidegate_protocol::{ErrorCode, close_code, envelope, event_stream};
 use tidegate_websocket::CloseCode;
@@ -196,7 +197,13 @@ impl Shard {
         if publications.is_empty() {
             return;
         }
-        let bytes = self.encoder.encode(form, channel, position.epoch, publications);
+        let encoded = self.encoder.encode(form, channel, position.epoch, publications);
+        let Some(session) = self.hub.session_mut(id) else { return };
+        let bytes = match session.packing() {
+            Packing::Plain => encoded,
+            Packing::Deflated => self.encoder.packer.alone(&encoded),
+            Packing::Own => self.encoder.deflate_own(&encoded, &mut session.attachment),
+        };
         self.send(id, bytes, u32::try_from(publications.len()).unwrap_or(u32::MAX));
     }
 

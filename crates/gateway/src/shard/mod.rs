@@ -12,6 +12,7 @@
 pub(crate) mod wheel;
 pub(crate) mod crossing;
 pub(crate) mod connection;
+mod packer;
 pub(crate) mod encoder;
 mod home;
 mod records;
@@ -31,8 +32,8 @@ use std::task::Waker;
 use std::time::Instant;
 
 use tidegate_hub::{
-    ChannelName, Engine, EngineLimits, Form, Hub, Outgoing, Packing, Position, QueueLimits, Repeats,
-    Retention, SessionId, ShardId,
+    ChannelName, Engine, EngineLimits, Form, Hub, Outgoing, Position, QueueLimits, Repeats, Retention,
+    SessionId, ShardId,
 };
 use tidegate_source::Upstream;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -40,7 +41,9 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use self::connection::{About, Bucket, Connection, Transport};
 use self::crossing::{Crossing, Follow, MAILBOX_BATCHES};
 use self::encoder::Encoder;
+use self::packer::Packed;
 use self::wheel::Wheel;
+use crate::compression::effort;
 use crate::metrics::Counters;
 use crate::process::{Generation, Process};
 use crate::sources::Sources;
@@ -141,6 +144,7 @@ impl Shard {
                 max_recovery_bytes: limits.ws_out_queue_bytes / 2,
             },
         );
+        let encoder = Encoder::new(effort(limits));
         let hub = Hub::new(queue_limits(&generation), limits.channels_max_per_conn as usize);
         let poll = mio::Poll::new()?;
         let wake = Rc::new(Notify::new());
@@ -154,7 +158,7 @@ impl Shard {
                 sources: Sources::default(),
                 upstream,
                 counters: Counters::default(),
-                encoder: Encoder::default(),
+                encoder,
                 inbox: Vec::new(),
                 publishes: Bucket::default(),
                 repeats: Repeats::default(),
@@ -186,6 +190,7 @@ impl Shard {
     /// there is more to do at once.
     pub(crate) fn round(&mut self, mailbox: &mut mpsc::Receiver<Batch>, now: Instant) -> io::Result<bool> {
         self.turn_wheel(now);
+        self.encoder.packer.begin_round();
         // What they said last has been taken from the inbox since.
         for id in std::mem::take(&mut self.leaving) {
             self.forget(id);
@@ -278,6 +283,7 @@ impl Shard {
     pub(crate) fn set_generation(&mut self, generation: Arc<Generation>) {
         self.hub
             .set_limits(queue_limits(&generation), generation.settings.limits.channels_max_per_conn as usize);
+        self.encoder.packer.set_effort(effort(&generation.settings.limits));
         self.generation = generation;
     }
 
@@ -334,7 +340,9 @@ impl Shard {
     }
 
     fn attach(&mut self, form: Form, transport: Transport, about: Box<About>) -> SessionId {
-        let id = self.hub.attach(form, Packing::Plain, Connection::new(transport, about));
+        let packing = about.agreed.packing(form);
+        self.counters.deflate_contexts += u64::from(about.agreed.holds_contexts());
+        let id = self.hub.attach(form, packing, Connection::new(transport, about));
         self.counters.opened(form);
         self.begin_timers(id);
         id
@@ -376,6 +384,7 @@ impl Shard {
         // The task that serves it sees that it is gone.
         connection.transport.wake();
         self.counters.closed(form);
+        self.counters.deflate_contexts -= u64::from(connection.about.agreed.holds_contexts());
         for channel in left {
             self.leave(channel);
         }
@@ -392,6 +401,9 @@ impl Shard {
         let mut counters = self.counters.clone();
         counters.enqueued_messages = self.hub.enqueued_messages();
         counters.encoded = self.encoder.encoded();
+        let Packed { messages, before, after } = self.encoder.packer.counted();
+        (counters.deflated_messages, counters.deflated_bytes, counters.deflated_to_bytes) =
+            (messages, before, after);
         counters.channels = self.engine.len() as u64;
         counters.history_bytes = self.engine.kept_bytes() as u64;
         counters.sources = self.sources.len() as u64;

@@ -176,6 +176,9 @@ impl Shard {
     pub(super) fn handle_bytes(&mut self, id: SessionId, bytes: &mut [u8]) {
         let now = self.wheel.now();
         self.counters.received_bytes += bytes.len() as u64;
+        if self.hub.session(id).is_some_and(|session| session.attachment.about.agreed.inflates()) {
+            self.counters.inflated_bytes += bytes.len() as u64;
+        }
         let mut replies = std::mem::take(&mut self.replies);
         replies.clear();
         let mut input = Input::new(bytes);
@@ -229,6 +232,9 @@ impl Shard {
         Some(match event {
             Event::Message(message) => {
                 self.counters.received_messages += 1;
+                if connection.about.agreed.inflates() {
+                    self.counters.inflated_to_bytes += message.as_bytes().len() as u64;
+                }
                 Step::Said(Said::Message(payload_of(message)))
             }
             Event::Ping(_) | Event::Pong(_) => {

@@ -364,10 +364,10 @@ slow = "x""#,
         r#"[[route]]
 path = "/a"
 channel = {}
-compression = "shared"
+compression = "gzip"
 doors = ["longpoll"]
 presence = true"#,
-        "t:4:1: 'compression' is not available in this version; remove it: nothing is compressed
+        "t:4:15: compression = \"gzip\" means nothing; write compression = \"shared\", \"takeover\" or \"off\"
 t:5:1: 'doors' is not available in this version; remove it
 t:6:1: 'presence' is not available in this version; remove it",
     ),

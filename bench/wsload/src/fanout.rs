@@ -8,7 +8,7 @@ use crate::pool::Target;
 use crate::process::{Usage, Used};
 use crate::publisher::Publisher;
 use crate::subscribers::Subscribers;
-use crate::wire;
+use crate::wire::{self, Door};
 
 /// Publish to many subscribers; CPU time and latency of a delivery
 #[derive(Debug, clap::Args)]
@@ -36,6 +36,12 @@ pub struct Fanout {
     /// A field of the POST, "Name: value"
     #[arg(long)]
     publish_header: Vec<String>,
+    /// Offer permessage-deflate; compressed publications are counted and not looked into
+    #[arg(long)]
+    deflate: bool,
+    /// Fill payloads with records of JSON, which compress as such do
+    #[arg(long)]
+    json: bool,
     /// Sleep in epoll instead of spinning
     #[arg(long)]
     block: bool,
@@ -49,12 +55,15 @@ struct Loop {
     subscribers: Subscribers,
     publisher: Publisher,
     size: usize,
+    json: bool,
     published: u32,
 }
 
 /// Runs it; gives the line.
 pub fn run(fanout: &Fanout) -> Result<Value, String> {
-    let subscribers = Subscribers::open(&Target::parse(&fanout.url)?, fanout.subscribers, !fanout.block)?;
+    let door = if fanout.deflate { Door::Deflated } else { Door::WebSocket };
+    let target = Target::parse(&fanout.url)?;
+    let subscribers = Subscribers::open(&target, door, fanout.subscribers, !fanout.block)?;
     let published_to = Target::parse(&fanout.publish_url)?;
     let publisher = Publisher::connect(&published_to, &fanout.publish_header).and_then(|mut publisher| {
         publisher.await_subscribers(subscribers.count())?;
@@ -62,7 +71,7 @@ pub fn run(fanout: &Fanout) -> Result<Value, String> {
     });
     let publisher = publisher.map_err(|error| format!("publishing: {error}"))?;
     let size = usize::try_from(fanout.size).unwrap_or(usize::MAX);
-    let mut run = Loop { subscribers, publisher, size, published: 0 };
+    let mut run = Loop { subscribers, publisher, size, json: fanout.json, published: 0 };
     run.publish()?;
     if fanout.publications.is_none() {
         run.publish_for(fanout.warm_up)?;
@@ -92,6 +101,7 @@ fn line(fanout: &Fanout, subscribers: &Subscribers, used: &Used, publications: u
         "deliveries_per_second": (deliveries as f64 / used.seconds).round(),
         "cpu_us_per_delivery": rounded(used.measured * 1e6 / deliveries.max(1) as f64),
         "latency_us": subscribers.got.latency.summary(),
+        "compressed": subscribers.got.compressed,
         "wire_bytes_per_delivery": rounded(bytes as f64 / deliveries.max(1) as f64),
         "lost": subscribers.got.lost,
         "reordered": subscribers.got.reordered,
@@ -115,7 +125,8 @@ impl Loop {
     fn publish(&mut self) -> Result<(), String> {
         self.published += 1;
         let wanted = self.subscribers.got.came() + self.subscribers.count();
-        let payload = wire::payload(self.size, linux::now(), self.published);
+        let fill = if self.json { wire::records } else { wire::payload };
+        let payload = fill(self.size, linux::now(), self.published);
         self.publisher.send(&payload).map_err(|error| format!("publishing: {error}"))?;
         self.subscribers.await_deliveries(wanted)?;
         self.publisher.confirm().map(drop).map_err(|error| error.to_string())

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::histogram::Histogram;
 use crate::linux::{self, Poller, READABLE, WRITABLE};
-use crate::wire::{self, Door};
+use crate::wire::{self, Door, Frame};
 
 /// Connections that are being opened at the same time.
 const OPENING: usize = 128;
@@ -170,7 +170,7 @@ impl Pool {
 
     /// One round: reads what is there and gives each message with the number of its connection. Events of a
     /// stream are not taken apart: their bytes are counted only.
-    pub fn round(&mut self, milliseconds: u32, mut on_message: impl FnMut(usize, &[u8])) {
+    pub fn round(&mut self, milliseconds: u32, mut on_message: impl FnMut(usize, &Frame<'_>)) {
         let ready = self.poller.wait(if self.spins { 0 } else { milliseconds });
         for place in 0..ready {
             let number = self.poller.ready(place);
@@ -182,7 +182,7 @@ impl Pool {
         }
     }
 
-    fn read(&mut self, number: usize, on_message: &mut impl FnMut(usize, &[u8])) -> io::Result<()> {
+    fn read(&mut self, number: usize, on_message: &mut impl FnMut(usize, &Frame<'_>)) -> io::Result<()> {
         let connection = &mut self.connections[number];
         let kept = connection.partial.len();
         self.buffer.resize(READ_BYTES.max(kept * 2), 0);
@@ -202,7 +202,7 @@ impl Pool {
         while let Some(frame) = wire::frame(rest) {
             rest = &rest[frame.length..];
             match frame.opcode {
-                0..=2 => on_message(number, frame.payload),
+                0..=2 => on_message(number, &frame),
                 8 => return Err(io::Error::other("the server closed")),
                 9 => wire::append_pong(frame.payload, &mut pongs),
                 _ => {}

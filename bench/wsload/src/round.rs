@@ -11,7 +11,7 @@ use crate::pool::Target;
 use crate::process::is_stopped;
 use crate::publisher::Publisher;
 use crate::subscribers::Subscribers;
-use crate::wire;
+use crate::wire::{self, Door};
 
 /// Bytes of a payload.
 const PAYLOAD_BYTES: usize = 64;
@@ -45,7 +45,7 @@ pub struct Round {
 
 /// Runs it; gives the line.
 pub fn run(round: &Round) -> Result<Value, String> {
-    let mut subscribers = Subscribers::open(&Target::parse(&round.url)?, round.subscribers, false)?;
+    let mut subscribers = Subscribers::open(&Target::parse(&round.url)?, Door::WebSocket, round.subscribers, false)?;
     let mut publishers = prepare(round, &mut subscribers).map_err(|error| error.to_string())?;
     if round.wait {
         println!("ready");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::histogram::Histogram;
 use crate::linux;
 use crate::pool::{Pool, Target};
-use crate::wire::{self, Door};
+use crate::wire::{self, Door, Frame};
 
 /// How long all connections together may take.
 const OPENING_LIMIT: Duration = Duration::from_secs(120);
@@ -27,6 +27,8 @@ pub struct Subscribers {
 pub struct Got {
     /// Publications that came in order.
     pub delivered: u64,
+    /// Those of them that were compressed, whose number and time of sending cannot be seen.
+    pub compressed: u64,
     /// Publications that were passed over.
     pub lost: u64,
     /// Publications that came again or too late.
@@ -39,10 +41,10 @@ pub struct Got {
 
 impl Subscribers {
     /// Opens `count` WebSockets.
-    pub fn open(target: &Target, count: usize, spins: bool) -> Result<Self, String> {
-        let mut pool = Pool::new(Door::WebSocket, spins).map_err(|error| error.to_string())?;
+    pub fn open(target: &Target, door: Door, count: usize, spins: bool) -> Result<Self, String> {
+        let mut pool = Pool::new(door, spins).map_err(|error| error.to_string())?;
         pool.open(target, count, OPENING_LIMIT)?;
-        let got = Got { delivered: 0, lost: 0, reordered: 0, other: 0, latency: Histogram::new() };
+        let got = Got::new();
         Ok(Self { pool, last: vec![0; count], got })
     }
 
@@ -54,7 +56,7 @@ impl Subscribers {
     /// Takes what is there.
     pub fn round(&mut self) {
         let Self { pool, last, got } = self;
-        pool.round(1, |number, payload| got.take(&mut last[number], payload));
+        pool.round(1, |number, frame| got.take(&mut last[number], frame));
     }
 
     /// Reads until so many publications have come to all together, in order or not.
@@ -72,13 +74,25 @@ impl Subscribers {
 }
 
 impl Got {
+    fn new() -> Self {
+        let latency = Histogram::new();
+        Self { delivered: 0, compressed: 0, lost: 0, reordered: 0, other: 0, latency }
+    }
+
     /// Publications that came, in order or not.
     pub fn came(&self) -> u64 {
         self.delivered + self.reordered
     }
 
-    fn take(&mut self, last: &mut u32, payload: &[u8]) {
-        let Some((sent_at, number)) = wire::stamp(payload) else {
+    fn take(&mut self, last: &mut u32, frame: &Frame<'_>) {
+        if frame.compressed {
+            // Nothing is inflated here: it can only be the next one.
+            self.compressed += 1;
+            self.delivered += 1;
+            *last += 1;
+            return;
+        }
+        let Some((sent_at, number)) = wire::stamp(frame.payload) else {
             self.other += 1;
             return;
         };
@@ -97,14 +111,18 @@ impl Got {
 mod tests {
     use super::*;
 
+    fn frame(payload: &[u8]) -> Frame<'_> {
+        Frame { opcode: 1, compressed: false, payload, length: payload.len() + 2 }
+    }
+
     #[test]
     fn what_is_lost_repeated_or_foreign_is_counted() {
-        let mut got = Got { delivered: 0, lost: 0, reordered: 0, other: 0, latency: Histogram::new() };
+        let mut got = Got::new();
         let mut last = 0;
         for number in [1, 2, 5, 4, 6] {
-            got.take(&mut last, &wire::payload(40, 0, number));
+            got.take(&mut last, &frame(&wire::payload(40, 0, number)));
         }
-        got.take(&mut last, b"something else");
+        got.take(&mut last, &frame(b"something else"));
         assert_eq!((got.delivered, got.lost, got.reordered, got.other), (4, 2, 1, 1));
     }
 }

@@ -8,6 +8,8 @@ const MARK: &[u8; 3] = b"WSL";
 /// The example of RFC 6455, section 1.3; nobody measures randomness here.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+/// What browsers offer.
+const OFFER: &str = "permessage-deflate; client_max_window_bits";
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// By which door a client comes.
@@ -15,16 +17,20 @@ const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 pub enum Door {
     /// A WebSocket.
     WebSocket,
+    /// A WebSocket that offers permessage-deflate, and has failed if the offer is declined.
+    Deflated,
     /// Server-sent events.
     EventStream,
 }
 
 /// The request that opens a connection.
 pub fn opening(door: Door, host: &str, path: &str) -> Vec<u8> {
+    let upgrade = format!(
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n"
+    );
     let fields = match door {
-        Door::WebSocket => format!(
-            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n"
-        ),
+        Door::WebSocket => upgrade,
+        Door::Deflated => format!("{upgrade}Sec-WebSocket-Extensions: {OFFER}\r\n"),
         Door::EventStream => "Accept: text/event-stream\r\n".to_owned(),
     };
     format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n").into_bytes()
@@ -35,8 +41,10 @@ pub fn opening(door: Door, host: &str, path: &str) -> Vec<u8> {
 pub fn opened(door: Door, bytes: &[u8]) -> Option<Result<usize, String>> {
     let end = find(bytes, b"\r\n\r\n")?;
     let head = &bytes[..end];
+    let switched = head.starts_with(b"HTTP/1.1 101") && find(head, ACCEPT).is_some();
     let accepted = match door {
-        Door::WebSocket => head.starts_with(b"HTTP/1.1 101") && find(head, ACCEPT).is_some(),
+        Door::WebSocket => switched,
+        Door::Deflated => switched && find(head, b"permessage-deflate").is_some(),
         Door::EventStream => head.starts_with(b"HTTP/1.1 200"),
     };
     Some(if accepted {
@@ -55,6 +63,8 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 pub struct Frame<'b> {
     /// The opcode.
     pub opcode: u8,
+    /// RSV1: the payload is deflated.
+    pub compressed: bool,
     /// The payload.
     pub payload: &'b [u8],
     /// Bytes of the whole frame.
@@ -71,7 +81,7 @@ pub fn frame(bytes: &[u8]) -> Option<Frame<'_>> {
     };
     let length = usize::try_from(length).ok()?.checked_add(head)?;
     let payload = bytes.get(head..length)?;
-    Some(Frame { opcode: first & 15, payload, length })
+    Some(Frame { opcode: first & 15, compressed: first & 0x40 != 0, payload, length })
 }
 
 /// Appends the answer to a ping, whose payload is at most 125 bytes.
@@ -85,6 +95,24 @@ pub fn append_pong(payload: &[u8], output: &mut Vec<u8>) {
 pub fn payload(size: usize, sent_at: u64, number: u32) -> Vec<u8> {
     let mut text = format!("WSL{sent_at:016x}{number:08x}").into_bytes();
     text.resize(size, b'x');
+    text
+}
+
+/// The same with a part of a JSON document behind the stamp, another one for each number.
+pub fn records(size: usize, sent_at: u64, number: u32) -> Vec<u8> {
+    let mut text = payload(STAMP_BYTES, sent_at, number);
+    let mut drawn = number;
+    while text.len() < size {
+        drawn = drawn.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let (symbol, price, volume) = (drawn >> 27, drawn >> 12 & 0xffff, drawn >> 4 & 0xfff);
+        let record = format!(
+            "{{\"symbol\":\"EX{symbol:02}\",\"bid\":{}.{:02},\"volume\":{volume},\"currency\":\"EUR\"}},",
+            price / 100,
+            price % 100
+        );
+        text.extend_from_slice(record.as_bytes());
+    }
+    text.truncate(size);
     text
 }
 
@@ -105,6 +133,8 @@ mod tests {
         assert_eq!((text.len(), stamp(&text)), (64, Some((0x0123_4567_89ab_cdef, 0xdead_beef))));
         assert_eq!(stamp(&text[1..]), None);
         assert_eq!(stamp(&text[..STAMP_BYTES - 1]), None);
+        let text = records(1024, 7, 8);
+        assert_eq!((text.len(), stamp(&text)), (1024, Some((7, 8))));
     }
 
     #[test]

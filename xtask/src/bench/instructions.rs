@@ -33,19 +33,7 @@ struct Run {
 
 /// Takes the figure and lists the functions behind it.
 pub(super) fn instructions(programs: &Programs, record: &mut Record) -> Result<(), String> {
-    if !show(&mut programs.build_named_gateway()) {
-        return Err("the gateway does not build".to_owned());
-    }
-    let few = under_callgrind(programs, record, PUBLICATIONS[0])?;
-    let many = under_callgrind(programs, record, PUBLICATIONS[1])?;
-    let deliveries = many.deliveries - few.deliveries;
-    let mut each: Vec<(String, f64)> = many
-        .functions
-        .into_iter()
-        .map(|(name, count)| (count - few.functions.get(&name).copied().unwrap_or(0.0), name))
-        .map(|(count, name)| (name, count / deliveries))
-        .collect();
-    each.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let each = of_a_delivery(programs, record, &["-s", "64"])?;
     let sum: f64 = each.iter().map(|(_, count)| count).sum();
     record.row("user instructions of a delivery, 64 B, 1 000 subscribers", grouped(sum));
     for (name, count) in each.iter().take(LISTED) {
@@ -54,7 +42,34 @@ pub(super) fn instructions(programs: &Programs, record: &mut Record) -> Result<(
     Ok(())
 }
 
-fn under_callgrind(programs: &Programs, record: &mut Record, publications: u32) -> Result<Run, String> {
+/// The functions of a delivery with their instructions, most first. `arguments` are those of the load.
+pub(super) fn of_a_delivery(
+    programs: &Programs,
+    record: &mut Record,
+    arguments: &[&str],
+) -> Result<Vec<(String, f64)>, String> {
+    if !show(&mut programs.build_named_gateway()) {
+        return Err("the gateway does not build".to_owned());
+    }
+    let few = under_callgrind(programs, record, PUBLICATIONS[0], arguments)?;
+    let many = under_callgrind(programs, record, PUBLICATIONS[1], arguments)?;
+    let deliveries = many.deliveries - few.deliveries;
+    let mut each: Vec<(String, f64)> = many
+        .functions
+        .into_iter()
+        .map(|(name, count)| (count - few.functions.get(&name).copied().unwrap_or(0.0), name))
+        .map(|(count, name)| (name, count / deliveries))
+        .collect();
+    each.sort_by(|a, b| b.1.total_cmp(&a.1));
+    Ok(each)
+}
+
+fn under_callgrind(
+    programs: &Programs,
+    record: &mut Record,
+    publications: u32,
+    arguments: &[&str],
+) -> Result<Run, String> {
     let file = programs.target.join(format!("callgrind.{publications}"));
     drop(fs::remove_file(&file));
     let mut command = programs.checkout.command("valgrind");
@@ -62,8 +77,8 @@ fn under_callgrind(programs: &Programs, record: &mut Record, publications: u32) 
     command.arg(&programs.named_gateway);
     let gateway = Gateway::start(command, "1")?;
     let count = publications.to_string();
-    let arguments = ["fanout", "--block", "-n", SUBSCRIBERS, "-s", "64", "--publications", &count];
-    programs.run("instructions", &gateway, &arguments, record)?;
+    let fixed = ["fanout", "--block", "-n", SUBSCRIBERS, "--publications", &count];
+    programs.run("instructions", &gateway, &[&fixed, arguments].concat(), record)?;
     let deliveries = gateway.counter("tidegate_enqueued_messages_total")?;
     gateway.end()?;
     let functions = functions(programs, &file)?;

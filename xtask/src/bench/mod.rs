@@ -6,6 +6,7 @@ mod record;
 mod gateway;
 mod load;
 mod instructions;
+mod deflate;
 mod figures;
 
 use std::fs;
@@ -38,6 +39,7 @@ const FIGURES: &[Figure] = &[
     figure("round", figures::round, &["strace"]),
     figure("time", figures::time, &["taskset"]),
     figure("instructions", instructions::instructions, &["valgrind", "callgrind_annotate"]),
+    figure("deflate", deflate::deflate, &["taskset", "valgrind", "callgrind_annotate"]),
     figure("job", figures::job, &["python3"]),
     Figure { name: "cold", take: figures::cold, needs: &[], only_named: true },
 ];

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
+use tidegate_websocket::deflate::{Effort, Offer, Parameters};
 use tidegate_websocket::handshake::client::{
     ClientHandshake, ClientRequest, HandshakeError, Progress, Refused, Response,
 };
@@ -27,6 +28,7 @@ pub struct Dial {
     target: String,
     headers: Vec<(String, String)>,
     subprotocols: Vec<String>,
+    deflate: Option<Offer>,
 }
 
 /// An open connection.
@@ -37,6 +39,7 @@ pub struct WebSocket {
     stream: Stream,
     connection: Connection,
     came: VecDeque<Came>,
+    wire_bytes: u64,
 }
 
 /// What came.
@@ -56,7 +59,8 @@ impl Dial {
     /// A handshake without anything special.
     #[must_use]
     pub fn new(address: SocketAddr, target: &str) -> Self {
-        Self { address, target: target.to_owned(), headers: Vec::new(), subprotocols: Vec::new() }
+        let target = target.to_owned();
+        Self { address, target, headers: Vec::new(), subprotocols: Vec::new(), deflate: None }
     }
 
     /// A field more.
@@ -70,6 +74,13 @@ impl Dial {
     #[must_use]
     pub fn subprotocol(mut self, name: &str) -> Self {
         self.subprotocols.push(name.to_owned());
+        self
+    }
+
+    /// Offers permessage-deflate, and compresses what it sends if that is agreed on.
+    #[must_use]
+    pub fn deflate(mut self, offer: Offer) -> Self {
+        self.deflate = Some(offer);
         self
     }
 
@@ -120,7 +131,7 @@ impl Dial {
             key,
             subprotocols: &subprotocols,
             headers: &headers,
-            deflate: None,
+            deflate: self.deflate,
         };
         let mut output = Vec::new();
         let mut handshake = ClientHandshake::new(&request, &mut output).map_err(io::Error::other)?;
@@ -174,9 +185,11 @@ impl WebSocket {
     fn new(stream: Stream, answer: Response, read: &[u8]) -> Self {
         let keys = MaskKeys::from_seed(fastrand::u128(..).to_ne_bytes());
         let limits = Limits { max_message_bytes: MESSAGE_MAX_BYTES, ..Limits::default() };
-        let connection = Connection::new(Role::Client(keys), limits);
+        let extensions = answer.extensions;
+        let connection =
+            Connection::with_extensions(Role::Client(keys), limits, extensions, Effort::default());
         let early = read[answer.consumed..].to_vec();
-        let mut socket = Self { answer, stream, connection, came: VecDeque::new() };
+        let mut socket = Self { answer, stream, connection, came: VecDeque::new(), wire_bytes: 0 };
         // What cannot be answered shows at the next read.
         let _ = socket.handle(early);
         socket
@@ -187,6 +200,18 @@ impl WebSocket {
     pub fn headers(&self) -> Headers {
         let text = |(name, value): &(String, Vec<u8>)| (name.clone(), String::from_utf8_lossy(value).into());
         Headers(self.answer.headers.iter().map(text).collect())
+    }
+
+    /// Bytes that came after the handshake.
+    #[must_use]
+    pub fn wire_bytes(&self) -> u64 {
+        self.wire_bytes
+    }
+
+    /// What was agreed on of permessage-deflate.
+    #[must_use]
+    pub fn deflate(&self) -> Option<Parameters> {
+        self.answer.extensions.deflate
     }
 
     /// Waits for what comes next; an error where nothing comes in time or the connection breaks.
@@ -325,6 +350,7 @@ impl WebSocket {
     }
 
     fn handle(&mut self, mut bytes: Vec<u8>) -> io::Result<()> {
+        self.wire_bytes += bytes.len() as u64;
         let mut input = Input::new(&mut bytes);
         let mut output = Vec::new();
         while let Some(event) = self.connection.handle_input(&mut input, &mut output) {

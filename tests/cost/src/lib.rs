@@ -1,26 +1,27 @@
 //! Subscribers and publishers whose deliveries are counted: the gateway is a process, it is stopped and continued by
 //! signals, and its own counter of writes is the measure. Nothing here looks at a clock.
 //!
-//! The gateway has one shard and pings nobody within a test, so that every write is a delivery.
+//! The gateway has one shard, unless a test wants more, and pings nobody within a test, so that every write is a delivery.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeSet;
+
 use rustix::process::{Signal, WaitId, WaitIdOptions, waitid};
+use serde_json::Value;
 use tidegate_end_to_end::gateway::Gateway;
 use tidegate_end_to_end::http::{Incoming, Request};
 use tidegate_end_to_end::stream::Stream;
-use tidegate_end_to_end::websocket::WebSocket;
+use tidegate_end_to_end::websocket::{Dial, WebSocket};
+use tidegate_websocket::deflate::Offer;
 
-const CONFIGURATION: &str = r#"
-[listen]
-shards = 1
-
-[limits]
-ws_ping_interval = "1h"
-
-[[route]]
-path = "/counted"
-channel = {}
-"#;
+/// Everything that is published here is compressed for those who agreed on it.
+fn configuration(shards: usize) -> String {
+    format!(
+        "[listen]\nshards = {shards}\n\
+         [limits]\nws_ping_interval = \"1h\"\ndeflate_min_bytes = \"64 B\"\n\
+         [[route]]\npath = \"/counted\"\nchannel = {{}}\n"
+    )
+}
 
 /// A gateway with subscribers of its one channel.
 pub struct Audience {
@@ -32,8 +33,20 @@ impl Audience {
     /// So many subscribers, all of whom have their subscription.
     #[must_use]
     pub fn of(count: usize) -> Self {
-        let gateway = Gateway::configured(CONFIGURATION);
-        let open = |_| WebSocket::open(gateway.public(), "/counted");
+        Self::with(1, count, None)
+    }
+
+    /// The same with permessage-deflate, on so many shards.
+    #[must_use]
+    pub fn deflated(shards: usize, count: usize) -> Self {
+        Self::with(shards, count, Some(Offer::default()))
+    }
+
+    fn with(shards: usize, count: usize, offer: Option<Offer>) -> Self {
+        let gateway = Gateway::configured(&configuration(shards));
+        let dial = Dial::new(gateway.public(), "/counted");
+        let dial = offer.into_iter().fold(dial, Dial::deflate);
+        let open = |_| dial.open();
         let subscribers: Vec<WebSocket> = (0..count).map(open).collect();
         gateway.wait_subscribers("counted", count as u64);
         Self { gateway, subscribers }
@@ -43,6 +56,25 @@ impl Audience {
     #[must_use]
     pub fn writes(&self) -> u64 {
         self.gateway.metric("tidegate_writes_total") as u64
+    }
+
+    /// Messages that were compressed so far.
+    #[must_use]
+    pub fn compressed(&self) -> u64 {
+        self.gateway.metric("tidegate_deflated_messages_total") as u64
+    }
+
+    /// How many shards have subscribers.
+    ///
+    /// # Panics
+    ///
+    /// If the admin listener does not say.
+    #[must_use]
+    pub fn shards(&self) -> u64 {
+        let all = self.gateway.ask_admin(Request::get("/connections?limit=1000")).json();
+        let all = all["connections"].as_array().expect("a list").iter();
+        let shard = |one: &Value| one["id"].as_str().and_then(|id| id.split('-').next().map(str::to_owned));
+        all.filter_map(shard).collect::<BTreeSet<_>>().len() as u64
     }
 
     /// Publishes one text and waits until everybody has it.
@@ -112,9 +144,10 @@ impl Audience {
     }
 }
 
-/// Two digits, so that text sorts as numbers do.
-fn text(number: usize) -> String {
-    format!("publication {number:02}")
+/// Two digits, so that text sorts as numbers do, and enough behind them for compression to pay.
+#[must_use]
+pub fn text(number: usize) -> String {
+    format!("publication {number:02}{}", " of many".repeat(20))
 }
 
 /// Waits for the answer on each connection.

@@ -10,6 +10,7 @@ pub mod log;
 pub mod http2;
 pub mod socket;
 pub mod gate;
+pub mod bomb;
 pub mod backend;
 pub mod canary;
 pub mod cost;

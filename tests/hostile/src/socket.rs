@@ -182,6 +182,15 @@ impl Socket {
         self.await_close().map_or(1006, |(code, _)| code.unwrap_or(1005))
     }
 
+    /// The next frame as it is, its first byte and its payload.
+    ///
+    /// # Panics
+    ///
+    /// If the connection ends.
+    pub fn receive_any(&mut self) -> (u8, Vec<u8>) {
+        self.frame().unwrap_or_else(|end| panic!("{end:?} instead of a frame"))
+    }
+
     fn frame(&mut self) -> Result<(u8, Vec<u8>), End> {
         let head = self.wire.take(2)?;
         assert_eq!(head[1] & 0x80, 0, "a server masks nothing");

@@ -154,13 +154,13 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-fn begin(output: &mut Vec<u8>, kind: &str) {
+pub(crate) fn begin(output: &mut Vec<u8>, kind: &str) {
     output.extend_from_slice(b"{\"type\":\"");
     output.extend_from_slice(kind.as_bytes());
     output.push(b'"');
 }
 
-fn field(output: &mut Vec<u8>, name: &str, value: &str) {
+pub(crate) fn field(output: &mut Vec<u8>, name: &str, value: &str) {
     output.extend_from_slice(b",\"");
     output.extend_from_slice(name.as_bytes());
     output.extend_from_slice(b"\":");

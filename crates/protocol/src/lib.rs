@@ -1,7 +1,7 @@
 //! What clients speak above frames and HTTP bodies, without IO: commands in, replies and pushes out.
 //!
 //! ```text
-//!  client ── text message ──▶ command            (tidegate.v1)
+//!  client ── text message ──▶ command            (tidegate.v1; a client's own side of it is in client)
 //!  hub ── publication ──▶ envelope ──▶ text message      event_stream ──▶ text/event-stream
 //! ```
 //!
@@ -13,11 +13,14 @@ pub mod code;
 pub mod query;
 pub mod command;
 pub mod envelope;
+pub mod client;
 pub mod event_stream;
 
+pub use client::{Envelope, EnvelopeError};
 pub use code::{ErrorCode, close_code};
 pub use command::{Command, CommandError, Content, RequestId};
 pub use query::{OwnParameters, split_query};
+pub use tidegate_hub::{Epoch, Payload, PayloadKind, Position};
 
 /// The subprotocol's name on the handshake.
 pub const SUBPROTOCOL: &str = "tidegate.v1";

@@ -140,6 +140,21 @@ mod tests {
     }
 
     #[test]
+    fn the_committed_tables_are_whole_and_clean_and_of_the_pinned_suite() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("tests").join("conformance");
+        let pinned = fs::read_to_string(folder.join("autobahn/lib/requirements.txt")).unwrap();
+        assert!(pinned.contains(&format!("{} ", SUITE.replace(' ', "=="))));
+        for side in [Side::Server, Side::Client] {
+            let text = fs::read_to_string(folder.join(format!("results/{side}.txt"))).unwrap();
+            let table = Table::parse(&text);
+            assert_eq!(table.rows.len(), 517, "{side}");
+            assert!(table.rows.iter().all(|(case, verdict)| verdict.is_clean(case)), "{side}");
+            assert!(text.starts_with(&format!("# {SUITE}, 517 cases; ")), "{side}");
+            assert_eq!(text.lines().count(), 518, "{side}");
+        }
+    }
+
+    #[test]
     fn only_ok_passes_and_informational_where_the_rfc_is_open() {
         assert_eq!(fault("1.1.1", "OK", "OK"), None);
         assert_eq!(fault("7.1.6", "INFORMATIONAL", "INFORMATIONAL"), None);

@@ -111,7 +111,15 @@ fn welcome(shard: &ShardRef, stream: TcpStream, remote: SocketAddr, local: IpAdd
 async fn serve_plain(arrival: Arrival, stream: TcpStream) {
     let (visit, generation) = arrival.visit(None);
     let limits = &generation.settings.limits;
-    match timeout(limits.http_header_timeout, beginning(&stream)).await {
+    let process = &visit.shard.process;
+    // A connection that comes later still hears why it is not served.
+    let late = process.is_draining();
+    let begun = tokio::select! {
+        begun = timeout(limits.http_header_timeout, beginning(&stream)) => begun,
+        // Nothing was asked, so nothing is owed.
+        () = process.drain_begun(), if !late => return,
+    };
+    match begun {
         Ok(Beginning::Http1) => serve_http1(visit, stream, limits).await,
         // Of its own size, as well.
         Ok(Beginning::Http2) => Box::pin(serve_http2(visit, stream, limits)).await,

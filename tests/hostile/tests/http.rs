@@ -297,7 +297,7 @@ fn other_protocols_end_soon() {
     for hello in [
         &tls[..],
         b"SSH-2.0-OpenSSH_9.2\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+        b"PRI * HTTP/2.0\r\n\r\nSSH",
         b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n",
         b"\0\0\0\0\0\0\0\0",
         b"\r\n\r\n\r\n\r\n",

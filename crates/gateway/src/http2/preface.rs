@@ -10,15 +10,12 @@ use tokio::net::TcpStream;
 
 use super::PREFACE;
 
-/// Bytes that tell: `PRI ` begins no request of HTTP/1.1, whose methods are other words.
-const ENOUGH: usize = 4;
-
 /// What the first bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beginning {
     /// A request of HTTP/1.1, or nothing that is known.
     Http1,
-    /// The preface of HTTP/2.
+    /// The whole preface of HTTP/2.
     Http2,
 }
 
@@ -38,7 +35,7 @@ pub(crate) async fn beginning(stream: &TcpStream) -> Beginning {
 }
 
 fn look(stream: &TcpStream) -> io::Result<Beginning> {
-    let mut bytes = [0; ENOUGH];
+    let mut bytes = [0; PREFACE.len()];
     let count = loop {
         match recv(stream, bytes.as_mut_slice(), RecvFlags::PEEK) {
             Ok((_, count)) => break count,
@@ -54,7 +51,7 @@ fn judge(bytes: &[u8]) -> Option<Beginning> {
     if bytes.is_empty() || !PREFACE.starts_with(bytes) {
         return Some(Beginning::Http1);
     }
-    (bytes.len() >= ENOUGH).then_some(Beginning::Http2)
+    (bytes.len() >= PREFACE.len()).then_some(Beginning::Http2)
 }
 
 #[cfg(test)]
@@ -62,14 +59,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn four_bytes_tell() {
+    fn the_whole_preface_tells() {
         for (bytes, expected) in [
             ("", Some(Beginning::Http1)),
             ("G", Some(Beginning::Http1)),
             ("P", None),
             ("PR", None),
             ("PRI", None),
-            ("PRI ", Some(Beginning::Http2)),
+            ("PRI * HTTP/2.0\r\n\r\n", None),
+            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Some(Beginning::Http2)),
+            ("PRI * HTTP/2.0\r\nHost", Some(Beginning::Http1)),
             ("PRO", Some(Beginning::Http1)),
             ("PRIX", Some(Beginning::Http1)),
             ("POST", Some(Beginning::Http1)),

@@ -136,8 +136,6 @@ pub(super) static LIMITS: Vocabulary = Vocabulary {
         ("callback_queue", REMOVE),
         ("conn_max_age", REMOVE),
         ("deflate_enabled", "remove it, and write compression = \"off\" in routes that shall not compress"),
-        ("h2_max_concurrent_streams", "remove it: the gateway speaks HTTP/1.1"),
-        ("h2_max_header_list", "remove it: the gateway speaks HTTP/1.1"),
         ("inspect_ring", REMOVE),
         ("log_queue", REMOVE),
         ("memory_limit", REMOVE),

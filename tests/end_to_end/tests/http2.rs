@@ -141,7 +141,9 @@ fn a_reset_ends_its_stream_alone() {
     assert_eq!(client.event("after")["status"], 200);
     client.succeeded();
     stage.gateway.wait_metric("tidegate_closes_total{code=\"1006\"}", 3.0);
-    assert!(stage.gateway.metric("tidegate_h2_streams_reset_total") >= 3.0);
+    // The third stream may be seen to end before it is reset: Node ends what it closes.
+    let resets = stage.gateway.metric("tidegate_h2_streams_reset_total");
+    assert!(resets >= 2.0, "{resets}");
     assert_metric(&stage.gateway, "tidegate_h2_abuses_total", 0.0);
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What a server answered is shown whole, because it mostly says what it wants.
 
-use tidegate_client::{ConnectError, DialError, Phase, Refused};
+use tidegate_client::{ConnectError, DialError, Http2Error, Phase, Refused};
 
 use super::report::headers;
 use crate::exit::{Exit, Failure};
@@ -36,7 +36,13 @@ pub(super) fn failure(url: &str, error: &ConnectError) -> (Failure, Option<u16>)
         }
         ConnectError::Handshake(_) => Failure::new(Exit::Protocol, &text)
             .mend("the server, or a proxy before it, does not speak WebSocket here"),
-        ConnectError::Http2(_) => Failure::new(Exit::Protocol, &text).mend("try it with --http 1.1"),
+        ConnectError::Http2(why) => {
+            let exit = match why {
+                Http2Error::NotAgreed | Http2Error::NoConnect => Exit::HandshakeRefused,
+                Http2Error::Broken(_) => Exit::Protocol,
+            };
+            Failure::new(exit, &text).mend("use HTTP/1.1: leave --http out")
+        }
         ConnectError::Timeout { phase, .. } => Failure::new(Exit::Timeout, &text).mend(match phase {
             Phase::Connect => "is the host right, and does a firewall let it through?",
             Phase::Tls => "does it speak TLS there? ws:// is without",

@@ -180,7 +180,8 @@ fn line(bytes: &[u8]) -> io::Result<()> {
 fn handshake(opened: &Opened) -> String {
     let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
     let timings = &opened.timings;
-    let mut text = format!("* {}  tcp {:.1} ms", peer(opened), milliseconds(timings.connect));
+    let peer = opened.peer.map(|peer| peer.to_string()).unwrap_or_default();
+    let mut text = format!("* {peer}  tcp {:.1} ms", milliseconds(timings.connect));
     if let (Some(tls), Some(time)) = (&opened.tls, timings.tls) {
         text.push_str(&format!("  {tls} {:.1} ms", milliseconds(time)));
     }
@@ -190,11 +191,6 @@ fn handshake(opened: &Opened) -> String {
     text.push_str(&format!("\n< HTTP/1.1 {}", opened.status));
     text.push_str(&headers(&opened.headers));
     text
-}
-
-/// The server's address; empty where the stream has none.
-fn peer(opened: &Opened) -> String {
-    opened.peer.map(|peer| peer.to_string()).unwrap_or_default()
 }
 
 /// Header fields, each on a line of its own that begins with a line feed.
@@ -284,7 +280,7 @@ struct JsonLine<B> {
 #[derive(Serialize)]
 struct OpenBody<'o> {
     url: &'o str,
-    peer: String,
+    peer: Option<String>,
     status: u16,
     subprotocol: Option<&'o str>,
     headers: Vec<(&'o str, String)>,
@@ -336,7 +332,7 @@ impl<'o> OpenBody<'o> {
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
         Self {
             url,
-            peer: peer(opened),
+            peer: opened.peer.map(|peer| peer.to_string()),
             status: opened.status,
             subprotocol: opened.subprotocol.as_deref(),
             headers: opened.headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect(),

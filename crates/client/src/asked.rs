@@ -1,4 +1,5 @@
-//! What a handshake was asked with and what it brought, whatever the version of HTTP.
+//! What a handshake asks for and what it brings, whatever the version of HTTP.
+//! It comes from the caller's options; how it goes out is in `http1` and `http2`.
 
 use std::io;
 

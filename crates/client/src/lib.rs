@@ -64,6 +64,8 @@ mod connect;
 
 mod accept;
 
+pub mod follow;
+
 pub use accept::{AcceptError, AcceptOptions, Incoming, accept, accept_stream, receive, receive_stream};
 pub use address::UrlError;
 pub use connect::{connect, connect_stream};
@@ -74,6 +76,7 @@ pub use failure::{ConnectError, Http2Error, Phase, handshake_section};
 pub use options::Options;
 pub use refusal::Refused;
 pub use split::{Reader, UnsplitError, Writer};
+pub use tidegate_protocol::{Content, Payload, Position};
 pub use tidegate_websocket::deflate;
 pub use tidegate_websocket::handshake::client::{HandshakeError, RequestError};
 pub use tidegate_websocket::{CloseCode, Extensions, Limits, ProtocolError};

@@ -1,4 +1,5 @@
 //! How to connect: what to ask for, whom to believe, and every time and bound, each with its default.
+//! Nothing is checked here; that is the parts' that use it.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
 //! Which version of HTTP opens a WebSocket: the caller's wish, and what it came to.
+//! How they do it is in `http1` and `http2`.
 
 /// The version of HTTP that the handshake is made in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

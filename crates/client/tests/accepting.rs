@@ -174,7 +174,7 @@ async fn the_replies_of_one_read_leave_in_one_write() {
     peer.write_all(REQUEST.as_bytes()).await.unwrap();
     let mut server = accept_stream(stream, AcceptOptions::default()).await.unwrap();
     let mut answer = [0; 4096];
-    peer.read(&mut answer).await.unwrap();
+    assert!(peer.read(&mut answer).await.unwrap() > 0);
     peer.write_all(&b"\x81\x82\0\0\0\0hi".repeat(16)).await.unwrap();
     let echo = |event: tidegate_websocket::Event<'_>, replies: &mut Replies<'_>| match event {
         tidegate_websocket::Event::Message(message) => replies.send(message),

@@ -14,6 +14,9 @@ use crate::deadline::Deadline;
 use crate::http::{Answer, Request};
 use crate::lines::Lines;
 
+/// Where the system chooses a port.
+const ANY_PORT: &str = "127.0.0.1:0";
+
 /// A running gateway, killed when dropped. A test that fails shows what it printed.
 #[derive(Debug)]
 pub struct Gateway {
@@ -41,43 +44,50 @@ impl Gateway {
     #[track_caller]
     #[must_use]
     pub fn before(url: &str, arguments: &[&str]) -> Self {
-        Self::start(&[&["serve", url], arguments].concat(), None)
+        Self::start(&[&["serve", url], arguments].concat(), None, ANY_PORT)
     }
 
     /// `tidegate serve --config FILE` with this text in the file.
     #[track_caller]
     #[must_use]
     pub fn configured(text: &str) -> Self {
-        Self::start(&["serve"], Some(text))
+        Self::start(&["serve"], Some(text), ANY_PORT)
     }
 
     /// `tidegate serve URL --config FILE`: the file is for limits.
     #[track_caller]
     #[must_use]
     pub fn before_configured(url: &str, arguments: &[&str], text: &str) -> Self {
-        Self::start(&[&["serve", url], arguments].concat(), Some(text))
+        Self::start(&[&["serve", url], arguments].concat(), Some(text), ANY_PORT)
     }
 
     /// `tidegate serve`: channels to publish to.
     #[track_caller]
     #[must_use]
     pub fn alone(arguments: &[&str]) -> Self {
-        Self::start(&[&["serve"], arguments].concat(), None)
+        Self::start(&[&["serve"], arguments].concat(), None, ANY_PORT)
+    }
+
+    /// `tidegate serve --config FILE` where another gateway has been: for clients that come back.
+    #[track_caller]
+    #[must_use]
+    pub fn configured_at(public: SocketAddr, text: &str) -> Self {
+        Self::start(&["serve"], Some(text), &public.to_string())
     }
 
     /// `tidegate demo`.
     #[track_caller]
     #[must_use]
     pub fn demo() -> Self {
-        Self::start(&["demo"], None)
+        Self::start(&["demo"], None, ANY_PORT)
     }
 
     #[track_caller]
-    fn start(arguments: &[&str], configuration: Option<&str>) -> Self {
+    fn start(arguments: &[&str], configuration: Option<&str>, public: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("tidegate.toml");
         let mut command = command(folder.path());
-        command.args(arguments).args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+        command.args(arguments).args(["--listen", public, "--admin", ANY_PORT]);
         if let Some(text) = configuration {
             std::fs::write(&file, text).expect("a file in a temporary folder");
             command.arg("--config").arg(&file);

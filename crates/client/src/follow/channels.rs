@@ -1,0 +1,273 @@
+//! The channels that are followed, each with the last position that was read: what to ask for on a new
+//! connection, and what an envelope means for it.
+//!
+//! No IO and no clock: commands are asked for, envelopes are handed in.
+
+use tidegate_protocol::Position;
+
+/// Most channels of one follower.
+pub(super) const CHANNELS_MAX: usize = 1000;
+
+/// A set of channels on one socket.
+#[derive(Debug, Default)]
+pub(super) struct Channels {
+    /// That of the URL is the first, until it ends.
+    list: Vec<Channel>,
+    next_id: u64,
+}
+
+#[derive(Debug)]
+struct Channel {
+    /// None: that of the URL, whose name the gateway has not told yet.
+    name: Option<String>,
+    is_own: bool,
+    /// The last position that was read.
+    position: Option<Position>,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// To be asked for on this connection.
+    Wanted,
+    /// Asked for by the command with this id.
+    Asked(u64),
+    /// Refused for now.
+    Held,
+    /// Nothing is to be asked: the handshake did, or the subscription stands.
+    Following,
+}
+
+/// What is to be said to the gateway.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Subscribe<'c> {
+    pub(super) channel: &'c str,
+    pub(super) after: Option<Position>,
+    pub(super) id: u64,
+}
+
+/// What a publication's position means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrived {
+    /// It follows the last one.
+    Next,
+    /// It has been read before.
+    Again,
+    /// Something before it is missing, and the gateway has not said so.
+    AfterGap,
+    /// Nobody follows that channel any more.
+    Unknown,
+}
+
+impl Channels {
+    /// Adds that of the URL.
+    pub(super) fn follow_own(&mut self, after: Option<Position>) {
+        self.list.push(Channel { name: None, is_own: true, position: after, state: State::Following });
+    }
+
+    /// Adds one; false if it is followed already, or if there are too many.
+    pub(super) fn follow(&mut self, name: &str, after: Option<Position>) -> bool {
+        let name = name.strip_prefix('/').unwrap_or(name);
+        if self.list.len() >= CHANNELS_MAX || self.find(name).is_some() {
+            return false;
+        }
+        let name = Some(name.to_owned());
+        self.list.push(Channel { name, is_own: false, position: after, state: State::Wanted });
+        true
+    }
+
+    /// Removes one; true if it was there.
+    pub(super) fn forget(&mut self, name: &str) -> bool {
+        let name = name.strip_prefix('/').unwrap_or(name);
+        let before = self.list.len();
+        self.list.retain(|channel| channel.name.as_deref() != Some(name));
+        self.list.len() < before
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(super) fn own_position(&self) -> Option<Position> {
+        self.list.iter().find(|channel| channel.is_own)?.position
+    }
+
+    pub(super) fn position(&self, name: &str) -> Option<Position> {
+        self.find(name.strip_prefix('/').unwrap_or(name))?.position
+    }
+
+    /// All is to be asked for anew: the connection is another one.
+    pub(super) fn handle_connection(&mut self) {
+        for channel in &mut self.list {
+            channel.state = if channel.is_own { State::Following } else { State::Wanted };
+        }
+    }
+
+    /// The positions mean nothing any more.
+    pub(super) fn forget_positions(&mut self) {
+        self.list.iter_mut().for_each(|channel| channel.position = None);
+    }
+
+    /// What to ask for next; call it until it gives none.
+    pub(super) fn poll_subscribe(&mut self) -> Option<Subscribe<'_>> {
+        let id = self.next_id;
+        let channel = self.list.iter_mut().find(|channel| channel.state == State::Wanted)?;
+        self.next_id += 1;
+        channel.state = State::Asked(id);
+        Some(Subscribe { channel: channel.name.as_deref()?, after: channel.position, id })
+    }
+
+    /// A number for a command that is not asked for here.
+    pub(super) fn new_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id - 1
+    }
+
+    /// The name of the channel that a command was about.
+    pub(super) fn handle_reply(&mut self, id: u64) -> Option<&str> {
+        let channel = self.list.iter_mut().find(|channel| channel.state == State::Asked(id))?;
+        channel.state = State::Following;
+        channel.name.as_deref()
+    }
+
+    /// What it was about was refused for now: it is asked for again after [`Channels::release`].
+    pub(super) fn hold(&mut self, name: &str) {
+        let held = self.list.iter_mut().find(|channel| channel.name.as_deref() == Some(name));
+        if let Some(channel) = held {
+            channel.state = State::Held;
+        }
+    }
+
+    /// What was refused for now is to be asked for again.
+    pub(super) fn release(&mut self) {
+        for channel in self.list.iter_mut().filter(|channel| channel.state == State::Held) {
+            channel.state = State::Wanted;
+        }
+    }
+
+    /// A subscription stands: what follows it is what comes after the position.
+    pub(super) fn handle_open(&mut self, name: &str, position: Position) -> bool {
+        let Some(channel) = self.find_or_own(name) else { return false };
+        channel.position = Some(position);
+        true
+    }
+
+    /// A publication came.
+    pub(super) fn handle_message(&mut self, name: &str, position: Position) -> Arrived {
+        let Some(channel) = self.find_or_own(name) else { return Arrived::Unknown };
+        let arrived = match channel.position {
+            Some(last) if last.epoch != position.epoch => Arrived::AfterGap,
+            Some(last) if position.offset <= last.offset => return Arrived::Again,
+            Some(last) if position.offset - last.offset > 1 => Arrived::AfterGap,
+            Some(_) | None => Arrived::Next,
+        };
+        channel.position = Some(position);
+        arrived
+    }
+
+    fn find(&self, name: &str) -> Option<&Channel> {
+        self.list.iter().find(|channel| channel.name.as_deref() == Some(name))
+    }
+
+    /// The channel of this name. A name that was not asked for is that of the URL.
+    fn find_or_own(&mut self, name: &str) -> Option<&mut Channel> {
+        let by_name = self.list.iter().position(|channel| channel.name.as_deref() == Some(name));
+        let index = by_name.or_else(|| self.list.iter().position(|channel| channel.name.is_none()))?;
+        let channel = &mut self.list[index];
+        channel.name.get_or_insert_with(|| name.to_owned());
+        Some(channel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tidegate_protocol::Epoch;
+
+    use super::*;
+
+    fn at(epoch: u32, offset: u64) -> Position {
+        Position { epoch: Epoch(epoch), offset }
+    }
+
+    #[test]
+    fn the_name_that_nobody_asked_for_is_that_of_the_url() {
+        let mut channels = Channels::default();
+        channels.follow_own(None);
+        assert!(channels.follow("/other", Some(at(1, 7))));
+        assert!(!channels.follow("other", None), "it is followed already");
+        assert!(channels.handle_open("other", at(1, 7)));
+        assert!(channels.handle_open("own", at(2, 0)));
+        assert!(!channels.handle_open("third", at(2, 0)));
+        assert_eq!((channels.own_position(), channels.position("/other")), (Some(at(2, 0)), Some(at(1, 7))));
+        assert!(channels.forget("own") && channels.forget("other") && channels.is_empty());
+    }
+
+    #[test]
+    fn a_new_connection_asks_for_all_but_its_own_from_where_it_was() {
+        let mut channels = Channels::default();
+        channels.follow_own(None);
+        channels.follow("a", None);
+        let asked = channels.poll_subscribe().unwrap();
+        assert_eq!((asked.channel, asked.after, asked.id), ("a", None, 0));
+        assert_eq!(channels.poll_subscribe(), None);
+        assert_eq!(channels.handle_reply(0), Some("a"));
+        assert_eq!(channels.handle_reply(0), None, "a reply comes once");
+        channels.hold("a");
+        assert_eq!(channels.poll_subscribe(), None);
+        channels.release();
+        assert_eq!(channels.poll_subscribe().unwrap().id, 1);
+        channels.handle_open("a", at(1, 3));
+        assert_eq!(channels.handle_message("a", at(1, 4)), Arrived::Next);
+        channels.handle_connection();
+        let asked = channels.poll_subscribe().unwrap();
+        assert_eq!((asked.channel, asked.after, asked.id), ("a", Some(at(1, 4)), 2));
+        channels.forget_positions();
+        channels.handle_connection();
+        assert_eq!(channels.poll_subscribe().unwrap().after, None);
+    }
+
+    #[test]
+    fn what_a_position_means() {
+        let mut channels = Channels::default();
+        channels.follow_own(Some(at(1, 4)));
+        for (position, arrived) in [
+            (at(1, 4), Arrived::Again),
+            (at(1, 5), Arrived::Next),
+            (at(1, 5), Arrived::Again),
+            (at(1, 7), Arrived::AfterGap),
+            (at(1, 8), Arrived::Next),
+            (at(2, 1), Arrived::AfterGap),
+            (at(2, 2), Arrived::Next),
+        ] {
+            assert_eq!(channels.handle_message("own", position), arrived, "{position}");
+        }
+        assert_eq!(channels.handle_message("other", at(1, 1)), Arrived::Unknown);
+    }
+
+    #[test]
+    fn there_is_a_bound() {
+        let mut channels = Channels::default();
+        let taken = (0..CHANNELS_MAX + 5).filter(|index| channels.follow(&index.to_string(), None)).count();
+        assert_eq!(taken, CHANNELS_MAX);
+    }
+
+    proptest! {
+        /// Whatever comes, what is told as next is what follows, and nothing is told twice.
+        #[test]
+        fn nothing_is_told_twice(offsets in prop::collection::vec(1_u64..20, 0..60)) {
+            let mut channels = Channels::default();
+            channels.follow_own(Some(at(1, 0)));
+            let mut told = 0;
+            for offset in offsets {
+                match channels.handle_message("own", at(1, offset)) {
+                    Arrived::Next => prop_assert_eq!(offset, told + 1),
+                    Arrived::AfterGap => prop_assert!(offset > told + 1),
+                    Arrived::Again => { prop_assert!(offset <= told); continue }
+                    Arrived::Unknown => prop_assert!(false, "it is followed"),
+                }
+                told = offset;
+            }
+        }
+    }
+}

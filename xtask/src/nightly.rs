@@ -57,6 +57,10 @@ pub(crate) fn miri(checkout: &Checkout) -> Tally {
     // Miri runs a hundred times slower than the machine: fewer cases for each property. Proptest looks
     // for its file of past failures, which isolation would forbid.
     command.env("PROPTEST_CASES", "8").env("MIRIFLAGS", "-Zmiri-disable-isolation");
+    // Miri finds at run time no more than the compiler was told, and the wide vectors are to be judged too.
+    if cfg!(target_arch = "x86_64") {
+        command.env("RUSTFLAGS", "-C target-feature=+avx2");
+    }
     let mut tally = suite::libtest(&mut command, "miri");
     if tally == Tally::default() {
         tally.fail("miri: no test has such a name");

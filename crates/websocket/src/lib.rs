@@ -58,6 +58,10 @@
 // The order is the direction: a module uses those above it.
 pub mod opcode;
 
+mod keystream;
+
+// Beside the calls of zlib the one module with unsafe code.
+#[allow(unsafe_code)]
 pub mod mask;
 
 pub mod close;

@@ -3,12 +3,14 @@
 //! Here is what one side owes to the other: a Ping is answered, a Close is echoed, a broken rule closes the
 //! connection. Bytes come from the caller and go into the caller's buffer.
 
+use bytes::buf::Limit;
+
 use crate::close::{Close, CloseCode};
 use crate::deflate::{Effort, Parameters};
 use crate::extension::Extensions;
-use crate::frame::Side;
+use crate::frame::{EncodedHeader, Side};
 use crate::mask::MaskKeys;
-use crate::message::{Limits, Message};
+use crate::message::{Limits, Message, MessageKind};
 use crate::opcode::Opcode;
 use crate::read::{Arrival, Input, ProtocolError, ReadHalf};
 use crate::write::{Fragment, SendError, WriteHalf};
@@ -61,7 +63,7 @@ pub struct Answers<'c>(&'c mut WriteHalf);
 ///
 /// It owns heap only while a frame or message has come in part, or is lent: what came of it, never what its
 /// header claims, and at most the message limit and 125 bytes of a control frame beside it. A client's keys are
-/// 64 bytes more, and contexts of permessage-deflate that are taken over what [`Connection::heap_bytes`] says.
+/// 96 bytes more, and contexts of permessage-deflate that are taken over what [`Connection::heap_bytes`] says.
 /// Dropping it writes nothing.
 #[derive(Debug)]
 pub struct Connection {
@@ -107,6 +109,7 @@ impl Connection {
     ///
     /// After our own Close, messages still come as events and Pings stay unanswered (section 1.4: nothing
     /// follows a Close). After the peer's Close or a broken rule, input is discarded.
+    #[inline]
     pub fn handle_input<'c>(
         &'c mut self,
         input: &'c mut Input<'_>,
@@ -117,6 +120,7 @@ impl Connection {
 
     /// As [`Connection::handle_input`], and lends the write side together with the event, so that a message
     /// can be answered with what it holds and without a copy between.
+    #[inline]
     pub fn handle_input_to_answer<'c>(
         &'c mut self,
         input: &'c mut Input<'_>,
@@ -142,6 +146,21 @@ impl Connection {
             Err(error) => fail(read, write, error, output),
         };
         Some((event, Answers(write)))
+    }
+
+    /// Where the next bytes of the socket may be read to at once, instead of into a buffer that is handed to
+    /// [`Connection::handle_input`]: there is one while a long frame of an uncompressed binary message is coming,
+    /// and it ends where that frame ends. Reading into it spares a copy.
+    ///
+    /// It grows with what came, never past the frame. Bytes may only be added. Call
+    /// [`Connection::handle_payload`] when some were.
+    pub fn payload_room(&mut self) -> Option<Limit<&mut Vec<u8>>> {
+        self.read.payload_room()
+    }
+
+    /// Takes what was read into [`Connection::payload_room`]; gives the message that it completed.
+    pub fn handle_payload(&mut self) -> Option<Event<'_>> {
+        self.read.take_room().then(|| Event::Message(self.read.kept_message()))
     }
 
     /// Says that the peer's bytes ended, by their end or by a reset.
@@ -172,18 +191,32 @@ impl Connection {
     }
 
     /// Appends a text message.
+    #[inline]
     pub fn send_text(&mut self, text: &str, output: &mut Vec<u8>) -> Result<(), SendError> {
         self.send(Message::Text(text), output)
     }
 
     /// Appends a binary message.
+    #[inline]
     pub fn send_binary(&mut self, bytes: &[u8], output: &mut Vec<u8>) -> Result<(), SendError> {
         self.send(Message::Binary(bytes), output)
     }
 
     /// Appends a message.
+    #[inline]
     pub fn send(&mut self, message: Message<'_>, output: &mut Vec<u8>) -> Result<(), SendError> {
         self.writable()?.send(message, output)
+    }
+
+    /// The header of a message whose payload the caller writes right behind it, from where it lies: `writev` of
+    /// both spares the copy of a long payload. It goes uncompressed.
+    ///
+    /// The caller owes exactly `payload_bytes` bytes, UTF-8 if it is text. None on a client, which has to mask,
+    /// and where [`Connection::send`] gives an error.
+    #[must_use]
+    #[inline]
+    pub fn header(&self, kind: MessageKind, payload_bytes: usize) -> Option<EncodedHeader> {
+        if self.read.is_ended() { None } else { self.write.header(kind, payload_bytes) }
     }
 
     /// Appends one fragment of a message. The first decides the kind, and the others must be of it. Text is
@@ -252,6 +285,7 @@ impl Connection {
         self.read.heap_bytes() + self.write.heap_bytes()
     }
 
+    #[inline]
     fn writable(&mut self) -> Result<&mut WriteHalf, SendError> {
         if self.read.is_ended() { Err(SendError::Closed) } else { Ok(&mut self.write) }
     }
@@ -265,6 +299,7 @@ impl Answers<'_> {
 }
 
 /// A text message that lies in the input.
+#[inline]
 fn text(payload: &[u8]) -> Result<Message<'_>, ProtocolError> {
     let text = simdutf8::compat::from_utf8(payload).map_err(|_| crate::message::MessageError::NotUtf8)?;
     Ok(Message::Text(text))

@@ -4,6 +4,7 @@
 //! rules between frames are `message`'s. Nothing is allocated by what a header claims.
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::close::{CloseCode, Rule};
 use crate::extension::{Extensions, RSV1, RSV2, RSV3};
@@ -17,6 +18,8 @@ pub const HEADER_MAX_BYTES: usize = 14;
 pub const CONTROL_PAYLOAD_MAX_BYTES: usize = 125;
 
 const FIN: u8 = 0x80;
+const TEXT_WITH_FIN: u8 = FIN | Opcode::Text.bits();
+const BINARY_WITH_FIN: u8 = FIN | Opcode::Binary.bits();
 const OPCODE_BITS: u8 = 0x0f;
 const MASKED: u8 = 0x80;
 const LENGTH_BITS: u8 = 0x7f;
@@ -109,27 +112,45 @@ impl Header {
         Ok(Some((Self { fin, compressed, opcode, mask, payload_length }, bytes.len() - rest.len())))
     }
 
+    #[inline]
+    const fn first_byte(&self) -> u8 {
+        let fin = if self.fin { FIN } else { 0 };
+        let compressed = if self.compressed { RSV1 } else { 0 };
+        fin | compressed | self.opcode.bits()
+    }
+
+    #[inline]
+    const fn mask_bit(&self) -> u8 {
+        if self.mask.is_some() { MASKED } else { 0 }
+    }
+
     /// The header's bytes, with the shortest form of the length.
     #[must_use]
     pub fn encode(&self) -> EncodedHeader {
-        let mut encoded = EncodedHeader { bytes: [0; HEADER_MAX_BYTES], length: 0 };
-        let mask_bit = if self.mask.is_some() { MASKED } else { 0 };
-        let fin = if self.fin { FIN } else { 0 };
-        let compressed = if self.compressed { RSV1 } else { 0 };
-        encoded.push(&[fin | compressed | self.opcode.bits()]);
-        let [.., b7, b8] = self.payload_length.to_be_bytes();
-        match self.payload_length {
-            0..126 => encoded.push(&[mask_bit | b8]),
-            126..0x1_0000 => encoded.push(&[mask_bit | LENGTH_IN_2_BYTES, b7, b8]),
-            _ => {
-                encoded.push(&[mask_bit | LENGTH_IN_8_BYTES]);
-                encoded.push(&self.payload_length.to_be_bytes());
+        let EncodedHeader { mut bytes, length } = self.encode_up_to_key();
+        match self.mask {
+            None => EncodedHeader { bytes, length },
+            Some(key) => {
+                bytes[length..length + 4].copy_from_slice(&key);
+                EncodedHeader { bytes, length: length + 4 }
             }
         }
-        if let Some(key) = self.mask {
-            encoded.push(&key);
-        }
-        encoded
+    }
+
+    /// The same without the masking key, of which only the bit is there.
+    #[inline(always)]
+    fn encode_up_to_key(&self) -> EncodedHeader {
+        let (first, mask_bit) = (self.first_byte(), self.mask_bit());
+        let start = |second: u8| u128::from(u16::from_le_bytes([first, mask_bit | second]));
+        // The bytes as one number, the first byte lowest: shifts and one store instead of a loop over bytes.
+        let (header, length) = match self.payload_length {
+            length @ 0..126 => (start(length as u8), 2),
+            length @ 126..0x1_0000 => {
+                (start(LENGTH_IN_2_BYTES) | u128::from((length as u16).swap_bytes()) << 16, 4)
+            }
+            length => (start(LENGTH_IN_8_BYTES) | u128::from(length.swap_bytes()) << 16, 10),
+        };
+        EncodedHeader { bytes: header.to_le_bytes(), length }
     }
 }
 
@@ -190,30 +211,78 @@ pub fn write_frame(fin: bool, opcode: Opcode, mask: Option<[u8; 4]>, payload: &[
 }
 
 /// Appends a frame with this header, which says how long the payload is.
+#[inline(always)]
 pub(crate) fn append_frame(header: &Header, payload: &[u8], output: &mut Vec<u8>) {
-    let mask = header.mask;
-    let header = header.encode();
-    output.reserve(header.len() + payload.len());
-    output.extend_from_slice(&header);
-    let start = output.len();
-    output.extend_from_slice(payload);
-    if let Some(key) = mask {
-        mask::apply(&mut output[start..], key, 0);
+    output.reserve(size_of::<EncodedHeader>() + payload.len());
+    header.encode_up_to_key().append(output);
+    match header.mask {
+        None => output.extend_from_slice(payload),
+        Some(key) => {
+            output.extend_from_slice(&key);
+            mask::append(payload, key, 0, output);
+        }
+    }
+}
+
+/// A message in one frame, not compressed: nearly every frame is one.
+pub(crate) struct LoneFrame {
+    /// Text or binary.
+    pub(crate) opcode: Opcode,
+    pub(crate) key: Option<[u8; 4]>,
+    /// Where the payload lies.
+    pub(crate) payload: Range<usize>,
+}
+
+impl LoneFrame {
+    /// Reads the frame at the start of `bytes` if it is one and lies there whole.
+    ///
+    /// None says nothing: all else, broken rules among it, is for [`Header::decode`] to judge, from the same
+    /// first byte. One length check in front lets all further bytes be read without.
+    #[inline]
+    pub(crate) fn find(bytes: &[u8], sent_by: Side) -> Option<Self> {
+        let head = bytes.first_chunk::<HEADER_MAX_BYTES>()?;
+        let opcode = match head[0] {
+            TEXT_WITH_FIN => Opcode::Text,
+            BINARY_WITH_FIN => Opcode::Binary,
+            _ => return None,
+        };
+        let is_masked = sent_by == Side::Client;
+        if (head[1] & MASKED != 0) != is_masked {
+            return None;
+        }
+        let (length, start) = match head[1] & LENGTH_BITS {
+            LENGTH_IN_2_BYTES => (u64::from(u16::from_be_bytes([head[2], head[3]])), 4),
+            LENGTH_IN_8_BYTES => (u64::from_be_bytes(*head[2..].first_chunk()?), 10),
+            length => (u64::from(length), 2),
+        };
+        if start > 2 && length < if start == 4 { 126 } else { 0x1_0000 } {
+            return None;
+        }
+        let key = if is_masked { Some(*head[start..].first_chunk()?) } else { None };
+        let start = if is_masked { start + 4 } else { start };
+        if length > (bytes.len() - start) as u64 {
+            return None;
+        }
+        Some(Self { opcode, key, payload: start..start + length as usize })
     }
 }
 
 /// A header's bytes, in place; it reads as a slice.
 #[derive(Debug, Clone, Copy)]
 pub struct EncodedHeader {
-    bytes: [u8; HEADER_MAX_BYTES],
+    /// The header, and zeros behind it.
+    bytes: [u8; 16],
     /// At most [`HEADER_MAX_BYTES`].
     length: usize,
 }
 
 impl EncodedHeader {
-    fn push(&mut self, bytes: &[u8]) {
-        self.bytes[self.length..self.length + bytes.len()].copy_from_slice(bytes);
-        self.length += bytes.len();
+    /// Appends it. A copy of fixed length and a cut are stores; a copy of the exact length would be a call.
+    #[inline]
+    fn append(&self, output: &mut Vec<u8>) {
+        let length = output.len() + self.length;
+        output.extend_from_slice(&self.bytes);
+        output.truncate(length);
     }
 }
 

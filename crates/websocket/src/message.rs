@@ -8,6 +8,7 @@ use std::fmt;
 use crate::close::{CloseCode, Rule};
 use crate::deflate::{InflateError, Inflater, Sink};
 use crate::frame::Header;
+use crate::mask;
 use crate::opcode::Opcode;
 use crate::utf8::Validator;
 
@@ -116,6 +117,8 @@ pub(crate) struct Assembly {
     fragments: u32,
     /// The last fragment has come whole.
     finished: bool,
+    /// Bytes of a binary body that have been unmasked: all but what was read into [`Assembly::room`].
+    taken: usize,
     /// Of a compressed message: the payload bytes that its headers claimed so far.
     wire_bytes: Option<u64>,
 }
@@ -124,6 +127,27 @@ pub(crate) struct Assembly {
 enum Body {
     Text { text: String, utf8: Validator },
     Binary(Vec<u8>),
+}
+
+/// What came of a frame's payload at once.
+pub(crate) struct Piece<'b> {
+    pub(crate) bytes: &'b mut [u8],
+    /// The masking key, if it is still masked.
+    pub(crate) key: Option<[u8; 4]>,
+    /// Its place within the frame's payload.
+    pub(crate) offset: u64,
+    /// Bytes of that payload that have not come.
+    pub(crate) more: u64,
+}
+
+impl<'b> Piece<'b> {
+    /// The payload, unmasked where it lies.
+    pub(crate) fn unmasked(self) -> &'b [u8] {
+        if let Some(key) = self.key {
+            mask::apply(self.bytes, key, (self.offset % 4) as usize);
+        }
+        self.bytes
+    }
 }
 
 /// Judges the header of a data frame against the message that it belongs to, if one has begun.
@@ -170,7 +194,7 @@ impl Assembly {
             MessageKind::Binary => Body::Binary(Vec::new()),
         };
         let wire_bytes = header.compressed.then_some(header.payload_length);
-        Self { body, fragments: 1, finished: false, wire_bytes }
+        Self { body, fragments: 1, finished: false, taken: 0, wire_bytes }
     }
 
     /// A further header of the message has come.
@@ -196,16 +220,56 @@ impl Assembly {
         inflater.push(payload, &mut Inflated { message: self, limits })
     }
 
-    /// Adds what came of the current frame's payload.
-    pub(crate) fn append(&mut self, payload: &[u8], limits: &Limits) -> Result<(), MessageError> {
+    /// Adds a piece that is not compressed. Binary payload is unmasked while it is copied, so that it is touched
+    /// only once; text has to be looked at in between.
+    pub(crate) fn append_piece(&mut self, piece: Piece<'_>, limits: &Limits) -> Result<(), MessageError> {
+        let more = usize::try_from(piece.more).unwrap_or(usize::MAX);
+        match (&mut self.body, piece.key) {
+            (Body::Binary(bytes), Some(key)) => {
+                bytes.reserve_exact(room(bytes.len(), bytes.capacity(), piece.bytes.len(), more, limits));
+                mask::append(piece.bytes, key, (piece.offset % 4) as usize, bytes);
+                self.taken = bytes.len();
+                Ok(())
+            }
+            _ => self.append(piece.unmasked(), more, limits),
+        }
+    }
+
+    /// The payload of a binary message that is not compressed, with room for `incoming` more bytes at least.
+    pub(crate) fn room(&mut self, incoming: usize, more: usize, limits: &Limits) -> Option<&mut Vec<u8>> {
+        let Body::Binary(bytes) = &mut self.body else { return None };
+        if self.wire_bytes.is_some() {
+            return None;
+        }
+        bytes.reserve_exact(room(bytes.len(), bytes.capacity(), incoming, more - incoming, limits));
+        Some(bytes)
+    }
+
+    /// Unmasks what was added to that since it had `self.taken` bytes, as part of a payload that begins at
+    /// `offset`; gives how much it is, `most` at most.
+    pub(crate) fn take_room(&mut self, key: Option<[u8; 4]>, offset: u64, most: u64) -> u64 {
+        let Body::Binary(bytes) = &mut self.body else { return 0 };
+        let added = bytes.get_mut(self.taken..).unwrap_or_default();
+        if let Some(key) = key {
+            mask::apply(added, key, (offset % 4) as usize);
+        }
+        let added = (added.len() as u64).min(most);
+        self.taken = bytes.len();
+        added
+    }
+
+    /// Adds payload; of its frame at least `more` bytes will come.
+    fn append(&mut self, payload: &[u8], more: usize, limits: &Limits) -> Result<(), MessageError> {
         match &mut self.body {
             Body::Text { text, utf8 } => {
-                text.reserve_exact(room(text.len(), text.capacity(), payload.len() + utf8.carried(), limits));
+                let incoming = payload.len() + utf8.carried();
+                text.reserve_exact(room(text.len(), text.capacity(), incoming, more, limits));
                 utf8.push(payload, text).map_err(|_| MessageError::NotUtf8)
             }
             Body::Binary(bytes) => {
-                bytes.reserve_exact(room(bytes.len(), bytes.capacity(), payload.len(), limits));
+                bytes.reserve_exact(room(bytes.len(), bytes.capacity(), payload.len(), more, limits));
                 bytes.extend_from_slice(payload);
+                self.taken = bytes.len();
                 Ok(())
             }
         }
@@ -265,7 +329,7 @@ impl Sink for Inflated<'_> {
     /// length come to the same end.
     fn append(&mut self, bytes: &[u8]) -> Result<(), MessageError> {
         let within = bytes.len().min(self.room());
-        self.message.append(&bytes[..within], self.limits)?;
+        self.message.append(&bytes[..within], 0, self.limits)?;
         if within < bytes.len() {
             return Err(MessageError::TooBig { max_message_bytes: self.limits.max_message_bytes });
         }
@@ -283,13 +347,16 @@ impl Sink for Inflated<'_> {
 }
 
 /// What to reserve beyond `length` so that `incoming` bytes fit: doubling, so that many small pieces cost
-/// linear time, but never past the limit, and never by what a header claims.
-fn room(length: usize, capacity: usize, incoming: usize, limits: &Limits) -> usize {
+/// linear time, but never past the limit, and never by what a header claims. That `more` bytes of the frame are
+/// to come makes it no more than twice what came: a frame that began in one read and ends in the next is then
+/// not moved.
+fn room(length: usize, capacity: usize, incoming: usize, more: usize, limits: &Limits) -> usize {
     let needed = length + incoming;
     if needed <= capacity {
         return 0;
     }
-    needed.max((capacity * 2).min(limits.max_message_bytes)) - length
+    let doubled = (capacity * 2).max(needed + more.min(needed));
+    needed.max(doubled.min(limits.max_message_bytes)) - length
 }
 
 impl MessageError {

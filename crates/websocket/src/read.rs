@@ -7,13 +7,19 @@
 use std::fmt;
 use std::ops::Range;
 
+use bytes::BufMut;
+use bytes::buf::Limit;
+
 use crate::close::{CloseCode, CloseError, Rule};
 use crate::deflate::{Direction, Inflater};
 use crate::extension::RSV1;
-use crate::frame::{FrameError, HEADER_MAX_BYTES, Header, Side};
+use crate::frame::{FrameError, HEADER_MAX_BYTES, Header, LoneFrame, Side};
 use crate::mask;
-use crate::message::{Assembly, Limits, Message, MessageError, MessageKind, check_header};
+use crate::message::{Assembly, Limits, Message, MessageError, MessageKind, Piece, check_header};
 use crate::opcode::Opcode;
+
+/// From so many bytes on, the rest of a frame is worth a read of its own.
+const LONG_REST_BYTES: usize = 32 * 1024;
 
 /// Bytes that came from the peer, and how far they have been taken. They are unmasked where they lie.
 #[derive(Debug)]
@@ -21,6 +27,8 @@ pub struct Input<'b> {
     bytes: &'b mut [u8],
     /// At most `bytes.len()`.
     taken: usize,
+    /// Frames of so many bytes at most are left where they are until they are whole.
+    left_up_to: usize,
 }
 
 /// A rule of RFC 6455, or of RFC 7692, that the peer broke. The connection is over: a Close frame that says so has been
@@ -100,7 +108,18 @@ impl<'b> Input<'b> {
     /// All of `bytes`, none of them taken.
     #[must_use]
     pub fn new(bytes: &'b mut [u8]) -> Self {
-        Self { bytes, taken: 0 }
+        Self { bytes, taken: 0, left_up_to: 0 }
+    }
+
+    /// The same for who has a buffer for one connection alone: a frame that has begun and will be `most` bytes
+    /// long at most is not kept by the connection but left, which spares a copy and its heap.
+    ///
+    /// When `handle_input` gives none, [`Input::remaining`] bytes at the end of `bytes` are to be handed in again,
+    /// in front of what comes next; there must be room for `most` bytes. Of them the connection knows nothing:
+    /// that a message is unfinished is then for the caller to see.
+    #[must_use]
+    pub fn leaving(bytes: &'b mut [u8], most: usize) -> Self {
+        Self { bytes, taken: 0, left_up_to: most }
     }
 
     /// True when all bytes have been taken.
@@ -123,15 +142,11 @@ impl<'b> Input<'b> {
         &self.bytes[range]
     }
 
-    /// Takes as many bytes as there are, `length` at most, and unmasks them as the part of a payload that
-    /// begins at `offset`.
-    fn take(&mut self, length: u64, key: Option<[u8; 4]>, offset: u64) -> Range<usize> {
+    /// Takes as many bytes as there are, `length` at most.
+    fn take(&mut self, length: u64) -> Range<usize> {
         let length = usize::try_from(length).unwrap_or(usize::MAX).min(self.remaining());
         let range = self.taken..self.taken + length;
         self.taken = range.end;
-        if let Some(key) = key {
-            mask::apply(&mut self.bytes[range.clone()], key, (offset % 4) as usize);
-        }
         range
     }
 
@@ -147,7 +162,36 @@ impl ReadHalf {
     }
 
     /// Reads on until something has come whole; none when the input is used up.
+    #[inline]
     pub(crate) fn advance(&mut self, input: &mut Input<'_>) -> Result<Option<Arrival>, ProtocolError> {
+        match self.take_lone_frame(input) {
+            Some(arrival) => Ok(Some(arrival)),
+            None => self.advance_in_steps(input),
+        }
+    }
+
+    /// The usual case at once: nothing is kept, and a message in one frame lies in the input. In all other
+    /// cases nothing is taken, and the steps below find out what there is.
+    #[inline]
+    fn take_lone_frame(&mut self, input: &mut Input<'_>) -> Option<Arrival> {
+        if self.unfinished.is_some() || self.header.length > 0 || self.state == ReadState::Ended {
+            return None;
+        }
+        let rest = &mut input.bytes[input.taken..];
+        let LoneFrame { opcode, key, payload } = LoneFrame::find(rest, self.sent_by)?;
+        if payload.len() > self.limits.max_message_bytes {
+            return None;
+        }
+        if let Some(key) = key {
+            mask::apply(&mut rest[payload.clone()], key, 0);
+        }
+        let (start, end) = (input.taken + payload.start, input.taken + payload.end);
+        input.taken = end;
+        Some(Arrival::InInput(opcode, start..end))
+    }
+
+    #[inline(never)]
+    fn advance_in_steps(&mut self, input: &mut Input<'_>) -> Result<Option<Arrival>, ProtocolError> {
         self.give_back();
         while self.state == ReadState::AwaitingFrames {
             if self.is_in_payload() {
@@ -157,14 +201,23 @@ impl ReadHalf {
                     Payload::Whole(arrival) => return Ok(Some(arrival)),
                 }
             }
+            let before = input.taken;
             let Some(header) = self.take_header(input)? else { return Ok(None) };
             if !header.opcode.is_control() {
                 check_header(&header, self.message(), &self.limits)?;
             }
             if lies_whole(&header, input) {
-                let payload = input.take(header.payload_length, header.mask, 0);
+                let payload = input.take(header.payload_length);
+                if let Some(key) = header.mask {
+                    mask::apply(&mut input.bytes[payload.clone()], key, 0);
+                }
                 self.end_at_close(header.opcode);
                 return Ok(Some(Arrival::InInput(header.opcode, payload)));
+            }
+            let length = (input.taken - before) as u64 + header.payload_length;
+            if length <= input.left_up_to as u64 && length > (input.bytes.len() - before) as u64 {
+                input.taken = before;
+                return Ok(None);
             }
             self.begin_payload(header);
         }
@@ -249,6 +302,9 @@ impl ReadHalf {
             input.taken += length;
             return Ok(Some(header));
         }
+        if self.header.length == 0 && input.left_up_to >= HEADER_MAX_BYTES {
+            return Ok(None);
+        }
         while let Some(byte) = input.rest().first() {
             self.header.push(*byte);
             input.taken += 1;
@@ -287,37 +343,75 @@ impl ReadHalf {
             return Ok(Payload::Incomplete);
         };
         let header = *header;
-        let range = input.take(header.payload_length - *received, header.mask, *received);
+        let offset = *received;
+        let range = input.take(header.payload_length - offset);
         *received += range.len() as u64;
         let is_whole = *received == header.payload_length;
-        let bytes = input.slice(range);
+        let more = header.payload_length - *received;
+        let piece = Piece { bytes: &mut input.bytes[range], key: header.mask, offset, more };
         if header.opcode.is_control() {
-            unfinished.control.extend_from_slice(bytes);
+            unfinished.control.extend_from_slice(piece.unmasked());
         } else if let Some(message) = &mut unfinished.message {
             let mut inflater = unfinished.inflater.as_deref_mut().filter(|_| message.is_compressed());
             match &mut inflater {
-                Some(inflater) => message.append_compressed(bytes, inflater, &self.limits)?,
-                None => message.append(bytes, &self.limits)?,
+                Some(inflater) => message.append_compressed(piece.unmasked(), inflater, &self.limits)?,
+                None => message.append_piece(piece, &self.limits)?,
             }
             if is_whole && header.fin {
                 inflater.map_or(Ok(()), Inflater::finish)?;
                 message.finish()?;
             }
         }
-        if !is_whole {
-            return Ok(Payload::Incomplete);
-        }
-        unfinished.frame = None;
-        if header.fin && !header.opcode.is_control() && !self.deflate.is_some_and(|deflate| deflate.takeover)
-        {
-            unfinished.inflater = None;
+        Ok(if is_whole { self.end_frame(header) } else { Payload::Incomplete })
+    }
+
+    /// All of a frame's payload has come and is kept.
+    fn end_frame(&mut self, header: Header) -> Payload {
+        let takeover = self.deflate.is_some_and(|deflate| deflate.takeover);
+        if let Some(unfinished) = &mut self.unfinished {
+            unfinished.frame = None;
+            if header.fin && !header.opcode.is_control() && !takeover {
+                unfinished.inflater = None;
+            }
         }
         self.end_at_close(header.opcode);
-        Ok(match (header.opcode.is_control(), header.fin) {
+        match (header.opcode.is_control(), header.fin) {
             (true, _) => Payload::Whole(Arrival::KeptControl(header.opcode)),
             (false, true) => Payload::Whole(Arrival::KeptMessage),
             (false, false) => Payload::Fragment,
-        })
+        }
+    }
+
+    /// Room for the rest of a long frame, if its payload is kept as it comes.
+    pub(crate) fn payload_room(&mut self) -> Option<Limit<&mut Vec<u8>>> {
+        let Self { limits, unfinished, .. } = self;
+        let Unfinished { message, frame, .. } = unfinished.as_deref_mut()?;
+        let Arriving { header, received } = frame.as_ref()?;
+        let more = usize::try_from(header.payload_length - received).unwrap_or(usize::MAX);
+        if more < LONG_REST_BYTES || header.opcode.is_control() {
+            return None;
+        }
+        let bytes = message.as_mut()?.room(more.min(LONG_REST_BYTES), more, limits)?;
+        let room = more.min(bytes.capacity() - bytes.len());
+        Some(bytes.limit(room))
+    }
+
+    /// Takes what was added to the room; true if a message has come whole with it.
+    pub(crate) fn take_room(&mut self) -> bool {
+        let Some(Unfinished { message: Some(message), frame: Some(frame), .. }) =
+            self.unfinished.as_deref_mut()
+        else {
+            return false;
+        };
+        let Arriving { header, received } = frame;
+        let header = *header;
+        *received += message.take_room(header.mask, *received, header.payload_length - *received);
+        if *received < header.payload_length {
+            return false;
+        }
+        // A binary message cannot end wrongly.
+        let finished = !header.fin || message.finish().is_ok();
+        matches!(self.end_frame(header), Payload::Whole(_)) && finished
     }
 
     /// A Close frame is the last that is read (section 5.5.1).

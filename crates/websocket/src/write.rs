@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::close::{CloseBody, CloseCode};
 use crate::deflate::{Deflater, Direction, Effort};
-use crate::frame::{CONTROL_PAYLOAD_MAX_BYTES, Header, append_frame};
+use crate::frame::{CONTROL_PAYLOAD_MAX_BYTES, EncodedHeader, Header, append_frame};
 use crate::mask::MaskKeys;
 use crate::message::{Message, MessageKind};
 use crate::opcode::Opcode;
@@ -83,11 +83,32 @@ impl WriteHalf {
             WriteState::Closed => return Err(SendError::Closed),
         }
         let (opcode, payload) = (message.kind().opcode(), message.as_bytes());
-        match self.compress(payload) {
-            Some(compressed) => self.frame(true, true, opcode, &compressed, output),
-            None => self.frame(true, false, opcode, payload, output),
+        if self.deflate.is_none() || !self.send_compressed(opcode, payload, output) {
+            self.append(true, false, opcode, payload, output);
         }
         Ok(())
+    }
+
+    /// The header of a message whose payload leaves from where it lies: none if it must be masked, or if no
+    /// message may be sent.
+    #[inline]
+    pub(crate) fn header(&self, kind: MessageKind, payload_bytes: usize) -> Option<EncodedHeader> {
+        if self.keys.is_some() || self.state != WriteState::Open {
+            return None;
+        }
+        let payload_length = payload_bytes as u64;
+        Some(
+            Header { fin: true, compressed: false, opcode: kind.opcode(), mask: None, payload_length }
+                .encode(),
+        )
+    }
+
+    /// Sends the message compressed, if it is to be; false if it is still to be sent.
+    #[inline(never)]
+    fn send_compressed(&mut self, opcode: Opcode, payload: &[u8], output: &mut Vec<u8>) -> bool {
+        let Some(compressed) = self.compress(payload) else { return false };
+        self.frame(true, true, opcode, &compressed, output);
+        true
     }
 
     pub(crate) fn send_fragment(
@@ -190,6 +211,12 @@ impl WriteHalf {
     }
 
     fn frame(&mut self, fin: bool, compressed: bool, opcode: Opcode, payload: &[u8], output: &mut Vec<u8>) {
+        self.append(fin, compressed, opcode, payload, output);
+    }
+
+    /// As [`WriteHalf::frame`], part of the caller where each message passes.
+    #[inline(always)]
+    fn append(&mut self, fin: bool, compressed: bool, opcode: Opcode, payload: &[u8], output: &mut Vec<u8>) {
         let mask = self.keys.as_mut().map(MaskKeys::next_key);
         let payload_length = payload.len() as u64;
         append_frame(&Header { fin, compressed, opcode, mask, payload_length }, payload, output);

@@ -13,6 +13,7 @@ mod frames;
 mod handshake_client;
 mod handshake_server;
 mod identity;
+mod lent;
 mod limits;
 mod roles;
 mod sending;

@@ -320,7 +320,9 @@ fn a_client_that_takes_nothing_is_cut() {
     let slow = Socket::over(slow, "/feed", "");
     stage.await_subscribers("feed", 1);
     for _ in 0..40 {
-        assert_eq!(stage.gate.publish("feed", "x".repeat(200_000)).status, 201);
+        // Where the machine is busy it is cut before the last.
+        let status = stage.gate.publish("feed", "x".repeat(200_000)).status;
+        assert!(matches!(status, 201 | 202), "{status}");
     }
     stage.gate.await_metric("tidegate_slow_consumers_stall_total", 1);
     stage.gate.await_empty();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::Regex;
+use tidegate_client::Http;
 use tidegate_gateway::limits::quantity;
 use tidegate_gateway::route::{Share, Subscribe};
 use tidegate_gateway::settings::{Listener, parse_address};
@@ -118,6 +119,17 @@ pub(crate) struct Connect {
     /// The Origin header
     #[arg(long)]
     pub(crate) origin: Option<String>,
+    /// Version of HTTP of the handshake; 2 is agreed on by TLS, and over ws:// the server must know that it
+    /// comes
+    #[arg(long, value_name = "VERSION", value_enum, default_value_t)]
+    pub(crate) http: HttpVersion,
+    /// Offer to compress messages (permessage-deflate)
+    #[arg(long)]
+    pub(crate) compress: bool,
+    /// Come back when the connection is lost, after a time that grows or that the server says; with
+    /// --subprotocol tidegate.v1 from where it was
+    #[arg(long)]
+    pub(crate) reconnect: bool,
     /// Believe every certificate
     #[arg(long, short = 'k', conflicts_with = "cacert")]
     pub(crate) insecure: bool,
@@ -143,6 +155,24 @@ pub(crate) struct Connect {
     /// /dev/null, or with -n or --expect]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) linger: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum HttpVersion {
+    #[default]
+    #[value(name = "1.1")]
+    V1,
+    #[value(name = "2")]
+    V2,
+}
+
+impl From<HttpVersion> for Http {
+    fn from(version: HttpVersion) -> Self {
+        match version {
+            HttpVersion::V1 => Self::V1,
+            HttpVersion::V2 => Self::V2,
+        }
+    }
 }
 
 const CONNECT_HELP: &str = "\
@@ -286,7 +316,7 @@ mod tests {
     #[test]
     fn connect() {
         let line = "connect ws://x -i -H A:b -H C:d:e --subprotocol p --origin http://o -k --after k3f9:41 -n 3 \
-                    --expect re:a+ --timeout 1.5 --no-auto-pong --linger 200ms --json";
+                    --expect re:a+ --timeout 1.5 --no-auto-pong --linger 200ms --json --http 2 --compress --reconnect";
         let Ok(Command::Connect(connect)) = parse(line) else { panic!("{:?}", parse(line)) };
         let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(connect.header, [header("A", "b"), header("C", "d:e")]);
@@ -294,6 +324,7 @@ mod tests {
         assert_eq!(connect.linger, Some(Duration::from_millis(200)));
         assert_eq!((connect.after.as_deref(), connect.n), (Some("k3f9:41"), Some(3)));
         assert!(connect.expect.is_some_and(|regex| regex.is_match("caab")));
+        assert_eq!((connect.http, connect.compress, connect.reconnect), (HttpVersion::V2, true, true));
         for wrong in [
             "connect",
             "connect ws://x -n 0",
@@ -304,6 +335,7 @@ mod tests {
             "connect ws://x --timeout -1",
             "connect ws://x --timeout 9999h",
             "connect ws://x -H novalue",
+            "connect ws://x --http 3",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

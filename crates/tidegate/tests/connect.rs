@@ -9,7 +9,9 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::process::Stdio;
 
-use harness::{Run, finish, frame, listen, read_head, run, serve, signal, tidegate};
+use harness::{
+    Peer, Run, accept, finish, frame, listen, listen_often, read_head, run, serve, signal, tidegate,
+};
 use serde_json::Value;
 
 /// Connects to a server that gives this answer to the handshake.
@@ -297,4 +299,60 @@ fn a_reader_that_goes_away_is_no_failure() {
     let run = finish(child);
     drop(stdin);
     assert_eq!((run.code, server.join().unwrap()), (0, 1000), "{}", run.stderr);
+}
+
+/// It comes back to where it was, waits for the server's own time, and gives up when that cannot help.
+#[test]
+fn a_connection_that_is_lost_is_resumed() {
+    let (address, server) = listen_often(|listener| {
+        let mut requests = Vec::new();
+        let mut say = |texts: &[&str], code: Option<u16>| {
+            let mut peer = Peer::accept(accept(listener), "Sec-WebSocket-Protocol: tidegate.v1\r\n");
+            texts.iter().for_each(|text| peer.send(&frame(0x81, text.as_bytes())));
+            if let Some(code) = code {
+                peer.close(code, "");
+            }
+            requests.push(peer.request.lines().next().unwrap().to_owned());
+        };
+        let open = r#"{"type":"open","channel":"a","position":"k:0","recovered":true}"#;
+        say(&[open, r#"{"type":"message","channel":"a","position":"k:1","data":1}"#], None);
+        let hint = r#"{"type":"close","code":1012,"reason":"restarting","reconnect_in_ms":7}"#;
+        say(&[r#"{"type":"message","channel":"a","position":"k:2","data":2}"#, hint], Some(1012));
+        say(&[], Some(4401));
+        requests
+    });
+    let url = format!("ws://{address}/a?x=1");
+    let arguments =
+        ["connect", &url, "--reconnect", "--subprotocol", "tidegate.v1", "--after", "k:0", "--json"];
+    let run = run(&arguments, "");
+    assert_eq!(run.code, 8, "{}", run.stderr);
+    let targets = ["/a?x=1&after=k:0", "/a?x=1&after=k:1", "/a?x=1&after=k:2"];
+    assert_eq!(server.join().unwrap(), targets.map(|target| format!("GET {target} HTTP/1.1")));
+    let lines: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lost: Vec<_> = lines.iter().filter(|line| line["type"] == "lost").collect();
+    assert_eq!((lost.len(), &lost[1]["retry_in_ms"]), (2, &Value::from(7)), "{}", run.stdout);
+    assert!(run.stderr.contains("= lost: closed with 1012"), "{}", run.stderr);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_awaited_for_the_given_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    drop(listener);
+    let run = run(&["connect", &url, "--reconnect", "--timeout", "300ms"], "");
+    assert_eq!(run.code, 10, "{}", run.stderr);
+    assert!(run.stderr.contains("= lost: cannot connect to"), "{}", run.stderr);
+}
+
+#[test]
+fn a_server_of_another_version_of_http() {
+    let (address, server) = listen(|mut stream| {
+        // The preface of HTTP/2 looks like a request with a strange method.
+        read_head(&mut stream);
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").unwrap();
+    });
+    let run = run(&["connect", &format!("ws://{address}/"), "--http", "2"], "");
+    server.join().unwrap();
+    assert_eq!(run.code, 7, "{}", run.stderr);
+    assert!(run.stderr.contains("try it with --http 1.1"), "{}", run.stderr);
 }

@@ -40,6 +40,12 @@ pub(super) enum Verdict {
 }
 
 impl Interruption {
+    /// What was followed cannot be resumed where it was; without a position the gateway takes the client.
+    #[must_use]
+    pub fn loses_position(&self) -> bool {
+        matches!(self, Self::Closed(close) if of_code(close.code.get()) == Verdict::ComeBackWithout)
+    }
+
     pub(super) fn verdict(&self, now: SystemTime) -> Verdict {
         match self {
             Self::Connect(error) => of_failure(error, now),

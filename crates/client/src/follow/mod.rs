@@ -10,12 +10,14 @@ mod channels;
 
 mod interruption;
 
+mod attempts;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_core::Stream;
 use tidegate_protocol::client::{Outcome, write_message, write_subscribe, write_unsubscribe};
@@ -31,14 +33,12 @@ use crate::connection::{Connection, SendError};
 use crate::event;
 use crate::failure::ConnectError;
 use crate::options;
+pub use attempts::Attempts;
+use attempts::random;
 use backoff::Asked;
 pub use backoff::Backoff;
 use channels::{Arrived, Channels};
 pub use interruption::Interruption;
-use interruption::Verdict;
-
-/// A connection that lasted as long was a good one: the next attempt is the first again.
-const SETTLED_AFTER: Duration = Duration::from_secs(10);
 
 /// Whom to follow, and how.
 #[derive(Debug, Clone)]
@@ -156,8 +156,7 @@ pub struct Follower {
     state: State,
     /// Told before anything else; two at most.
     pending: VecDeque<Event>,
-    /// Attempts since a connection lasted.
-    attempts: u32,
+    attempts: Attempts,
 }
 
 enum State {
@@ -212,8 +211,9 @@ impl Follower {
         let mut channels = Channels::default();
         channels.follow_own(options.after);
         let state = State::Waiting(None);
+        let attempts = Attempts::new(options.backoff, options.attempts_max);
         let opener = Box::new(opener);
-        Ok(Self { url, options, opener, channels, state, pending: VecDeque::new(), attempts: 0 })
+        Ok(Self { url, options, opener, channels, state, pending: VecDeque::new(), attempts })
     }
 
     /// Follows one more channel on the same socket. False if it is followed already, or if there are 1,000.
@@ -267,7 +267,7 @@ impl Follower {
                 }
                 State::Connecting(attempt) => match ready!(attempt.as_mut().poll(context)) {
                     Ok(connection) => self.begin(connection),
-                    Err(error) => self.interrupt(Interruption::Connect(error), Asked::Nothing),
+                    Err(error) => self.interrupt(Interruption::Connect(error), None),
                 },
                 State::Open(link) => {
                     if link.again.as_mut().is_some_and(|again| again.as_mut().poll(context).is_ready()) {
@@ -305,7 +305,7 @@ impl Follower {
     fn begin(&mut self, mut connection: Connection) {
         connection.take_opened();
         if connection.subprotocol() != Some(SUBPROTOCOL) {
-            return self.interrupt(Interruption::NotSpoken, Asked::Nothing);
+            return self.interrupt(Interruption::NotSpoken, None);
         }
         self.channels.handle_connection();
         let since = Instant::now();
@@ -317,7 +317,7 @@ impl Follower {
         match event {
             Some(event::Event::Message(event::Message::Text(text))) => match Envelope::parse(&text) {
                 Ok(envelope) => self.hear(envelope),
-                Err(error) => self.interrupt(Interruption::Unreadable(error), Asked::Nothing),
+                Err(error) => self.interrupt(Interruption::Unreadable(error), None),
             },
             Some(
                 event::Event::Message(event::Message::Binary(_))
@@ -326,12 +326,12 @@ impl Follower {
             ) => {}
             Some(event::Event::Close(close)) => {
                 let hint = match &self.state {
-                    State::Open(link) => link.reconnect_in.map(Asked::Drawn),
-                    _ => None,
+                    State::Open(link) => link.reconnect_in,
+                    State::Waiting(_) | State::Connecting(_) | State::Ended => None,
                 };
-                self.interrupt(Interruption::Closed(close), hint.unwrap_or_default());
+                self.interrupt(Interruption::Closed(close), hint);
             }
-            Some(event::Event::Error(error)) => self.interrupt(Interruption::Protocol(error), Asked::Nothing),
+            Some(event::Event::Error(error)) => self.interrupt(Interruption::Protocol(error), None),
             None => self.state = State::Ended,
         }
     }
@@ -421,31 +421,19 @@ impl Follower {
 
     fn end_if_nothing_is_left(&mut self) {
         if self.channels.is_empty() {
-            self.interrupt(Interruption::NothingLeft, Asked::Nothing);
+            self.interrupt(Interruption::NothingLeft, None);
         }
     }
 
     /// The connection is over: waits and comes back, or gives up. `hint` is what the gateway told this client.
-    fn interrupt(&mut self, why: Interruption, hint: Asked) {
-        if let State::Open(link) = &self.state
-            && link.since.elapsed() >= SETTLED_AFTER
-        {
-            self.attempts = 0;
+    fn interrupt(&mut self, why: Interruption, hint: Option<Duration>) {
+        if let State::Open(link) = &self.state {
+            self.attempts.handle_end(link.since.elapsed());
         }
-        let asked = match why.verdict(SystemTime::now()) {
-            Verdict::GiveUp => return self.end(why),
-            Verdict::ComeBack(asked) => asked,
-            Verdict::ComeBackWithout => {
-                self.channels.forget_positions();
-                Asked::Nothing
-            }
-        };
-        if self.options.attempts_max.is_some_and(|most| self.attempts >= most) {
-            return self.end(why);
+        let Some(retry_in) = self.attempts.wait(&why, hint) else { return self.end(why) };
+        if why.loses_position() {
+            self.channels.forget_positions();
         }
-        let asked = if hint == Asked::Nothing { asked } else { hint };
-        let retry_in = self.options.backoff.delay(self.attempts, asked, random());
-        self.attempts = self.attempts.saturating_add(1);
         self.state = State::Waiting(Some(Box::pin(sleep(retry_in))));
         self.pending.push_back(Event::Lost { why, retry_in });
     }
@@ -496,14 +484,5 @@ impl fmt::Debug for Follower {
             .field("url", &self.url.as_str())
             .field("state", &state)
             .finish_non_exhaustive()
-    }
-}
-
-/// From 0 to 1. Without randomness all clients would come back together, so that 1 is not worse than failing.
-fn random() -> f64 {
-    let mut bytes = [0; 4];
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX),
-        Err(_) => 1.0,
     }
 }

@@ -10,19 +10,23 @@ mod report;
 
 mod refused;
 
+mod place;
+
 mod session;
 
 use std::time::Duration;
 
+use tidegate_client::deflate::Offer;
+use tidegate_client::follow::{Attempts, Backoff, Interruption};
 use tidegate_client::{Connection, Options, Trust};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::Instant;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, sleep};
 use url::Url;
 
 use crate::arguments::Connect;
 use crate::exit::{Exit, Failure};
 use report::Report;
-use session::{Goal, Session};
+use session::{Goal, Outcome, Progress, Session};
 use stdin::Kind;
 
 /// How long to wait for messages after the end of stdin.
@@ -47,51 +51,92 @@ async fn connect(arguments: &Connect, report: &Report) -> Result<Exit, Failure> 
     let began = Instant::now();
     let other = |error: std::io::Error| Failure::new(Exit::Other, error);
     let mut interrupts = signal(SignalKind::interrupt()).map_err(other)?;
-    let url = with_position(arguments)?;
-    let Some(mut connection) = open(&url, arguments, report, &mut interrupts).await? else {
-        return Ok(Exit::Interrupted);
-    };
-    // A reader that has gone is noticed with the first event.
-    if let Some(opened) = connection.take_opened() {
-        let _ = report.opened(&url, &opened, arguments.include);
+    let goal = Goal { messages: arguments.n, expect: arguments.expect.clone() };
+    let deadline = arguments.timeout.map(|timeout| began + timeout);
+    let mut attempts = Attempts::new(Backoff::default(), None);
+    let mut position = arguments.after.clone();
+    let mut session = None;
+    loop {
+        let url = with_position(&arguments.url, position.as_deref())?;
+        let connected = tokio::select! {
+            connected = tidegate_client::connect(&url, options(arguments)) => connected,
+            _ = interrupts.recv() => return Ok(Exit::Interrupted),
+        };
+        let (ended, why, hint) = match connected {
+            Err(error) => {
+                let (failure, status) = refused::failure(&url, &error);
+                (Err((failure, status)), Interruption::Connect(error), None)
+            }
+            Ok(mut connection) => {
+                show(report, &url, &mut connection, arguments.include);
+                let session = match &mut session {
+                    Some(session) => session,
+                    none => none.insert(begin(arguments, report, goal.clone(), deadline).map_err(other)?),
+                };
+                let opened = Instant::now();
+                match session.run(connection, &mut interrupts).await {
+                    Outcome::Exit(exit) => return Ok(exit),
+                    Outcome::Lost { exit, why, hint } => {
+                        attempts.handle_end(opened.elapsed());
+                        position = session.position().map(|position| position.to_string());
+                        (Ok(exit), why, hint)
+                    }
+                }
+            }
+        };
+        if why.loses_position() {
+            position = None;
+        }
+        let retry_in = if arguments.reconnect { attempts.wait(&why, hint) } else { None };
+        let Some(retry_in) = retry_in else { return give_up(report, ended) };
+        report.lost(&why, retry_in);
+        tokio::select! {
+            () = sleep(retry_in) => {}
+            () = session::at(deadline) => return Ok(goal.late()),
+            _ = interrupts.recv() => return Ok(Exit::Interrupted),
+        }
     }
-    let kind = stdin::kind();
-    let session = Session {
-        connection,
-        report,
-        goal: Goal { messages: arguments.n, expect: arguments.expect.clone() },
-        lines: Some(stdin::read().map_err(other)?),
-        stdin: kind,
-        linger: linger(arguments, kind),
-        deadline: arguments.timeout.map(|timeout| began + timeout),
-        auto_pong: !arguments.no_auto_pong,
-    };
-    Ok(session.run(&mut interrupts).await)
 }
 
-/// Connects; `None` if Ctrl-C came first.
-async fn open(
-    url: &str,
-    arguments: &Connect,
-    report: &Report,
-    interrupts: &mut Signal,
-) -> Result<Option<Connection>, Failure> {
-    let connected = tokio::select! {
-        connected = tidegate_client::connect(url, options(arguments)) => connected,
-        _ = interrupts.recv() => return Ok(None),
-    };
-    connected.map(Some).map_err(|error| {
-        let (failure, status) = refused::failure(url, &error);
+/// The end of the last connection, or of the attempt to open it, is that of the command.
+fn give_up(report: &Report, ended: Result<Exit, (Failure, Option<u16>)>) -> Result<Exit, Failure> {
+    ended.map_err(|(failure, status)| {
+        // That nobody reads the last line changes nothing.
         let _ = report.failed(&failure, status);
         failure
     })
 }
 
-/// The URL, with `after` in its query if a position was given.
-fn with_position(arguments: &Connect) -> Result<String, Failure> {
-    let Some(position) = &arguments.after else { return Ok(arguments.url.clone()) };
-    let mut url = Url::parse(&arguments.url)
-        .map_err(|error| Failure::new(Exit::Usage, format!("{}: {error}", arguments.url)))?;
+fn show(report: &Report, url: &str, connection: &mut Connection, include: bool) {
+    if let Some(opened) = connection.take_opened() {
+        // A reader that has gone is noticed with the first event.
+        let _ = report.opened(url, &opened, include);
+    }
+}
+
+fn begin<'r>(
+    arguments: &Connect,
+    report: &'r Report,
+    goal: Goal,
+    deadline: Option<Instant>,
+) -> std::io::Result<Session<'r>> {
+    let kind = stdin::kind();
+    Ok(Session {
+        report,
+        goal,
+        lines: Some(stdin::read()?),
+        stdin: kind,
+        linger: linger(arguments, kind),
+        deadline,
+        auto_pong: !arguments.no_auto_pong,
+        progress: Progress::default(),
+    })
+}
+
+/// The URL, with `after` in its query if there is a position.
+fn with_position(url: &str, position: Option<&str>) -> Result<String, Failure> {
+    let Some(position) = position else { return Ok(url.to_owned()) };
+    let mut url = Url::parse(url).map_err(|error| Failure::new(Exit::Usage, format!("{url}: {error}")))?;
     let query = match url.query() {
         Some(query) if !query.is_empty() => format!("{query}&after={position}"),
         _ => format!("after={position}"),
@@ -112,6 +157,8 @@ fn options(arguments: &Connect) -> Options {
         headers: arguments.header.clone(),
         subprotocols: arguments.subprotocol.clone(),
         origin: arguments.origin.clone(),
+        http: arguments.http.into(),
+        deflate: arguments.compress.then(Offer::default),
         trust,
         connect_timeout: arguments.timeout.map_or(connect_timeout, |timeout| timeout.min(connect_timeout)),
         auto_pong: !arguments.no_auto_pong,
@@ -147,7 +194,9 @@ mod tests {
             ("ws://h --after k:4", "ws://h/?after=k:4"),
             ("ws://h/a?b", "ws://h/a?b"),
         ] {
-            assert_eq!(with_position(&parsed(line)).expect("a URL"), url);
+            let arguments = parsed(line);
+            let found = with_position(&arguments.url, arguments.after.as_deref()).expect("a URL");
+            assert_eq!(found, url);
         }
     }
 

@@ -41,7 +41,7 @@ pub(super) fn failure(url: &str, error: &ConnectError) -> (Failure, Option<u16>)
                 Http2Error::NotAgreed | Http2Error::NoConnect => Exit::HandshakeRefused,
                 Http2Error::Broken(_) => Exit::Protocol,
             };
-            Failure::new(exit, &text).mend("use HTTP/1.1: leave --http out")
+            Failure::new(exit, &text).mend("try it with --http 1.1")
         }
         ConnectError::Timeout { phase, .. } => Failure::new(Exit::Timeout, &text).mend(match phase {
             Phase::Connect => "is the host right, and does a firewall let it through?",

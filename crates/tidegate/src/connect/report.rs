@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
-use tidegate_client::{Close, End, Event, Message, Opened, ProtocolError};
+use tidegate_client::follow::Interruption;
+use tidegate_client::{Close, End, Event, Http, Message, Opened, ProtocolError};
 
 use crate::exit::{Exit, Failure, say};
 use crate::terminal::{Ink, Look, escape, escape_json, escape_lines};
@@ -91,6 +92,17 @@ impl Report {
             Form::Json => self.json("error", ErrorBody { message: &failure.what, section: None, status }),
             Form::Pretty | Form::Payloads => Ok(()),
         }
+    }
+
+    /// The connection is lost, and will be opened again.
+    pub(super) fn lost(&self, why: &Interruption, retry_in: Duration) {
+        if self.form == Form::Json {
+            let body = LostBody { reason: &why.to_string(), retry_in_ms: retry_in.as_millis() };
+            // A reader that has gone is noticed with the next event.
+            let _ = self.json("lost", body);
+        }
+        let text = format!("= lost: {}; again in {:.1} s", escape(&why.to_string()), retry_in.as_secs_f64());
+        self.note(&text);
     }
 
     /// A word about what was typed.
@@ -180,17 +192,27 @@ fn line(bytes: &[u8]) -> io::Result<()> {
 fn handshake(opened: &Opened) -> String {
     let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
     let timings = &opened.timings;
-    let peer = opened.peer.map(|peer| peer.to_string()).unwrap_or_default();
-    let mut text = format!("* {peer}  tcp {:.1} ms", milliseconds(timings.connect));
+    let mut text = format!("* {}  tcp {:.1} ms", peer(opened), milliseconds(timings.connect));
     if let (Some(tls), Some(time)) = (&opened.tls, timings.tls) {
         text.push_str(&format!("  {tls} {:.1} ms", milliseconds(time)));
     }
     text.push_str(&format!("  handshake {:.1} ms", milliseconds(timings.handshake)));
     let request = String::from_utf8_lossy(&opened.request);
     request.trim_end().split("\r\n").for_each(|line| text.push_str(&format!("\n> {}", escape(line))));
-    text.push_str(&format!("\n< HTTP/1.1 {}", opened.status));
+    text.push_str(&match opened.http {
+        Http::V2 => format!("\n< :status: {}", opened.status),
+        Http::V1 | Http::Auto => format!("\n< HTTP/1.1 {}", opened.status),
+    });
     text.push_str(&headers(&opened.headers));
+    if let Some(extensions) = opened.extensions.header_value() {
+        text.push_str(&format!("\n* agreed: {extensions}"));
+    }
     text
+}
+
+/// The server's address; empty where the stream has none.
+fn peer(opened: &Opened) -> String {
+    opened.peer.map(|peer| peer.to_string()).unwrap_or_default()
 }
 
 /// Header fields, each on a line of its own that begins with a line feed.
@@ -280,9 +302,11 @@ struct JsonLine<B> {
 #[derive(Serialize)]
 struct OpenBody<'o> {
     url: &'o str,
-    peer: Option<String>,
+    peer: String,
+    http: &'static str,
     status: u16,
     subprotocol: Option<&'o str>,
+    extensions: Option<String>,
     headers: Vec<(&'o str, String)>,
     tls: Option<&'o str>,
     connect_us: u128,
@@ -322,6 +346,12 @@ struct ErrorBody<'e> {
 }
 
 #[derive(Serialize)]
+struct LostBody<'l> {
+    reason: &'l str,
+    retry_in_ms: u128,
+}
+
+#[derive(Serialize)]
 struct ExitBody {
     code: u8,
     reason: &'static str,
@@ -332,9 +362,14 @@ impl<'o> OpenBody<'o> {
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
         Self {
             url,
-            peer: opened.peer.map(|peer| peer.to_string()),
+            peer: peer(opened),
+            http: match opened.http {
+                Http::V2 => "2",
+                Http::V1 | Http::Auto => "1.1",
+            },
             status: opened.status,
             subprotocol: opened.subprotocol.as_deref(),
+            extensions: opened.extensions.header_value(),
             headers: opened.headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect(),
             tls: opened.tls.as_deref(),
             connect_us: opened.timings.connect.as_micros(),

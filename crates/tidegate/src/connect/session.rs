@@ -1,4 +1,4 @@
-//! One connection of `connect`: lines go out, events come in, until somebody ends it.
+//! The connections of `connect`, one after the other: lines go out, events come in, until somebody ends it.
 //!
 //! Who ends it decides the exit code: the peer by its Close, a rule that it breaks, the goal of `-n` and
 //! `--expect`, the time, the end of stdin, or Ctrl-C.
@@ -8,10 +8,12 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use regex::Regex;
-use tidegate_client::{CloseCode, Connection, Event, Message, SendError};
+use tidegate_client::follow::Interruption;
+use tidegate_client::{CloseCode, Connection, Event, Message, Position, SendError};
 use tokio::signal::unix::Signal;
 use tokio::time::{Instant, sleep_until};
 
+use super::place::Place;
 use super::report::Report;
 use super::stdin::{Kind, LineError, Lines};
 use super::typed::{HELP, Typed};
@@ -21,15 +23,14 @@ use crate::exit::{Exit, say};
 const FILE_MAX_BYTES: usize = 16 << 20;
 
 /// What is awaited.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Goal {
     pub(super) messages: Option<u64>,
     pub(super) expect: Option<Regex>,
 }
 
-/// One connection and what is to be done with it.
+/// What is to be done with a connection, and what has been done.
 pub(super) struct Session<'s> {
-    pub(super) connection: Connection,
     pub(super) report: &'s Report,
     pub(super) goal: Goal,
     /// Of stdin; `None` after its end.
@@ -40,126 +41,153 @@ pub(super) struct Session<'s> {
     /// When everything is given up.
     pub(super) deadline: Option<Instant>,
     pub(super) auto_pong: bool,
+    pub(super) progress: Progress,
+}
+
+/// How a connection ended.
+pub(super) enum Outcome {
+    /// With it ends the command.
+    Exit(Exit),
+    /// It may be opened again. The exit code is for those who do not want that.
+    Lost {
+        exit: Exit,
+        why: Interruption,
+        /// When to come back, if the server said so.
+        hint: Option<Duration>,
+    },
 }
 
 /// What the loop knows.
-#[derive(Debug, Clone, Copy)]
-struct Progress {
+#[derive(Debug, Default)]
+pub(super) struct Progress {
     /// When stdin ended or, later, the last message came.
     quiet_since: Option<Instant>,
     messages: u64,
     /// Our Close has been queued, and this will be the exit code.
     leaving: Option<Exit>,
+    place: Place,
 }
 
 impl Session<'_> {
-    /// Runs to the end.
-    pub(super) async fn run(mut self, interrupts: &mut Signal) -> Exit {
-        let mut progress = Progress { quiet_since: None, messages: 0, leaving: None };
+    /// Runs to the end of the connection.
+    pub(super) async fn run(&mut self, mut connection: Connection, interrupts: &mut Signal) -> Outcome {
+        self.progress.place.handle_connection(connection.subprotocol());
         loop {
-            let quiet_until = self.linger.zip(progress.quiet_since).map(|(linger, since)| since + linger);
-            let quiet_until = quiet_until.filter(|_| progress.leaving.is_none());
-            let deadline = self.deadline.filter(|_| progress.leaving.is_none());
-            let takes_lines = self.connection.is_open() && self.connection.has_room();
+            let leaving = self.progress.leaving;
+            let quiet_until =
+                self.linger.zip(self.progress.quiet_since).map(|(linger, since)| since + linger);
+            let quiet_until = quiet_until.filter(|_| leaving.is_none());
+            let deadline = self.deadline.filter(|_| leaving.is_none());
+            let takes_lines = connection.is_open() && connection.has_room();
             tokio::select! {
-                event = self.connection.next() => {
+                event = connection.next() => {
                     // After Close and Error nothing is asked for, so that there always is an event.
-                    let Some(event) = event else { return progress.leaving.unwrap_or(Exit::Other) };
-                    if let Some(exit) = self.take_event(&event, &mut progress) {
-                        return exit;
+                    let Some(event) = event else { return Outcome::Exit(leaving.unwrap_or(Exit::Other)) };
+                    if let Some(outcome) = self.take_event(event, &mut connection) {
+                        return outcome;
                     }
                 }
-                line = next_line(&mut self.lines), if takes_lines => self.take_line(line, &mut progress),
+                line = next_line(&mut self.lines), if takes_lines => self.take_line(line, &mut connection),
                 // An answer cannot come to what has not gone out.
-                () = at(quiet_until) => match self.connection.has_unwritten() {
-                    true => progress.quiet_since = Some(Instant::now()),
-                    false => self.leave(Exit::Done, &mut progress),
+                () = at(quiet_until) => match connection.has_unwritten() {
+                    true => self.progress.quiet_since = Some(Instant::now()),
+                    false => self.leave(Exit::Done, &mut connection),
                 },
                 () = at(deadline) => {
-                    let exit = if self.goal.expect.is_some() { Exit::Expectation } else { Exit::Timeout };
+                    let exit = self.goal.late();
                     self.report.note("= the time is over");
-                    self.leave(exit, &mut progress);
+                    self.leave(exit, &mut connection);
                 }
                 _ = interrupts.recv() => {
-                    if progress.leaving == Some(Exit::Interrupted) {
-                        return Exit::Interrupted;
+                    if leaving == Some(Exit::Interrupted) {
+                        return Outcome::Exit(Exit::Interrupted);
                     }
-                    self.leave(Exit::Interrupted, &mut progress);
+                    self.leave(Exit::Interrupted, &mut connection);
                 }
             }
         }
+    }
+
+    /// The position to resume from, if the server told one.
+    pub(super) fn position(&self) -> Option<Position> {
+        self.progress.place.position
     }
 
     /// Begins the closing handshake; what comes until the peer's Close is not shown.
-    fn leave(&mut self, exit: Exit, progress: &mut Progress) {
-        self.connection.queue_close(CloseCode::NORMAL, "");
-        progress.leaving = Some(exit);
+    fn leave(&mut self, exit: Exit, connection: &mut Connection) {
+        connection.queue_close(CloseCode::NORMAL, "");
+        self.progress.leaving = Some(exit);
     }
 
-    /// Gives the exit code when the connection has ended.
-    fn take_event(&mut self, event: &Event, progress: &mut Progress) -> Option<Exit> {
+    /// Gives the outcome when the connection has ended.
+    fn take_event(&mut self, event: Event, connection: &mut Connection) -> Option<Outcome> {
         let is_end = matches!(event, Event::Close(_) | Event::Error(_));
-        if progress.leaving.is_some() && !is_end {
+        if self.progress.leaving.is_some() && !is_end {
             return None;
         }
-        if self.report.event(event, self.auto_pong).is_err() {
+        if self.report.event(&event, self.auto_pong).is_err() {
             // The reader of stdout has seen enough.
-            self.leave(Exit::Done, progress);
+            self.leave(Exit::Done, connection);
         }
-        match event {
-            Event::Message(message) => self.take_message(message, progress),
-            Event::Ping(_) | Event::Pong(_) => {}
-            Event::Error(_) => return Some(progress.leaving.unwrap_or(Exit::Protocol)),
-            Event::Close(close) => {
-                return Some(progress.leaving.unwrap_or_else(|| self.goal.unmet(close.code)));
+        let (exit, why) = match event {
+            Event::Message(message) => {
+                self.take_message(&message, connection);
+                return None;
             }
-        }
-        None
+            Event::Ping(_) | Event::Pong(_) => return None,
+            Event::Error(error) => (Exit::Protocol, Interruption::Protocol(error)),
+            Event::Close(close) => (self.goal.unmet(close.code), Interruption::Closed(close)),
+        };
+        Some(match self.progress.leaving {
+            Some(exit) => Outcome::Exit(exit),
+            None => Outcome::Lost { exit, why, hint: self.progress.place.hint },
+        })
     }
 
-    fn take_message(&mut self, message: &Message, progress: &mut Progress) {
-        progress.messages += 1;
-        if let Some(since) = &mut progress.quiet_since {
+    fn take_message(&mut self, message: &Message, connection: &mut Connection) {
+        self.progress.messages += 1;
+        self.progress.place.handle_message(message);
+        if let Some(since) = &mut self.progress.quiet_since {
             *since = Instant::now();
         }
-        if let Some(exit) = self.goal.judge(message, progress.messages) {
-            self.leave(exit, progress);
+        if let Some(exit) = self.goal.judge(message, self.progress.messages) {
+            self.leave(exit, connection);
         }
     }
 
-    fn take_line(&mut self, line: Option<Result<String, LineError>>, progress: &mut Progress) {
+    fn take_line(&mut self, line: Option<Result<String, LineError>>, connection: &mut Connection) {
         match line {
             None => {
                 self.lines = None;
-                progress.quiet_since = Some(Instant::now());
+                self.progress.quiet_since = Some(Instant::now());
             }
             Some(Err(LineError(why))) => {
                 say(format_args!("tidegate: {why}"));
                 self.lines = None;
-                self.leave(Exit::Other, progress);
+                self.leave(Exit::Other, connection);
             }
-            Some(Ok(line)) if self.stdin == Kind::Terminal => self.obey(&line, progress),
-            Some(Ok(line)) => self.send(tidegate_websocket::Message::Text(&line)),
+            Some(Ok(line)) if self.stdin == Kind::Terminal => self.obey(&line, connection),
+            Some(Ok(line)) => self.send(tidegate_websocket::Message::Text(&line), connection),
         }
     }
 
     /// What a person typed.
-    fn obey(&mut self, line: &str, progress: &mut Progress) {
+    fn obey(&mut self, line: &str, connection: &mut Connection) {
         match Typed::parse(line) {
-            Typed::Text(text) => self.send(tidegate_websocket::Message::Text(text)),
-            Typed::Binary(bytes) => self.send(tidegate_websocket::Message::Binary(&bytes)),
+            Typed::Text(text) => self.send(tidegate_websocket::Message::Text(text), connection),
+            Typed::Binary(bytes) => self.send(tidegate_websocket::Message::Binary(&bytes), connection),
             Typed::Ping(payload) => {
-                let result = self.connection.queue_ping(payload.as_bytes());
+                let result = connection.queue_ping(payload.as_bytes());
                 self.tell(result);
             }
             Typed::Close(code, reason) => {
-                self.connection.queue_close(code, reason);
-                progress.leaving = Some(Exit::Done);
+                connection.queue_close(code, reason);
+                self.progress.leaving = Some(Exit::Done);
             }
             Typed::File(path) => match read_file(&path) {
                 Ok(bytes) => match std::str::from_utf8(&bytes) {
-                    Ok(text) => self.send(tidegate_websocket::Message::Text(text)),
-                    Err(_) => self.send(tidegate_websocket::Message::Binary(&bytes)),
+                    Ok(text) => self.send(tidegate_websocket::Message::Text(text), connection),
+                    Err(_) => self.send(tidegate_websocket::Message::Binary(&bytes), connection),
                 },
                 Err(error) => self.report.note(&format!("{}: {error}", path.display())),
             },
@@ -168,8 +196,8 @@ impl Session<'_> {
         }
     }
 
-    fn send(&mut self, message: tidegate_websocket::Message<'_>) {
-        let result = self.connection.queue(message);
+    fn send(&mut self, message: tidegate_websocket::Message<'_>, connection: &mut Connection) {
+        let result = connection.queue(message);
         // On a terminal a typed line is on the screen already.
         if result.is_ok() && self.stdin != Kind::Terminal {
             // A reader that has gone is noticed with what is received.
@@ -186,6 +214,11 @@ impl Session<'_> {
 }
 
 impl Goal {
+    /// The exit code when the time is over.
+    pub(super) fn late(&self) -> Exit {
+        if self.expect.is_some() { Exit::Expectation } else { Exit::Timeout }
+    }
+
     /// The exit code, if this message, the `count`th, decides it.
     fn judge(&self, message: &Message, count: u64) -> Option<Exit> {
         let enough = self.messages.is_some_and(|wanted| count >= wanted);
@@ -214,7 +247,7 @@ async fn next_line(lines: &mut Option<Lines>) -> Option<Result<String, LineError
     }
 }
 
-async fn at(time: Option<Instant>) {
+pub(super) async fn at(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
         None => future::pending().await,

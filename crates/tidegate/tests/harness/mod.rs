@@ -90,21 +90,24 @@ pub(crate) fn accept(listener: &TcpListener) -> TcpStream {
 pub(crate) fn serve<T: Send + 'static>(
     script: impl FnOnce(&mut Peer) -> T + Send + 'static,
 ) -> (String, JoinHandle<T>) {
-    let (address, thread) = listen(|mut stream| {
-        let request = read_head(&mut stream);
-        let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
-        let answer = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             X-Server: script\r\nSec-WebSocket-Accept: {}\r\n\r\n",
-            accept_key(key)
-        );
-        stream.write_all(answer.as_bytes()).unwrap();
-        script(&mut Peer { stream, request })
-    });
+    let (address, thread) = listen(|stream| script(&mut Peer::accept(stream, "X-Server: script\r\n")));
     (format!("ws://{address}/"), thread)
 }
 
 impl Peer {
+    /// Answers the handshake with 101 and these fields.
+    pub(crate) fn accept(mut stream: TcpStream, fields: &str) -> Self {
+        let request = read_head(&mut stream);
+        let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+        let answer = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {}\r\n{fields}\r\n",
+            accept_key(key)
+        );
+        stream.write_all(answer.as_bytes()).unwrap();
+        Self { stream, request }
+    }
+
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }

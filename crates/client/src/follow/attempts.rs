@@ -1,0 +1,91 @@
+//! Attempts in a row: how long to wait before the next one, and whether there is one.
+//!
+//! It counts; what waits is the caller. Randomness is the system's.
+
+use std::time::{Duration, SystemTime};
+
+use super::backoff::{Asked, Backoff};
+use super::interruption::{Interruption, Verdict};
+
+/// A connection that lasted as long was a good one: the next attempt is the first again.
+const SETTLED_AFTER: Duration = Duration::from_secs(10);
+
+/// Says when to come back, for those who open their connections themselves.
+///
+/// Call [`Attempts::handle_end`] when a connection that was open has ended, and then, as after every attempt
+/// that failed, [`Attempts::wait`].
+#[derive(Debug, Clone)]
+pub struct Attempts {
+    backoff: Backoff,
+    most: Option<u32>,
+    count: u32,
+}
+
+impl Attempts {
+    /// None was made. `most` in a row, none is without end.
+    #[must_use]
+    pub fn new(backoff: Backoff, most: Option<u32>) -> Self {
+        Self { backoff, most, count: 0 }
+    }
+
+    /// A connection has ended that was open for this time.
+    pub fn handle_end(&mut self, lasted: Duration) {
+        if lasted >= SETTLED_AFTER {
+            self.count = 0;
+        }
+    }
+
+    /// The time to wait before the next attempt; none if coming back does not help, or if there were enough.
+    /// `hint` is what a gateway said to this client alone, its `reconnect_in_ms`.
+    pub fn wait(&mut self, why: &Interruption, hint: Option<Duration>) -> Option<Duration> {
+        let asked = match why.verdict(SystemTime::now()) {
+            Verdict::GiveUp => return None,
+            Verdict::ComeBack(asked) => hint.map_or(asked, Asked::Drawn),
+            Verdict::ComeBackWithout => Asked::Nothing,
+        };
+        if self.most.is_some_and(|most| self.count >= most) {
+            return None;
+        }
+        let wait = self.backoff.delay(self.count, asked, random());
+        self.count = self.count.saturating_add(1);
+        Some(wait)
+    }
+}
+
+/// From 0 to 1. Without randomness all clients would come back together, so that late is better.
+pub(super) fn random() -> f64 {
+    let mut bytes = [0; 4];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX),
+        Err(_) => 1.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_websocket::CloseCode;
+
+    use super::*;
+    use crate::event::{Close, End};
+
+    fn closed(code: u16) -> Interruption {
+        Interruption::Closed(Close {
+            code: CloseCode::new(code),
+            reason: String::new(),
+            end: End::CloseFrame,
+        })
+    }
+
+    #[test]
+    fn there_are_so_many_in_a_row_and_no_more() {
+        let mut attempts = Attempts::new(Backoff::default(), Some(2));
+        assert!(attempts.wait(&closed(1006), None).is_some_and(|wait| wait.as_millis() <= 500));
+        attempts.handle_end(Duration::from_secs(9));
+        assert!(attempts.wait(&closed(1006), None).is_some_and(|wait| wait.as_millis() <= 1000));
+        assert_eq!(attempts.wait(&closed(1006), None), None);
+        attempts.handle_end(Duration::from_secs(10));
+        let hint = Some(Duration::from_millis(3400));
+        assert_eq!(attempts.wait(&closed(1012), hint), hint);
+        assert_eq!(attempts.wait(&closed(4401), hint), None);
+    }
+}

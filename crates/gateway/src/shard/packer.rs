@@ -8,12 +8,15 @@ use tidegate_websocket::frame::{Header, Side};
 use tidegate_websocket::opcode::Opcode;
 use tidegate_websocket::{Extensions, Message};
 
-/// What is compressed for single sessions in one round: contexts of their own, replays of what was missed. At
-/// level 1 that is about 30 ms; what is beyond it goes as it is, so that compressing for some holds up nobody else.
+/// What is compressed in one round for all who share it. At level 1 that is below 100 ms; what is beyond it goes as it
+/// is, so that compressing for some holds up nobody else.
+const SHARED_BYTES_A_ROUND: usize = 8 * 1024 * 1024;
+
+/// The same for single sessions: contexts of their own, replays of what was missed.
 const ALONE_BYTES_A_ROUND: usize = 2 * 1024 * 1024;
 
-/// What compressing one message costs at least, in bytes of that budget.
-const ALONE_LEAST_BYTES: usize = 512;
+/// What compressing one message costs at least, in bytes of these.
+const LEAST_BYTES: usize = 512;
 
 /// A longer message goes as it is: compressing it would hold up the shard for longer than a slow disk would.
 const MESSAGE_MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -24,6 +27,8 @@ pub(crate) struct Packer {
     effort: Effort,
     compressor: Option<Compressor>,
     compressed: Vec<u8>,
+    /// Bytes that may still be compressed in this round.
+    shared_left: usize,
     alone_left: usize,
     counted: Packed,
 }
@@ -50,8 +55,14 @@ struct Frames<'f>(&'f [u8]);
 
 impl Packer {
     pub(crate) fn new(effort: Effort) -> Self {
-        let counted = Packed::default();
-        Self { effort, compressor: None, compressed: Vec::new(), alone_left: ALONE_BYTES_A_ROUND, counted }
+        Self {
+            effort,
+            compressor: None,
+            compressed: Vec::new(),
+            shared_left: SHARED_BYTES_A_ROUND,
+            alone_left: ALONE_BYTES_A_ROUND,
+            counted: Packed::default(),
+        }
     }
 
     /// Another effort, from now on.
@@ -62,9 +73,9 @@ impl Packer {
         }
     }
 
-    /// A round begins: there is time again for what is compressed for single sessions.
+    /// A round begins: there is time again.
     pub(crate) fn begin_round(&mut self) {
-        self.alone_left = ALONE_BYTES_A_ROUND;
+        (self.shared_left, self.alone_left) = (SHARED_BYTES_A_ROUND, ALONE_BYTES_A_ROUND);
     }
 
     pub(crate) fn counted(&self) -> Packed {
@@ -73,17 +84,21 @@ impl Packer {
 
     /// For all who share it: each frame compressed where it is long enough and becomes smaller.
     pub(crate) fn shared(&mut self, frames: &Bytes) -> Bytes {
-        if frames.len() < self.effort.min_bytes {
+        if frames.len() < self.effort.min_bytes || !spend(&mut self.shared_left, frames.len()) {
             return frames.clone();
         }
+        self.pack(frames)
+    }
+
+    fn pack(&mut self, frames: &Bytes) -> Bytes {
         let mut output = BytesMut::with_capacity(frames.len());
         for frame in Frames(frames) {
-            self.put_shared(&frame, &mut output);
+            self.put(&frame, &mut output);
         }
         if output.len() == frames.len() { frames.clone() } else { output.freeze() }
     }
 
-    fn put_shared(&mut self, frame: &Frame<'_>, output: &mut BytesMut) {
+    fn put(&mut self, frame: &Frame<'_>, output: &mut BytesMut) {
         let length = frame.payload.len();
         if length >= self.effort.min_bytes && length <= MESSAGE_MAX_BYTES {
             self.compressed.clear();
@@ -103,12 +118,12 @@ impl Packer {
 
     /// For one session, but without a context.
     pub(crate) fn alone(&mut self, frames: &Bytes) -> Bytes {
-        if self.may_spend(frames.len()) { self.shared(frames) } else { frames.clone() }
+        if spend(&mut self.alone_left, frames.len()) { self.pack(frames) } else { frames.clone() }
     }
 
     /// By the connection's own compressor: what is given goes to that connection next, or nothing does any more.
     pub(crate) fn own(&mut self, frames: &Bytes, websocket: &mut websocket::Connection) -> Bytes {
-        if !self.may_spend(frames.len()) {
+        if !spend(&mut self.alone_left, frames.len()) {
             return frames.clone();
         }
         self.compressed.clear();
@@ -127,15 +142,13 @@ impl Packer {
         }
         Bytes::copy_from_slice(&self.compressed)
     }
+}
 
-    fn may_spend(&mut self, bytes: usize) -> bool {
-        let cost = bytes.max(ALONE_LEAST_BYTES);
-        let may = cost <= self.alone_left;
-        if may {
-            self.alone_left -= cost;
-        }
-        may
-    }
+/// Takes the cost of so many bytes out of what is left; false if it is not there.
+fn spend(left: &mut usize, bytes: usize) -> bool {
+    let rest = left.checked_sub(bytes.max(LEAST_BYTES));
+    *left = rest.unwrap_or(*left);
+    rest.is_some()
 }
 
 impl Packed {
@@ -259,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn single_sessions_have_their_share_of_a_round() {
+    fn a_round_has_an_end() {
         let mut packer = Packer::new(EFFORT);
         let (mut server, mut client) = (end(Role::Server, true), client(true));
         let messages = [text(1 << 20)];
@@ -274,10 +287,9 @@ mod tests {
             assert!(lengths[0] < 100_000, "{lengths:?}");
             assert_eq!(lengths[1..], [frames.len(); 2], "with their headers two are more than the share");
             assert_eq!(packer.alone(&frames).as_ptr(), frames.as_ptr());
-            assert!(
-                packer.shared(&frames).len() < 100_000,
-                "what all share is compressed whatever was spent"
-            );
+            let shared = [0; 8].map(|_| packer.shared(&frames).len());
+            assert!(shared[6] < 100_000, "what all share has a share of its own: {shared:?}");
+            assert_eq!(shared[7], frames.len());
             packer.begin_round();
         }
     }

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use tidegate_hostile::canary::Canary;
-use tidegate_hostile::cost::resident_bytes;
+use tidegate_hostile::cost::{await_descriptors, descriptors, resident_bytes};
 use tidegate_hostile::gate::Gate;
 use tidegate_hostile::http2::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, Frame, GOAWAY, HEADERS, Http2, PING,
@@ -321,6 +321,32 @@ fn a_preface_may_be_slow_but_not_for_ever() {
     let mut wire = Wire::connect(gate.public);
     wire.send("PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n");
     assert_eq!(wire.answer().status, 400);
+}
+
+#[test]
+fn a_preface_that_breaks_off_ends_its_connection_and_hangs_nobody() {
+    // What ends must end because the client did, not because of a limit.
+    let gate = Gate::of_channels("http_header_timeout = \"60s\"\nhttp_request_timeout = \"60s\"");
+    let canary = Canary::watch(&gate);
+    let before = descriptors();
+    for length in 1..PREFACE.len() {
+        let mut wire = Wire::connect(gate.public);
+        wire.send(&PREFACE[..length]);
+        wire.finish();
+        wire.await_end();
+        // The same with nobody there to hear anything.
+        let mut wire = Wire::connect(gate.public);
+        wire.send(&PREFACE[..length]);
+        drop(wire);
+        // The end may come later than the bytes.
+        let mut wire = Wire::connect(gate.public);
+        wire.send(&PREFACE[..length]);
+        assert!(wire.is_silent_for(Duration::from_millis(5)), "{length}: more may come");
+        wire.finish();
+        wire.await_end();
+    }
+    await_descriptors(before);
+    canary.finish();
 }
 
 #[test]

@@ -22,13 +22,12 @@ pub(crate) enum Beginning {
 /// Waits for the first bytes of a client, or their end.
 pub(crate) async fn beginning(stream: &TcpStream) -> Beginning {
     loop {
-        if stream.readable().await.is_err() {
-            return Beginning::Http1;
-        }
+        let Ok(ready) = stream.ready(Interest::READABLE).await else { return Beginning::Http1 };
         // "Would block" makes tokio wait for more than what lies there already.
         match stream.try_io(Interest::READABLE, || look(stream)) {
             Ok(beginning) => return beginning,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // Behind the end there is no more, and tokio would never wait again: hyper meets that end.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !ready.is_read_closed() => {}
             Err(_) => return Beginning::Http1,
         }
     }

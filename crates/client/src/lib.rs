@@ -1,7 +1,9 @@
-//! Async WebSocket client over tokio: one connection, its events in, messages out.
+//! WebSockets over tokio, both ends: [`connect`] to one, or [`accept`] one; events in, messages out.
 //!
-//! The protocol itself is `tidegate-websocket`, which has no IO; here are the socket, TLS, time-outs and
-//! bounds around it. Servers, reconnecting and resuming are not here.
+//! The protocol itself is `tidegate-websocket`, which has no IO; here are the socket, TLS, HTTP/1.1 and
+//! HTTP/2, time-outs and bounds around it. A [`Connection`] is a `Stream` of events and a `Sink` of messages,
+//! and can be [split](Connection::split) for two tasks. A [`follow::Follower`] follows channels of a gateway
+//! over as many connections as it takes. Whoever listens for connections, and how many, is not here.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,6 +19,33 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # What happens when a future is dropped
+//!
+//! | future | dropped before it is ready |
+//! |---|---|
+//! | `next`, `next_with`, `flush`, `ready` | nothing happened that the next call does not go on with |
+//! | `send_text`, `send_binary`, `ping` of a connection | the message is queued or written, never both; not polled at all, it is not sent |
+//! | `send` and its like of a [`Writer`] | while it waits for room: not sent; later: queued or written |
+//! | `close` | the Close frame is queued with the first poll |
+//! | `connect`, `accept`, `receive` | the attempt is given up, and the TCP connection ends |
+//! | [`follow::Follower::next`] | attempts, waits and events stay where they are |
+//!
+//! # What has a bound
+//!
+//! | what | bound |
+//! |---|---|
+//! | a message that comes | `limits`: 16 MiB for clients, 1 MiB for servers, in 1,024 fragments |
+//! | what is unwritten | 256 KiB, the last message, and 16 KiB of Pongs; beyond it nothing is queued and no Ping is read |
+//! | what is read and not taken | 32 KiB, lent from the thread; an idle connection has no buffers, and at most 1 KiB of heap |
+//! | a request's or answer's head | 16 KiB, 64 fields |
+//! | the body of a refusal | 16 KiB, 1 s |
+//! | a stream of HTTP/2 | 256 KiB that were not read |
+//! | opening | `connect_timeout`, `handshake_timeout`: 10 s |
+//! | a peer that takes nothing | `stall_timeout`: 30 s |
+//! | a peer that says nothing | `ping_interval`, `pong_timeout`: 30 s and 10 s for servers and followers, off for clients |
+//! | a peer that does not answer our Close | `close_timeout`: 3 s |
+//! | waits between attempts | 30 s, or what the gateway asks for up to 15 min |
 #![forbid(unsafe_code)]
 
 // The order is the direction: a module uses those above it.

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tidegate_client::{ConnectError, Event, Message, Options, Trust, connect};
 use tidegate_websocket::handshake::accept_key;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -73,6 +74,12 @@ async fn whom_to_believe() {
     file.write_all(pem.as_bytes()).unwrap();
     check(address.port(), Trust::File(file.path().to_owned())).await.unwrap();
     check(address.port(), Trust::Anyone).await.unwrap();
+    check(address.port(), Trust::Pem(pem.clone().into_bytes())).await.unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+    check(address.port(), Trust::Roots(Arc::new(roots))).await.unwrap();
+    let error = check(address.port(), Trust::Pem(b"nothing".to_vec())).await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot read root certificates: there is no certificate in it");
     let (_, other) = serve().await;
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(other.as_bytes()).unwrap();

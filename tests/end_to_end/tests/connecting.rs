@@ -43,7 +43,7 @@ fn a_drain_sends_it_away_for_a_while() {
     );
     let url = gateway.ws("/a");
     let connecting = std::thread::spawn(move || {
-        run(&["connect", &url, "--reconnect", "--subprotocol", "tidegate.v1", "--timeout", "20s"])
+        run(&["connect", &url, "--reconnect", "--subprotocol", "tidegate.v1", "--timeout", "5s"])
     });
     gateway.wait_subscribers("a", 1);
     gateway.signal(Signal::TERM);

@@ -31,14 +31,18 @@ impl Place {
         let (true, Message::Text(text)) = (self.has_envelopes, message) else { return };
         match Envelope::parse(text) {
             Ok(Envelope::Open { channel, position, .. } | Envelope::Message { channel, position, .. }) => {
-                if *self.channel.get_or_insert_with(|| channel.clone()) == channel {
-                    self.position = Some(position);
-                }
+                self.handle_position(&channel, position);
             }
             Ok(Envelope::Close { channel: None, reconnect_in_ms, .. }) => {
                 self.hint = reconnect_in_ms.map(Duration::from_millis);
             }
             _ => {}
+        }
+    }
+
+    fn handle_position(&mut self, channel: &str, position: Position) {
+        if self.channel.get_or_insert_with(|| channel.to_owned()) == channel {
+            self.position = Some(position);
         }
     }
 }

@@ -60,6 +60,8 @@ async fn connect(arguments: &Connect, report: &Report) -> Result<Exit, Failure> 
         let url = with_position(&arguments.url, position.as_deref())?;
         let connected = tokio::select! {
             connected = tidegate_client::connect(&url, options(arguments)) => connected,
+            // The first attempt has a time-out of its own, which says what was awaited.
+            () = session::at(deadline), if session.is_some() => return Ok(goal.late()),
             _ = interrupts.recv() => return Ok(Exit::Interrupted),
         };
         let (ended, why, hint) = match connected {

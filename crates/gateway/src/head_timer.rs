@@ -17,7 +17,7 @@ use hyper::rt::{Read, ReadBufCursor, Sleep, Timer, Write};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::client_socket::{ClientSocket, take_unread};
+use crate::client_socket::{ClientSocket, Patience, take_unread};
 use crate::limits::Limits;
 
 /// What the last word of the gateway is to a client that was too slow.
@@ -38,9 +38,7 @@ pub(crate) struct ClientStream<S: ClientSocket> {
     /// Taken out when the socket leaves HTTP.
     stream: Option<TokioIo<S>>,
     told: Arc<Told>,
-    /// Runs while the client takes nothing of an answer.
-    stalled: Option<Pin<Box<tokio::time::Sleep>>>,
-    idle: Duration,
+    patience: Patience,
 }
 
 /// The timer of one connection.
@@ -59,8 +57,8 @@ pub(crate) fn timed<S: ClientSocket>(stream: S, limits: &Limits) -> (ClientStrea
         head: limits.http_header_timeout,
         idle: limits.http_keepalive_idle,
     };
-    let idle = limits.http_keepalive_idle;
-    (ClientStream { stream: Some(TokioIo::new(stream)), told, stalled: None, idle }, timer)
+    let patience = Patience::new(limits.http_keepalive_idle);
+    (ClientStream { stream: Some(TokioIo::new(stream)), told, patience }, timer)
 }
 
 impl<S: ClientSocket> ClientStream<S> {
@@ -69,24 +67,14 @@ impl<S: ClientSocket> ClientStream<S> {
         self.stream.take().map(TokioIo::into_inner)
     }
 
-    /// What a write came to: one that makes no progress for as long as a connection may be idle has failed,
-    /// for otherwise a client that takes nothing would keep its connection for ever.
-    fn judge(
+    /// Writes in one way or another, as long as the client takes something.
+    fn output<T>(
         &mut self,
-        written: Poll<io::Result<usize>>,
         context: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        if written.is_ready() {
-            self.stalled = None;
-            return written;
-        }
-        let idle = self.idle;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
-        stalled.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
-    }
-
-    fn inner(&mut self) -> io::Result<Pin<&mut TokioIo<S>>> {
-        self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
+        act: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        self.patience.poll(stream.inner_mut(), context, act)
     }
 }
 
@@ -164,7 +152,8 @@ impl<S: ClientSocket> Read for ClientStream<S> {
         context: &mut Context<'_>,
         into: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let polled = self.inner()?.poll_read(context, into);
+        let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        let polled = Pin::new(stream).poll_read(context, into);
         if polled.is_ready() {
             // The end of the bytes counts too; nothing is awaited after it.
             self.told.reads.fetch_add(1, Ordering::Relaxed);
@@ -179,16 +168,15 @@ impl<S: ClientSocket> Write for ClientStream<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = self.inner()?.poll_write(context, bytes);
-        self.judge(written, context)
+        self.output(context, |stream, context| stream.poll_write(context, bytes))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner()?.poll_flush(context)
+        self.output(context, |stream, context| stream.poll_flush(context))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner()?.poll_shutdown(context)
+        self.output(context, |stream, context| stream.poll_shutdown(context))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -200,7 +188,6 @@ impl<S: ClientSocket> Write for ClientStream<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = self.inner()?.poll_write_vectored(context, slices);
-        self.judge(written, context)
+        self.output(context, |stream, context| stream.poll_write_vectored(context, slices))
     }
 }

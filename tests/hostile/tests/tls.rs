@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tidegate_gateway::Options;
+use tidegate_hostile::backend::{Backend, write};
 use tidegate_hostile::canary::Canary;
 use tidegate_hostile::certificate::{Certificate, replace};
 use tidegate_hostile::cost::{await_descriptors, descriptors};
 use tidegate_hostile::gate::{Gate, TOKEN};
-use tidegate_hostile::socket::{BINARY, CLOSE, Received, Socket, close_frame, frame};
+use tidegate_hostile::socket::{BINARY, CLOSE, Received, Socket, close_frame, frame, handshake};
 use tidegate_hostile::wire::{End, PATIENCE, Wire};
 
 const ROUTES: &str = "[[route]]\npath = \"/{*rest}\"\nchannel = {}\npublish = \"anyone\"\n";
@@ -273,7 +274,7 @@ fn large_messages_pass_whole_in_both_directions() {
 fn a_message_in_the_same_packet_as_the_request_is_not_lost() {
     let stage = Stage::start("");
     let mut wire = stage.wire();
-    let mut bytes = tidegate_hostile::socket::handshake("/echo", "").into_bytes();
+    let mut bytes = handshake("/echo", "").into_bytes();
     bytes.extend(frame(CLOSE, 1001_u16.to_be_bytes()));
     wire.send(&bytes);
     assert_eq!(wire.answer().status, 101);
@@ -327,6 +328,50 @@ fn a_client_that_takes_nothing_is_cut() {
     stage.gate.await_metric("tidegate_slow_consumers_stall_total", 1);
     stage.gate.await_empty();
     drop(slow);
+}
+
+#[test]
+fn a_client_that_takes_nothing_of_the_end_of_its_answer_gives_its_place_back() {
+    /// More than a socket takes that nobody reads, and less; between two of them less than TLS takes.
+    const LENGTHS: [usize; 2] = [2 << 20, (3 << 20) + (1 << 19)];
+    const STEP: usize = 40 << 10;
+    let backend = Backend::start(|asked, stream| {
+        let length = asked.head.split(['/', ' ']).nth(3).and_then(|length| length.parse().ok());
+        let body = vec![b'x'; length.expect("a length in the path")];
+        write(stream, format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()));
+        write(stream, body)
+    });
+    let lengths: Vec<_> = (LENGTHS[0]..LENGTHS[1]).step_by(STEP).collect();
+    for connection in ["keep-alive", "close"] {
+        let limits = format!("max_connections = {}\nhttp_keepalive_idle = \"1s\"", lengths.len());
+        let auto = format!(
+            "[[route]]\npath = \"/download/{{length}}\"\nauto = {{ url = \"http://{}\" }}",
+            backend.address
+        );
+        let stage = Stage::start(&format!("{limits}\n{auto}"));
+        let stalled = lengths.iter().map(|length| {
+            let mut wire = Wire::connect_narrow(stage.gate.public).secure(&stage.certificate);
+            let head = format!(
+                "GET /download/{length} HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\n\r\n"
+            );
+            wire.send(head);
+            assert!(wire.read().is_ok());
+            wire
+        });
+        let stalled: Vec<_> = stalled.collect();
+        // All places are free for others while those who had them hold on.
+        let begun = Instant::now();
+        let mut others = Vec::new();
+        while others.len() < lengths.len() {
+            let late = begun.elapsed() > PATIENCE;
+            assert!(!late, "{connection}: {} of {} places", others.len(), lengths.len());
+            if let Ok(mut wire) = stage.gate.connect().try_secure(&stage.certificate) {
+                wire.send(handshake("/feed/x", ""));
+                others.extend(wire.try_answer().is_ok_and(|answer| answer.status == 101).then_some(wire));
+            }
+        }
+        drop(stalled);
+    }
 }
 
 #[test]

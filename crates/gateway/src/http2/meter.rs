@@ -5,7 +5,6 @@
 //! ping for ever.
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -13,10 +12,9 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
 
 use super::PREFACE;
-use crate::client_socket::{ClientSocket, take_unread};
+use crate::client_socket::{ClientSocket, Patience, take_unread};
 use crate::shard::connection::Bucket;
 use crate::shard::wheel::Tick;
 
@@ -128,29 +126,13 @@ fn carries_nothing(kind: u8, flags: u8, length: usize) -> bool {
 pub(crate) struct Metered<S: ClientSocket> {
     stream: S,
     meter: Rc<Meter>,
-    /// Runs while the client takes nothing.
-    stalled: Option<Pin<Box<Sleep>>>,
-    patience: Duration,
+    patience: Patience,
 }
 
 impl<S: ClientSocket> Metered<S> {
     /// `patience` is how long writing may make no progress.
     pub(super) fn new(stream: S, meter: Rc<Meter>, patience: Duration) -> Self {
-        Self { stream, meter, stalled: None, patience }
-    }
-
-    fn judge(
-        &mut self,
-        written: Poll<io::Result<usize>>,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        if written.is_ready() {
-            self.stalled = None;
-            return written;
-        }
-        let patience = self.patience;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
-        stalled.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        Self { stream, meter, patience: Patience::new(patience) }
     }
 }
 
@@ -189,16 +171,18 @@ impl<S: ClientSocket> AsyncWrite for Metered<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.judge(written, context)
+        let Self { stream, patience, .. } = &mut *self;
+        patience.poll(stream, context, |stream, context| stream.poll_write(context, bytes))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let Self { stream, patience, .. } = &mut *self;
+        patience.poll(stream, context, |stream, context| stream.poll_flush(context))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let Self { stream, patience, .. } = &mut *self;
+        patience.poll(stream, context, |stream, context| stream.poll_shutdown(context))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -210,8 +194,8 @@ impl<S: ClientSocket> AsyncWrite for Metered<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.judge(written, context)
+        let Self { stream, patience, .. } = &mut *self;
+        patience.poll(stream, context, |stream, context| stream.poll_write_vectored(context, slices))
     }
 }
 

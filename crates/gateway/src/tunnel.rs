@@ -123,7 +123,7 @@ impl Tunnel {
                 StreamPart::Waiting(bytes) => {
                     send.reserve_capacity(bytes.min(PORTION_BYTES));
                     let Some(room) = ready!(poll_room(send, context)) else { return Poll::Ready(Over::Lost) };
-                    let portion = self.shard.tidy(|shard| shard.take_for_stream(self.id, room));
+                    let portion = self.shard.tidy_timed(|shard| shard.take_for_stream(self.id, room));
                     if send.send_data(portion, false).is_err() {
                         return Poll::Ready(Over::Lost);
                     }

@@ -279,6 +279,33 @@ fn a_window_that_stays_shut_is_a_slow_consumer() {
 }
 
 #[test]
+fn a_window_that_opens_bit_by_bit_on_a_quiet_shard_is_no_slow_consumer() {
+    const INITIAL_WINDOW_SIZE: u16 = 4;
+    const BIT: u32 = 16 << 10;
+    // The frame's header counts too.
+    const WHOLE: usize = 300_000 + 10;
+    let gate = Gate::of_channels("ws_write_timeout = \"1s\"");
+    let mut client = Http2::with_settings(gate.public, &[(INITIAL_WINDOW_SIZE, 0)]);
+    client.send(WINDOW_UPDATE, 0, 0, (1u32 << 20).to_be_bytes());
+    client.open(1, &websocket("/feed"), 0);
+    assert_eq!(client.status(1), 200);
+    while gate.publish("feed", "x".repeat(300_000)).status == 202 {}
+    let mut came = 0;
+    while came < WHOLE {
+        client.send(WINDOW_UPDATE, 0, 1, BIT.to_be_bytes());
+        let wanted = WHOLE.min(came + BIT as usize);
+        while came < wanted {
+            let frame = client.of_stream(1);
+            assert_eq!(frame.kind, DATA, "{came} of {WHOLE} bytes, then {frame:?}");
+            came += frame.payload.len();
+        }
+        // All of it takes longer than a client may take nothing, and nothing else happens meanwhile.
+        let _ = client.wire.is_silent_for(Duration::from_millis(100));
+    }
+    assert_eq!(gate.metric("tidegate_slow_consumers_stall_total"), 0);
+}
+
+#[test]
 fn tiny_frames_that_lie_unread_do_not_end_the_connection() {
     let gate = Gate::of_channels("ws_max_frames_per_s = 1000000");
     let mut client = Http2::connect(gate.public);

@@ -440,6 +440,18 @@ impl ShardRef {
         act(&mut self.shard.borrow_mut())
     }
 
+    /// The same at the present time, for what is timed from now on; a round follows where a timer was due.
+    pub(crate) fn tidy_timed<R>(&self, act: impl FnOnce(&mut Shard) -> R) -> R {
+        let (due, result) = {
+            let mut shard = self.shard.borrow_mut();
+            (shard.turn_wheel(Instant::now()), act(&mut shard))
+        };
+        if due {
+            self.wake.notify_one();
+        }
+        result
+    }
+
     /// Borrows the shard to look at it; nothing follows.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&Shard) -> R) -> R {
         look(&self.shard.borrow())

@@ -43,16 +43,18 @@ impl Shard {
         }
     }
 
-    /// Moves the wheel to `now` and does what is due.
-    pub(super) fn turn_wheel(&mut self, now: Instant) {
+    /// Moves the wheel to `now` and does what is due; whether anything was.
+    pub(super) fn turn_wheel(&mut self, now: Instant) -> bool {
         let mut due = Vec::new();
         self.wheel.turn(now, &mut due);
+        let was_due = !due.is_empty();
         for (id, asked_for) in due {
             let current = self.hub.session(id).map(|session| session.attachment.look);
             if current == Some(asked_for) {
                 self.look_at(id);
             }
         }
+        was_due
     }
 
     fn look_at(&mut self, id: SessionId) {

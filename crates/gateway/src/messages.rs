@@ -18,6 +18,7 @@ use tidegate_websocket::CloseCode;
 
 use crate::access::Credentials;
 use crate::open::{Wanted, open};
+use crate::process::Seat;
 use crate::publish::publish;
 use crate::refusal::Refusal;
 use crate::route::{Messages, Publish, Route};
@@ -33,6 +34,9 @@ struct Letter {
     /// As the client named it; none for bare messages.
     channel: Option<String>,
     id: Option<RequestId>,
+    /// Its client's place, which is not free before the last letter has gone: else whoever comes back again and
+    /// again could leave any number of letters.
+    seat: Option<Rc<Seat>>,
 }
 
 /// Handles what the clients of one shard say. Messages of one client go to its server one after another.
@@ -50,6 +54,7 @@ struct Speaker {
     route: Arc<Route>,
     channel: ChannelName,
     credentials: Credentials,
+    seat: Option<Rc<Seat>>,
 }
 
 impl Desk {
@@ -59,7 +64,7 @@ impl Desk {
 
     /// Takes all that the last round has left in the inbox.
     pub(crate) fn take_inbox(self: &Rc<Self>) {
-        let inbox = self.shard.tidy(|shard| std::mem::take(&mut shard.inbox));
+        let inbox = self.shard.tidy(|shard| shard.take_inbox());
         for (id, Said::Message(payload)) in inbox {
             let Some(speaker) = self.shard.look(|shard| Speaker::of(shard, id)) else { continue };
             match speaker.form {
@@ -84,8 +89,8 @@ impl Desk {
         };
         match self.wanted(speaker.channel.public_part(), &speaker.credentials) {
             Ok(wanted) => {
-                let credentials = speaker.credentials;
-                self.post(id, Letter { wanted, payload, credentials, channel: None, id: None });
+                let Speaker { credentials, seat, .. } = speaker;
+                self.post(id, Letter { wanted, payload, credentials, channel: None, id: None, seat });
             }
             Err(refusal) => self.close_for(id, &refusal),
         }
@@ -237,11 +242,9 @@ impl Desk {
         if wanted.route.publish == Publish::Anyone {
             self.publish(id, wanted.name, Some(name), content.payload, request);
         } else if let Messages::Post { .. } = wanted.route.messages {
-            let credentials = speaker.credentials;
-            self.post(
-                id,
-                Letter { wanted, payload: content.payload, credentials, channel: Some(name), id: request },
-            );
+            let Speaker { credentials, seat, .. } = speaker;
+            let payload = content.payload;
+            self.post(id, Letter { wanted, payload, credentials, channel: Some(name), id: request, seat });
         } else {
             let reason = "the route takes no messages from clients";
             self.fail(id, request.as_ref(), Some(&name), ErrorCode::Forbidden, reason);
@@ -277,16 +280,14 @@ impl Desk {
         });
     }
 
-    /// Puts a letter behind those of the same client. Reading pauses while as many wait as may.
+    /// Puts a letter behind those of the same client. Reading pauses while as many wait as may, and no turn of a
+    /// session brings more than that.
     fn post(self: &Rc<Self>, id: SessionId, letter: Letter) {
-        let max = self.shard.look(|shard| shard.generation.settings.limits.messages_max_pending as usize);
         let mut waiting = self.waiting.borrow_mut();
         let idle = !waiting.contains_key(&id);
         let letters = waiting.entry(id).or_default();
         letters.push_back(letter);
-        if letters.len() >= max {
-            self.shard.with(|shard| shard.pause_reading(id));
-        }
+        self.shard.tidy(|shard| shard.note_letters(id, letters.len()));
         if idle {
             let desk = Rc::clone(self);
             tokio::task::spawn_local(async move { desk.send_letters(id).await });
@@ -295,7 +296,6 @@ impl Desk {
 
     async fn send_letters(self: Rc<Self>, id: SessionId) {
         loop {
-            let max = self.shard.look(|shard| shard.generation.settings.limits.messages_max_pending as usize);
             let (next, left) = {
                 let mut waiting = self.waiting.borrow_mut();
                 let letter = waiting.get_mut(&id).and_then(VecDeque::pop_front);
@@ -304,10 +304,7 @@ impl Desk {
                 }
                 (letter, waiting.get(&id).map_or(0, VecDeque::len))
             };
-            // One read may bring more than may wait, so reading goes on only when there is room again.
-            if left < max {
-                self.shard.with(|shard| shard.resume_reading(id));
-            }
+            self.shard.with(|shard| shard.note_letters(id, left));
             // What a client said before it went is still said; only the answer finds nobody.
             let Some(letter) = next else { return };
             self.send_letter(id, letter).await;
@@ -316,7 +313,7 @@ impl Desk {
 
     async fn send_letter(&self, id: SessionId, letter: Letter) {
         let upstream = self.shard.look(|shard| shard.upstream.clone());
-        let Letter { wanted, payload, credentials, channel, id: request } = letter;
+        let Letter { wanted, payload, credentials, channel, id: request, seat: _seat } = letter;
         let Some(post) = post_request(&wanted, &payload, &credentials) else { return };
         let answer = upstream.fetch(post).await;
         match answer {
@@ -403,6 +400,7 @@ impl Speaker {
             route: Arc::clone(&about.route),
             channel: about.channel.clone(),
             credentials: about.credentials.clone(),
+            seat: about.seat.clone(),
         })
     }
 }

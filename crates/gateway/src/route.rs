@@ -281,6 +281,12 @@ impl Route {
             Kind::Channel => None,
         }
     }
+
+    /// True if what bare clients say is posted to the backend.
+    #[must_use]
+    pub fn posts(&self) -> bool {
+        self.publish != Publish::Anyone && matches!(self.messages, Messages::Post { .. })
+    }
 }
 
 impl Kind {

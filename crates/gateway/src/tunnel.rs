@@ -74,6 +74,7 @@ impl Tunnel {
         }
         if self.ended
             && self.held.is_empty()
+            && !self.shard.look(|shard| shard.keeps_rest(self.id))
             && (self.finished || !self.shard.look(|shard| shard.is_ending(self.id)))
         {
             self.shard.tidy(|shard| shard.stream_ended(self.id));

@@ -13,6 +13,20 @@ pub fn resident_bytes() -> usize {
     pages * PAGE
 }
 
+/// The most resident bytes at any time since [`begin_peak`].
+#[must_use]
+pub fn peak_resident_bytes() -> usize {
+    let text = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    let kibibytes: usize = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    kibibytes << 10
+}
+
+/// Forgets the peak until now.
+pub fn begin_peak() {
+    std::fs::write("/proc/self/clear_refs", "5").expect("a process may forget its own peak");
+}
+
 /// Open descriptors of this process.
 #[must_use]
 pub fn descriptors() -> usize {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tidegate_gateway::Options;
 use tidegate_hostile::backend::{Backend, write};
+use tidegate_hostile::bomb::{DEFLATED_TEXT, OFFER, deflated};
 use tidegate_hostile::canary::Canary;
 use tidegate_hostile::certificate::{Certificate, replace};
 use tidegate_hostile::cost::{await_descriptors, descriptors};
@@ -268,6 +269,16 @@ fn large_messages_pass_whole_in_both_directions() {
     }
     socket.send(frame(CLOSE, []));
     assert_eq!(socket.await_close(), Some((None, String::new())));
+}
+
+#[test]
+fn a_burst_of_compressed_messages_is_taken_whole() {
+    let stage = Stage::start("ws_out_queue_bytes = \"16 MiB\"");
+    let mut socket = Socket::over(stage.wire(), "/echo", OFFER);
+    let large = frame(DEFLATED_TEXT, deflated(&[b'x'; 65_000]));
+    socket.send([large.repeat(40), frame(CLOSE, [])].concat());
+    while !matches!(socket.receive_any(), (0x88, _)) {}
+    stage.gate.await_metric("tidegate_published_total", 40);
 }
 
 #[test]

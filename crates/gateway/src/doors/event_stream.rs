@@ -64,7 +64,7 @@ pub(crate) async fn handle(
         http2: visit.is_http2(),
         agreed: Agreed::default(),
         // None on HTTP/1.1, where the connection under the stream keeps it.
-        _seat: seat,
+        seat: seat.map(Rc::new),
     });
     let id = visit.shard.with(|shard| {
         let id = shard.attach_body(Form::EventStream, about, Rc::clone(&visit.cut));

@@ -67,7 +67,7 @@ pub(crate) async fn handle(
         tls: visit.tls,
         http2: visit.is_http2(),
         agreed,
-        _seat: seat,
+        seat: seat.map(Rc::new),
     });
     if let (RequestBody::Http2(body), Some(place)) = (body, &visit.tunnel) {
         let id = visit.shard.with(|shard| {

@@ -34,6 +34,14 @@ pub(crate) struct Connection {
     pub(crate) subscribes: Bucket,
     /// Nothing is read, because what was said before has still to be handed on.
     pub(crate) paused: bool,
+    /// It waits among those that are read later.
+    pub(crate) unread: bool,
+    /// What came and was beyond what it may say in one turn: of one read, or of one window of HTTP/2.
+    pub(crate) rest: Box<[u8]>,
+    /// Its letters that wait for their server.
+    pub(crate) letters: u32,
+    /// Of which inbox its last turn was, where turns are bounded by letters.
+    pub(crate) spoke: u32,
     pub(crate) end: End,
     /// The code that the end was noted with.
     pub(crate) ended_with: Option<u16>,
@@ -77,9 +85,9 @@ pub(crate) struct About {
     /// Whether it is a stream of an HTTP/2 connection, which may carry others.
     pub(crate) http2: bool,
     pub(crate) agreed: Agreed,
-    /// The place among the open connections, given back with the connection; a session on an HTTP body
-    /// leaves it to the HTTP connection.
-    pub(crate) _seat: Option<Seat>,
+    /// The place among the open connections, given back with the connection and its last letter; a session on
+    /// an HTTP body leaves it to the HTTP connection.
+    pub(crate) seat: Option<Rc<Seat>>,
 }
 
 impl Transport {
@@ -159,6 +167,10 @@ impl Connection {
             control_frames: Bucket::default(),
             subscribes: Bucket::default(),
             paused: false,
+            unread: false,
+            rest: Box::default(),
+            letters: 0,
+            spoke: 0,
             end: End::Open,
             ended_with: None,
         }

@@ -16,6 +16,7 @@ mod packer;
 pub(crate) mod encoder;
 mod home;
 mod records;
+mod inbox;
 mod read;
 mod flush;
 mod stream;
@@ -41,6 +42,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use self::connection::{About, Bucket, Connection, Transport};
 use self::crossing::{Crossing, Follow, MAILBOX_BATCHES};
 use self::encoder::Encoder;
+use self::inbox::Inbox;
 use self::packer::Packed;
 use self::wheel::Wheel;
 use crate::compression::effort;
@@ -51,7 +53,7 @@ use crate::sources::Sources;
 pub(crate) use self::close::Closing;
 pub(crate) use self::flush::BodyPart;
 pub(crate) use self::home::{Busy, Published};
-pub(crate) use self::read::Said;
+pub(crate) use self::inbox::Said;
 pub(crate) use self::stream::StreamPart;
 
 /// A round's crossings for one shard, in order.
@@ -84,7 +86,7 @@ pub(crate) struct Shard {
     pub(crate) counters: Counters,
     pub(crate) encoder: Encoder,
     /// What clients said in this round, for the layer above.
-    pub(crate) inbox: Vec<(SessionId, Said)>,
+    inbox: Inbox,
     /// What publishers may still send to the admin listener, which is on one shard.
     publishes: Bucket,
     /// What publishers have said under a key, to channels at home here.
@@ -103,7 +105,7 @@ pub(crate) struct Shard {
     leaving: Vec<SessionId>,
     /// The same for streams, whose tasks run between two rounds: these are forgotten in the round after it.
     departed: Vec<SessionId>,
-    /// Sockets that had more to read than their share of a round.
+    /// Sessions that had more to say than their share of a round, each once.
     unread: VecDeque<SessionId>,
     wheel: Wheel,
     me: Weak<RefCell<Shard>>,
@@ -159,7 +161,7 @@ impl Shard {
                 upstream,
                 counters: Counters::default(),
                 encoder,
-                inbox: Vec::new(),
+                inbox: Inbox::default(),
                 publishes: Bucket::default(),
                 repeats: Repeats::default(),
                 troubles: HashMap::new(),
@@ -314,11 +316,11 @@ impl Shard {
         let id = self.attach(form, transport, about);
         debug_assert_eq!(vacant.0, id.index() as usize, "the poller's token is the session's place");
         if !early.is_empty() {
-            self.handle_bytes(id, early);
+            self.hear(id, early);
         }
         if under_tls {
             // TLS may have opened records, or made some, for which the poller has no event.
-            self.unread.push_back(id);
+            self.read_later(id);
             self.hub.mark_dirty(id);
         }
         Ok(id)

@@ -4,25 +4,16 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
-use tidegate_hub::{Payload, SessionId};
+use tidegate_hub::{Form, Payload, SessionId};
 use tidegate_websocket::connection::Event;
 use tidegate_websocket::message::Message;
 use tidegate_websocket::{CloseCode, Input, ProtocolError};
 
-use super::connection::{End, Transport};
+use super::connection::{Connection, End, Transport};
+use super::inbox::{READS_A_ROUND, Said};
 use super::records::{self, Opened};
 use super::wheel::Tick;
 use super::{Closing, SCRATCH_BYTES, Shard};
-
-/// Reads of one socket in a round; what is left waits for the next, so that one talker does not hold up all.
-const READS_A_ROUND: usize = 8;
-
-/// What a client said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Said {
-    /// A whole message.
-    Message(Payload),
-}
 
 /// What a look at one event of the protocol decided, so that the borrow of the input can end.
 enum Step {
@@ -48,7 +39,13 @@ impl Shard {
     /// Reads what is ready. True if the poller had more events than were taken.
     pub(super) fn read_ready(&mut self) -> io::Result<bool> {
         for _ in 0..self.unread.len() {
+            if self.inbox.is_full() {
+                break;
+            }
             let Some(id) = self.unread.pop_front() else { break };
+            if let Some(session) = self.hub.session_mut(id) {
+                session.attachment.unread = false;
+            }
             // Its end may have been told while it waited: read until there is nothing.
             self.read(id, true);
         }
@@ -74,20 +71,31 @@ impl Shard {
         Ok(count == super::POLL_EVENTS)
     }
 
-    /// Reads no more of a client until [`Shard::resume_reading`]: what it sends waits in the kernel.
-    pub(crate) fn pause_reading(&mut self, id: SessionId) {
-        if let Some(session) = self.hub.session_mut(id) {
-            session.attachment.paused = true;
+    /// Says how many letters of a client wait for their server. While as many do as may, no more of it is read:
+    /// what it sends waits in the kernel.
+    pub(crate) fn note_letters(&mut self, id: SessionId, waiting: usize) {
+        let now = self.wheel.now();
+        let most = self.generation.settings.limits.messages_max_pending as usize;
+        let Some(session) = self.hub.session_mut(id) else { return };
+        let connection = &mut session.attachment;
+        connection.letters = u32::try_from(waiting).unwrap_or(u32::MAX);
+        let was_paused = std::mem::replace(&mut connection.paused, waiting >= most);
+        if was_paused && !connection.paused {
+            connection.clock.excuse(now);
+            connection.transport.wake();
+            self.read_later(id);
         }
     }
 
-    /// Reads on.
-    pub(crate) fn resume_reading(&mut self, id: SessionId) {
-        let now = self.wheel.now();
+    /// What the clients said since this was last called.
+    pub(crate) fn take_inbox(&mut self) -> Vec<(SessionId, Said)> {
+        self.inbox.take()
+    }
+
+    /// Reads a session in the next round.
+    pub(super) fn read_later(&mut self, id: SessionId) {
         let Some(session) = self.hub.session_mut(id) else { return };
-        if std::mem::take(&mut session.attachment.paused) {
-            session.attachment.clock.excuse(now);
-            session.attachment.transport.wake();
+        if !std::mem::replace(&mut session.attachment.unread, true) {
             self.unread.push_back(id);
         }
     }
@@ -104,7 +112,12 @@ impl Shard {
     /// Reads one socket until it is drained or has had its share. `closed` says that the end is among
     /// what is to be read.
     fn read(&mut self, id: SessionId, closed: bool) {
-        if self.hub.session(id).is_none_or(|session| session.attachment.paused) {
+        let waits = |connection: &Connection| connection.paused || connection.unread;
+        if self.hub.session(id).is_none_or(|session| waits(&session.attachment)) {
+            return;
+        }
+        if self.inbox.is_full() || !self.begin_turn(id) {
+            self.read_later(id);
             return;
         }
         let mut scratch = std::mem::take(&mut self.scratch);
@@ -113,7 +126,13 @@ impl Shard {
         }
         let mut turn = 0;
         loop {
-            match self.read_once(id, &mut scratch) {
+            let reading = self.read_once(id, &mut scratch);
+            if self.keeps_rest(id) {
+                // An end that came with it is found again behind it.
+                self.read_later(id);
+                break;
+            }
+            match reading {
                 // A short read has drained the socket, unless its end is still to be read.
                 Reading::Short if closed => {}
                 Reading::Full => {}
@@ -125,7 +144,7 @@ impl Shard {
             }
             turn += 1;
             if turn == READS_A_ROUND {
-                self.unread.push_back(id);
+                self.read_later(id);
                 break;
             }
         }
@@ -139,7 +158,7 @@ impl Shard {
             Transport::Socket { stream, .. } => {
                 let (count, reading) = read_socket(stream, scratch);
                 if count > 0 {
-                    self.handle_bytes(id, &mut scratch[..count]);
+                    self.take_bytes(id, &mut scratch[..count]);
                 }
                 reading
             }
@@ -160,7 +179,7 @@ impl Shard {
             let Transport::Tls { tls, .. } = &mut session.attachment.transport else { return true };
             let opened = records::open(tls, &mut sealed, plain);
             match opened {
-                Opened::Bytes(count) => self.handle_bytes(id, &mut plain[..count]),
+                Opened::Bytes(count) => self.take_bytes(id, &mut plain[..count]),
                 Opened::Nothing | Opened::Ended => {
                     // Answers of TLS itself: to a change of keys, or the alert that says what was wrong.
                     if tls.wants_write() {
@@ -172,21 +191,73 @@ impl Shard {
         }
     }
 
-    /// Hands bytes of a client to the protocol and what comes of it to the inbox.
-    pub(super) fn handle_bytes(&mut self, id: SessionId, bytes: &mut [u8]) {
-        let now = self.wheel.now();
+    /// Begins a turn of a session with what its last has left. False if nothing more is to come in this one.
+    fn begin_turn(&mut self, id: SessionId) -> bool {
+        let most = self.generation.settings.limits.messages_max_pending;
+        let Some(session) = self.hub.session_mut(id) else { return false };
+        let form = session.form();
+        let connection = &mut session.attachment;
+        let messages = if form == Form::Envelope || connection.about.route.posts() {
+            // Any of them may become a letter, and how many did is known when the inbox was taken.
+            let spoke = std::mem::replace(&mut connection.spoke, self.inbox.taken());
+            if spoke == connection.spoke {
+                0
+            } else {
+                most.saturating_sub(connection.letters).max(1) as usize
+            }
+        } else {
+            usize::MAX
+        };
+        self.inbox.begin_turn(messages);
+        if connection.rest.is_empty() {
+            return self.inbox.has_room();
+        }
+        let mut rest = std::mem::take(&mut connection.rest);
+        self.handle_bytes(id, &mut rest);
+        let done = !self.keeps_rest(id);
+        if done && let Some(session) = self.hub.session_mut(id) {
+            // The task of a stream keeps back what came meanwhile.
+            session.attachment.transport.wake();
+        }
+        done && self.inbox.has_room()
+    }
+
+    /// Takes bytes that came by another way than [`Shard::read`].
+    pub(super) fn hear(&mut self, id: SessionId, bytes: &mut [u8]) {
+        self.begin_turn(id);
+        self.take_bytes(id, bytes);
+        if self.keeps_rest(id) {
+            self.read_later(id);
+        }
+    }
+
+    /// Takes bytes that came; behind others that wait they wait, too.
+    fn take_bytes(&mut self, id: SessionId, bytes: &mut [u8]) {
+        let Some(session) = self.hub.session_mut(id) else { return };
+        let connection = &mut session.attachment;
         self.counters.received_bytes += bytes.len() as u64;
-        if self.hub.session(id).is_some_and(|session| session.attachment.about.agreed.inflates()) {
+        if connection.about.agreed.inflates() {
             self.counters.inflated_bytes += bytes.len() as u64;
         }
+        if connection.rest.is_empty() {
+            self.handle_bytes(id, bytes);
+        } else {
+            connection.rest = [&connection.rest, &*bytes].concat().into();
+        }
+    }
+
+    /// Hands bytes of a client to the protocol and what comes of it to the inbox, while there is room.
+    fn handle_bytes(&mut self, id: SessionId, bytes: &mut [u8]) {
+        let now = self.wheel.now();
         let mut replies = std::mem::take(&mut self.replies);
         replies.clear();
         let mut input = Input::new(bytes);
         let mut end = None;
-        while let Some(step) = self.next_step(id, &mut input, &mut replies, now) {
+        while self.inbox.has_room() {
+            let Some(step) = self.next_step(id, &mut input, &mut replies, now) else { break };
             match step {
                 Step::Alive => {}
-                Step::Said(said) => self.inbox.push((id, said)),
+                Step::Said(said) => self.inbox.push(id, said),
                 other => {
                     end = Some(other);
                     break;
@@ -206,6 +277,12 @@ impl Shard {
                     self.send(id, bytes::Bytes::copy_from_slice(&replies), 0);
                 }
                 self.note_unfinished(id, now);
+                let left = input.remaining();
+                if left > 0
+                    && let Some(session) = self.hub.session_mut(id)
+                {
+                    session.attachment.rest = bytes[bytes.len() - left..].into();
+                }
             }
         }
         self.replies = replies;

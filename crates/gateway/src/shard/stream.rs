@@ -83,14 +83,22 @@ impl Shard {
         for piece in bytes.chunks(SCRATCH_BYTES) {
             let copy = &mut scratch[..piece.len()];
             copy.copy_from_slice(piece);
-            self.handle_bytes(id, copy);
+            self.hear(id, copy);
         }
         self.scratch = scratch;
     }
 
     /// Whether what comes on a stream is to be kept back for now.
     pub(crate) fn is_paused(&self, id: SessionId) -> bool {
-        self.hub.session(id).is_some_and(|session| session.attachment.paused)
+        self.hub.session(id).is_some_and(|session| {
+            let connection = &session.attachment;
+            connection.paused || !connection.rest.is_empty()
+        })
+    }
+
+    /// Whether what came before has still to be handled.
+    pub(crate) fn keeps_rest(&self, id: SessionId) -> bool {
+        self.hub.session(id).is_some_and(|session| !session.attachment.rest.is_empty())
     }
 
     /// Whether the end of a session has begun.

@@ -16,7 +16,7 @@ use crate::failure::{ConnectError, Http2Error};
 use crate::options::Options;
 use crate::refusal;
 use crate::stream::Stream;
-use crate::tunnel::{Keeper, Tunnel};
+use crate::tunnel::{CHUNK_MAX_BYTES, Keeper, Tunnel};
 
 /// Bytes that may have come and not been read: the connection's memory is bounded by it.
 const WINDOW_BYTES: u32 = 256 * 1024;
@@ -107,6 +107,7 @@ async fn begin(stream: Stream) -> Result<(SendRequest<Bytes>, Keeper), ConnectEr
         .enable_push(false)
         .initial_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
+        .max_send_buffer_size(CHUNK_MAX_BYTES)
         .max_header_list_size(HEADERS_MAX_BYTES);
     let (requests, mut connection) = builder.handshake::<_, Bytes>(stream).await.map_err(broken)?;
     let mut pings = connection.ping_pong().expect("nobody has taken it yet");

@@ -17,8 +17,8 @@ use tokio::time::timeout;
 /// How long the connection below may take for its own goodbye.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Bytes that are handed to the connection below at once.
-const CHUNK_MAX_BYTES: usize = 16 * 1024;
+/// Bytes that are handed to the connection below at once, and that wait there for the socket at most.
+pub(crate) const CHUNK_MAX_BYTES: usize = 16 * 1024;
 
 /// The stream. Dropped, it is reset, and the connection below ends.
 pub(crate) struct Tunnel {

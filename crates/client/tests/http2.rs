@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::ext::Protocol;
@@ -15,12 +16,13 @@ use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use tidegate_client::{
     AcceptOptions, ConnectError, End, Event, Http, Http2Error, Message, Options, Trust, accept_stream,
-    connect,
+    connect, connect_stream,
 };
 use tidegate_websocket::{Connection, Input, Limits, Role};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 /// What the server does with a request.
@@ -251,4 +253,42 @@ async fn alpn_decides_over_tls() {
         let opened = result.ok().and_then(|mut connection| connection.take_opened());
         assert_eq!(opened.map(|opened| opened.http), came, "{protocols:?} {manner:?} {asked:?}");
     }
+}
+
+/// What is handed to the connection below waits there: it takes a piece at a time and no more.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_nothing_bounds_what_lies_below() {
+    let (stream, below) = tokio::io::duplex(64 * 1024);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(async move {
+        let mut builder = h2::server::Builder::new();
+        // The window of HTTP/2 is not to be what bounds it.
+        builder
+            .enable_connect_protocol()
+            .initial_window_size(4 << 20)
+            .initial_connection_window_size(4 << 20);
+        let mut connection = builder.handshake::<_, Bytes>(below).await.unwrap();
+        let (_request, mut respond) = connection.accept().await.unwrap().unwrap();
+        let head = Response::builder().header("sec-websocket-protocol", "b").body(()).unwrap();
+        let _send = respond.send_response(head, false).unwrap();
+        tokio::select! {
+            _ = connection.accept() => panic!("one request"),
+            _ = stopped => std::future::pending().await,
+        }
+    });
+    let mut connection = connect_stream(stream, "ws://a/x?y=1", options(Http::V2)).await.unwrap();
+    stop.send(()).unwrap();
+    tokio::task::yield_now().await;
+    let message = tidegate_websocket::Message::Binary(&[0; 1000]);
+    let mut taken = 0;
+    loop {
+        connection.queue(message).unwrap();
+        if timeout(Duration::from_secs(1), connection.flush()).await.is_err() {
+            break;
+        }
+        taken += 1000;
+    }
+    // The pipe, a piece in the queue, and one in the writer's own buffer.
+    assert!((64_000..=110_000).contains(&taken), "{taken}");
+    serving.abort();
 }

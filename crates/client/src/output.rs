@@ -22,13 +22,21 @@ pub(crate) struct Output {
     bytes: Vec<u8>,
     /// At most `bytes.len()`.
     written: usize,
-    /// Of the unwritten ones, those that answer the peer; zero again when all are written.
-    pub(crate) answers: usize,
+    /// Of the unwritten ones, those that answer the peer. Two batches, the second empty if the first is: what
+    /// comes while the first is not wholly written goes to the second.
+    answers: [Answers; 2],
     needs_flush: bool,
     /// Writing failed. What the peer said last may still be read.
     pub(crate) is_broken: bool,
     /// Since when something waits and the peer took nothing. Known from the first wait on.
     stalled_since: Option<Instant>,
+}
+
+/// Answers among what waits: how many bytes, and where in the buffer the last of them ends.
+#[derive(Debug, Default, Clone, Copy)]
+struct Answers {
+    length: usize,
+    end: usize,
 }
 
 impl Output {
@@ -39,6 +47,9 @@ impl Output {
         }
         if self.written >= MOVED_BYTES && self.written >= self.unwritten() {
             self.bytes.drain(..self.written);
+            for batch in &mut self.answers {
+                batch.end = batch.end.saturating_sub(self.written);
+            }
             self.written = 0;
         }
         &mut self.bytes
@@ -53,6 +64,19 @@ impl Output {
 
     pub(crate) fn unwritten(&self) -> usize {
         self.bytes.len() - self.written
+    }
+
+    /// Takes note that so many bytes at the end of the buffer answer the peer.
+    pub(crate) fn note_answers(&mut self, length: usize) {
+        let [first, second] = &mut self.answers;
+        let batch = if first.length == 0 { first } else { second };
+        batch.length += length;
+        batch.end = self.bytes.len();
+    }
+
+    /// Unwritten bytes of answers, never fewer than there are: a batch counts until its last byte is written.
+    pub(crate) fn answers(&self) -> usize {
+        self.answers.iter().map(|batch| batch.length).sum()
     }
 
     /// Bytes at the front of the buffer that were written.
@@ -78,6 +102,9 @@ impl Output {
             let rest = &self.bytes[self.written..];
             ready!(Pin::new(stream).poll_write(context, rest)).map(|length| {
                 self.written += length;
+                while self.answers[0].length > 0 && self.answers[0].end <= self.written {
+                    self.answers = [self.answers[1], Answers::default()];
+                }
                 self.needs_flush = true;
                 // A stream that takes nothing of something will not take anything.
                 self.is_broken |= length == 0;
@@ -95,6 +122,6 @@ impl Output {
     fn discard(&mut self) {
         scratch::give_write(std::mem::take(&mut self.bytes));
         self.written = 0;
-        self.answers = 0;
+        self.answers = Default::default();
     }
 }

@@ -138,3 +138,21 @@ async fn a_peer_that_broke_a_rule_and_stays() {
     assert_eq!((error.code().get(), began.elapsed().as_secs()), (1002, 1));
     assert_eq!(frame(&mut peer).await, [0x88]);
 }
+
+/// Answers count until they are written, even if something else always waits behind them.
+#[tokio::test(start_paused = true)]
+async fn output_that_is_never_empty_does_not_stop_reading() {
+    let options = AcceptOptions { ping_interval: None, ..AcceptOptions::default() };
+    let (mut connection, mut peer) = open(options).await;
+    connection.queue(tidegate_websocket::Message::Binary(&[0; 200_000])).unwrap();
+    let ping = [b"\x89\xfd\0\0\0\0".as_slice(), &[0; 125]].concat();
+    let mut taken = vec![0; 127 + 10_004];
+    for round in 0..200 {
+        peer.write_all(&ping).await.unwrap();
+        let event = timeout(Duration::from_secs(1), connection.next()).await;
+        assert!(matches!(event, Ok(Some(Event::Ping(_)))), "round {round}: {event:?}");
+        connection.queue(tidegate_websocket::Message::Binary(&[0; 10_000])).unwrap();
+        assert!(connection.has_unwritten());
+        peer.read_exact(&mut taken).await.unwrap();
+    }
+}

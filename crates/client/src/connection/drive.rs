@@ -96,7 +96,7 @@ impl Connection {
                                 // What a call appends is the one frame that answers.
                                 output.bytes().truncate(appended);
                             }
-                            output.answers += output.unwritten() - before;
+                            output.note_answers(output.unwritten() - before);
                         }
                         let full = output.written() + UNWRITTEN_MAX_BYTES;
                         let room = Room { answers, output: output.bytes(), full };
@@ -118,7 +118,7 @@ impl Connection {
 
     /// The peer must first take what it asked for.
     fn may_take(&self, needs_room: bool) -> bool {
-        self.0.output.answers <= ANSWERS_MAX_BYTES && (!needs_room || self.has_room())
+        self.0.output.answers() <= ANSWERS_MAX_BYTES && (!needs_room || self.has_room())
     }
 
     /// Writes and reads at once: a peer that waits for us to read is read while it is written to. Ready when

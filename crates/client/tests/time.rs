@@ -139,6 +139,34 @@ async fn a_peer_that_broke_a_rule_and_stays() {
     assert_eq!(frame(&mut peer).await, [0x88]);
 }
 
+/// A peer that takes what we had queued piece by piece has all the time it needs, whoever writes: its Close
+/// is awaited from the last byte on that it took.
+#[tokio::test(start_paused = true)]
+async fn a_slow_peer_has_time_to_answer_a_close() {
+    let (mut connection, mut peer) = open(AcceptOptions::default()).await;
+    connection.queue(tidegate_websocket::Message::Binary(&[0; 200_000])).unwrap();
+    let began = Instant::now();
+    let peering = tokio::spawn(async move {
+        take_slowly(&mut peer, 200_010 + 4, Duration::from_millis(500)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        peer.write_all(b"\x88\x82\0\0\0\0\x03\xe8").await.unwrap();
+        peer
+    });
+    connection.close(CloseCode::NORMAL, "").await;
+    assert!(began.elapsed() > Duration::from_secs(3), "longer than a Close is awaited");
+    assert_eq!(end(&mut connection).await, (1000, End::CloseFrame));
+    peering.await.unwrap();
+}
+
+/// Takes so many bytes, 20,000 at a time.
+async fn take_slowly(peer: &mut DuplexStream, length: usize, pause: Duration) {
+    let mut bytes = vec![0; length];
+    for piece in bytes.chunks_mut(20_000) {
+        tokio::time::sleep(pause).await;
+        peer.read_exact(piece).await.unwrap();
+    }
+}
+
 /// Answers count until they are written, even if something else always waits behind them.
 #[tokio::test(start_paused = true)]
 async fn output_that_is_never_empty_does_not_stop_reading() {

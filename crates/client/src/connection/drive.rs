@@ -124,12 +124,7 @@ impl Connection {
     /// Writes and reads at once: a peer that waits for us to read is read while it is written to. Ready when
     /// something came, or can be taken again; or when it is over.
     fn poll_progress(&mut self, context: &mut Context<'_>, needs_room: bool) -> Poll<Result<(), End>> {
-        let before = self.0.output.unwritten();
-        while self.0.output.is_pending() && self.0.output.poll_write(&mut self.0.stream, context).is_ready() {
-        }
-        if self.0.output.unwritten() < before {
-            self.be_patient();
-        }
+        while self.0.output.is_pending() && self.poll_write(context).is_ready() {}
         if self.0.input.is_empty() {
             if let Poll::Ready(result) = self.poll_read(context) {
                 return Poll::Ready(result);
@@ -138,6 +133,17 @@ impl Connection {
             return Poll::Ready(Ok(()));
         }
         self.poll_deadline(context)
+    }
+
+    /// Writes once. Ready when something was written or flushed, or writing failed. Whoever writes does it
+    /// here, so that what the peer takes counts.
+    pub(super) fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let before = self.0.output.unwritten();
+        ready!(self.0.output.poll_write(&mut self.0.stream, context));
+        if self.0.output.unwritten() < before {
+            self.be_patient();
+        }
+        Poll::Ready(())
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), End>> {

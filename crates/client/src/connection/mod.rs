@@ -307,7 +307,7 @@ impl Connection {
             if !self.0.output.is_pending() {
                 return Poll::Ready(Ok(()));
             }
-            if self.0.output.poll_write(&mut self.0.stream, context).is_pending() {
+            if self.poll_write(context).is_pending() {
                 ready!(self.poll_stalled(context));
                 return Poll::Ready(Err(SendError::Stalled));
             }
@@ -321,7 +321,7 @@ impl Connection {
                 Err(SendError::Full) => {}
                 other => return Poll::Ready(other),
             }
-            if self.0.output.poll_write(&mut self.0.stream, context).is_pending() {
+            if self.poll_write(context).is_pending() {
                 ready!(self.poll_stalled(context));
                 return Poll::Ready(Err(SendError::Stalled));
             }

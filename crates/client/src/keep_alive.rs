@@ -1,6 +1,7 @@
 //! Pings against silence: when one is due, and when a peer that answers none is given up.
 //!
-//! Whatever comes from the peer is a sign of life, a Pong or not. Only times are kept here.
+//! Whatever comes from the peer is a sign of life, a Pong or not; so is room that it makes for what waits to
+//! be written. Only times are kept here.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ pub(crate) struct Rhythm {
 /// What has come and gone on one connection.
 #[derive(Debug)]
 pub(crate) struct KeepAlive {
-    /// When the last bytes came.
+    /// When the peer last showed life.
     heard: Instant,
     /// When a Ping was sent that nothing followed yet.
     asked: Option<Instant>,
@@ -35,8 +36,8 @@ impl KeepAlive {
         Self { heard: Instant::now(), asked: None }
     }
 
-    /// Bytes came. Without Pings nobody asks when, and the clock is not read.
-    pub(crate) fn handle_input(&mut self, rhythm: Rhythm) {
+    /// Bytes came, or the peer made room. Without Pings nobody asks when, and the clock is not read.
+    pub(crate) fn handle_life(&mut self, rhythm: Rhythm) {
         if rhythm.interval.is_some() {
             *self = Self::new();
         }
@@ -70,13 +71,13 @@ mod tests {
         let began = Instant::now();
         let mut clock = KeepAlive::new();
         tokio::time::advance(Duration::from_secs(7)).await;
-        clock.handle_input(RHYTHM);
+        clock.handle_life(RHYTHM);
         let heard = began + Duration::from_secs(7);
         assert_eq!(clock.poll_timeout(RHYTHM), Some((heard + INTERVAL, Due::Ping)));
         tokio::time::advance(INTERVAL).await;
         clock.handle_ping();
         assert_eq!(clock.poll_timeout(RHYTHM), Some((heard + INTERVAL + TIMEOUT, Due::GiveUp)));
-        clock.handle_input(RHYTHM);
+        clock.handle_life(RHYTHM);
         assert_eq!(clock.poll_timeout(RHYTHM), Some((heard + INTERVAL + INTERVAL, Due::Ping)));
     }
 

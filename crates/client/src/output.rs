@@ -96,6 +96,11 @@ impl Output {
         Some(*self.stalled_since.get_or_insert_with(Instant::now))
     }
 
+    /// True if the peer was seen to take nothing of what waits.
+    pub(crate) fn has_waited(&self) -> bool {
+        self.stalled_since.is_some()
+    }
+
     /// Ready when something was written or flushed, or writing failed. Pending, nothing was taken.
     pub(crate) fn poll_write(&mut self, stream: &mut Stream, context: &mut Context<'_>) -> Poll<()> {
         let result = if self.unwritten() > 0 {

@@ -158,6 +158,40 @@ async fn a_slow_peer_has_time_to_answer_a_close() {
     peering.await.unwrap();
 }
 
+/// While something waits to be written, a Ping would stand behind it and say nothing: what the peer takes is
+/// the sign of life then, and silence is judged only after that.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_slowly_is_alive() {
+    let (mut connection, mut peer) = open(AcceptOptions::default()).await;
+    connection.queue(tidegate_websocket::Message::Binary(&[0; 200_000])).unwrap();
+    let peering = tokio::spawn(async move {
+        take_slowly(&mut peer, 200_010, Duration::from_secs(9)).await;
+        let taken = Instant::now();
+        assert_eq!(frame(&mut peer).await, [0x89, 0x00]);
+        (taken, peer)
+    });
+    assert_eq!(end(&mut connection).await, (1006, End::NoPong));
+    drop(connection);
+    let (taken, _peer) = peering.await.unwrap();
+    assert!(taken.elapsed() < Duration::from_secs(40), "it was given up all the same when it fell silent");
+}
+
+/// Reading is held back while a peer takes no replies; what it said meanwhile lies unread, and is no silence.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_is_not_read_is_not_silent() {
+    let (mut connection, mut peer) = open(AcceptOptions::default()).await;
+    connection.queue(tidegate_websocket::Message::Binary(&[0; 400_000])).unwrap();
+    peer.write_all(b"\x81\x82\0\0\0\0hi").await.unwrap();
+    let peering = tokio::spawn(async move {
+        take_slowly(&mut peer, 400_010, Duration::from_secs(25)).await;
+        peer
+    });
+    let event = connection.next_with(|event, _| matches!(event, tidegate_websocket::Event::Message(_))).await;
+    assert_eq!(event, Some(true));
+    drop(connection);
+    peering.abort();
+}
+
 /// Takes so many bytes, 20,000 at a time.
 async fn take_slowly(peer: &mut DuplexStream, length: usize, pause: Duration) {
     let mut bytes = vec![0; length];

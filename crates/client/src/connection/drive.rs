@@ -139,9 +139,15 @@ impl Connection {
     /// here, so that what the peer takes counts.
     pub(super) fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let before = self.0.output.unwritten();
+        let has_waited = self.0.output.has_waited();
         ready!(self.0.output.poll_write(&mut self.0.stream, context));
         if self.0.output.unwritten() < before {
             self.be_patient();
+            if has_waited {
+                // There was no room on the way to the peer, and now there is: it took something. Bytes that
+                // are taken without a wait may lie in buffers on this side.
+                self.0.keep_alive.handle_life(self.0.pace.rhythm);
+            }
         }
         Poll::Ready(())
     }
@@ -150,7 +156,7 @@ impl Connection {
         let result = match ready!(self.0.input.poll_read(&mut self.0.stream, context)) {
             Ok(0) => Err(End::EndOfStream),
             Ok(_) => {
-                self.0.keep_alive.handle_input(self.0.pace.rhythm);
+                self.0.keep_alive.handle_life(self.0.pace.rhythm);
                 Ok(())
             }
             // A TLS stream that ends without its own close notification is an end as any other.
@@ -174,7 +180,7 @@ impl Connection {
             return Poll::Ready(Err(End::NoAnswer));
         }
         let stalled = self.stalled_at();
-        let silent = self.0.keep_alive.poll_timeout(self.0.pace.rhythm);
+        let silent = self.poll_silence();
         let silent_at = silent.map(|(at, _)| at);
         let first = stalled.into_iter().chain(silent_at).min();
         ready!(self.poll_timer(first, context));
@@ -183,13 +189,22 @@ impl Connection {
                 Due::GiveUp => Poll::Ready(Err(End::NoPong)),
                 Due::Ping => {
                     self.0.keep_alive.handle_ping();
-                    // Without room the peer takes nothing, and is given up for that.
+                    // There is room, for nothing waits; on a closing connection nothing is awaited but its end.
                     let _ = self.queue_ping(b"");
                     Poll::Ready(Ok(()))
                 }
             },
             _ => Poll::Ready(Err(End::Lost(io::ErrorKind::TimedOut))),
         }
+    }
+
+    /// What silence makes due. While something waits to be written, a Ping would stand behind it, and the
+    /// peer may not even be read (see `may_take`): what it takes is what counts then.
+    fn poll_silence(&self) -> Option<(Instant, Due)> {
+        if self.0.output.is_pending() {
+            return None;
+        }
+        self.0.keep_alive.poll_timeout(self.0.pace.rhythm)
     }
 
     /// Ready when the peer took nothing for too long.

@@ -25,6 +25,10 @@ const ANSWERS_MAX_BYTES: usize = 16 * 1024;
 /// the Close frame that says which (RFC 6455, section 7.1.1).
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long a peer is still read when what is awaited of it is late: a caller who comes late himself is told
+/// what came in time, and a peer that never stops talking is not waited for.
+const LATE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// An event on its way to the caller.
 pub(super) enum Taken<'t> {
     Flowing(websocket::Event<'t>, Replies<'t>),
@@ -126,6 +130,9 @@ impl Connection {
     fn poll_progress(&mut self, context: &mut Context<'_>, needs_room: bool) -> Poll<Result<(), End>> {
         while self.0.output.is_pending() && self.poll_write(context).is_ready() {}
         if self.0.input.is_empty() {
+            if let Some(end) = self.too_late() {
+                return Poll::Ready(Err(end));
+            }
             if let Poll::Ready(result) = self.poll_read(context) {
                 return Poll::Ready(result);
             }
@@ -171,6 +178,20 @@ impl Connection {
         if let State::AwaitingClose(deadline) = &mut self.0.state {
             *deadline = Instant::now().checked_add(self.0.pace.close_timeout);
         }
+    }
+
+    /// The end, if what is awaited of the peer is late by so much that no more is read.
+    fn too_late(&mut self) -> Option<End> {
+        let (deadline, end) = match self.0.state {
+            State::AwaitingClose(deadline) => (deadline, End::NoAnswer),
+            _ => (self.stalled_at(), End::Lost(io::ErrorKind::TimedOut)),
+        };
+        let Some(now) = deadline.and_then(|at| Some(Instant::now()).filter(|now| at <= *now)) else {
+            self.0.late_since = None;
+            return None;
+        };
+        let since = *self.0.late_since.get_or_insert(now);
+        (now.duration_since(since) >= LATE_TIMEOUT).then_some(end)
     }
 
     /// Ready when something that is awaited did not come in time, or when a Ping was due.
@@ -276,6 +297,9 @@ impl Connection {
                     }
                     other => other.map(|_| Step::Done),
                 },
+                Step::Drain if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
+                    Poll::Ready(Step::Done)
+                }
                 Step::Drain => {
                     self.0.input.poll_read(&mut self.0.stream, context).map(|result| match result {
                         Ok(0) | Err(_) => Step::Done,

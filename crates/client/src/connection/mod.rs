@@ -73,6 +73,8 @@ struct Link {
     keep_alive: KeepAlive,
     /// Armed while something is awaited that has its time.
     timer: Option<Pin<Box<Sleep>>>,
+    /// Since when something awaited has been late, and there was something else to read.
+    late_since: Option<Instant>,
     subprotocol: Option<Box<str>>,
     opened: Option<Box<Opened>>,
 }
@@ -131,6 +133,7 @@ impl Connection {
             state: State::Open,
             keep_alive: KeepAlive::new(),
             timer: None,
+            late_since: None,
             subprotocol: None,
             opened: None,
         }))

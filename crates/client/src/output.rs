@@ -123,6 +123,12 @@ impl Output {
         Poll::Ready(())
     }
 
+    /// Nothing is written any more. What waits is lost, and whoever waits for it is to be told.
+    pub(crate) fn abandon(&mut self) {
+        self.is_broken |= self.is_pending();
+        self.settle();
+    }
+
     /// Forgets what is there, and gives the buffer back.
     fn discard(&mut self) {
         scratch::give_write(std::mem::take(&mut self.bytes));

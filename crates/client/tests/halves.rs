@@ -104,6 +104,36 @@ async fn a_writer_that_closes_sets_the_readers_time() {
     assert_eq!(close.end, tidegate_client::End::NoAnswer);
 }
 
+/// The reader's last event came while the writer waited: what it waits for cannot come any more.
+#[tokio::test(start_paused = true)]
+async fn a_writer_does_not_outlive_the_goodbye() {
+    let (connection, mut peer) = open(1000, AcceptOptions::default()).await;
+    let (mut reader, mut writer) = connection.split();
+    let began = tokio::time::Instant::now();
+    let reading = tokio::spawn(async move { (reader.next().await, reader.next().await) });
+    // A frame that is not masked.
+    peer.write_all(b"\x81\x02hi").await.unwrap();
+    let sending = writer.send_binary(&[0; 5000]);
+    let result = tokio::time::timeout(Duration::from_secs(600), sending).await;
+    assert_eq!((result, began.elapsed().as_secs()), (Ok(Err(SendError::Closed)), 1));
+    assert!(matches!(reading.await.unwrap(), (Some(Event::Error(_)), None)));
+}
+
+/// A reader that has no time to watch leaves the writer's alone.
+#[tokio::test(start_paused = true)]
+async fn a_writer_keeps_its_time_when_the_reader_has_none() {
+    let options = AcceptOptions { close_timeout: Duration::MAX, ..AcceptOptions::default() };
+    let (connection, _peer) = open(1000, options).await;
+    let (mut reader, mut writer) = connection.split();
+    let reading = tokio::spawn(async move { reader.next().await });
+    writer.queue(tidegate_websocket::Message::Binary(&[0; 5000])).unwrap();
+    let began = tokio::time::Instant::now();
+    let closing = writer.close(CloseCode::NORMAL, "");
+    assert!(tokio::time::timeout(Duration::from_secs(600), closing).await.is_ok());
+    assert_eq!(began.elapsed().as_secs(), 30);
+    reading.abort();
+}
+
 #[tokio::test]
 async fn the_writer_learns_of_the_end() {
     let (connection, mut peer) = open(1000, AcceptOptions::default()).await;

@@ -71,6 +71,7 @@ impl Connection {
                 State::Ending(_) => {
                     ready!(self.poll_goodbye(context));
                     self.0.timer = None;
+                    self.0.output.abandon();
                     let State::Ending(ending) = std::mem::replace(&mut self.0.state, State::Ended) else {
                         return Poll::Ready(None);
                     };
@@ -242,7 +243,10 @@ impl Connection {
     /// because times mostly move on.
     fn poll_timer(&mut self, at: Option<Instant>, context: &mut Context<'_>) -> Poll<()> {
         let Some(at) = at else {
-            self.0.timer = None;
+            // While something waits to be written, the other half of a split connection may watch the time.
+            if !self.0.output.is_pending() {
+                self.0.timer = None;
+            }
             return Poll::Pending;
         };
         let timer = self.0.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));

@@ -9,24 +9,30 @@ use std::time::Duration;
 
 use tidegate_client::follow::{Event, Follower, Interruption, Options};
 use tidegate_client::{
-    AcceptOptions, CloseCode, Connection, Message, Payload, Position, connect_stream, receive_stream,
+    AcceptOptions, CloseCode, Connection, Message, Payload, Position, UrlError, connect_stream,
+    receive_stream,
 };
 use tokio::io::{DuplexStream, duplex};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// What has been opened towards the gateway.
+#[derive(Debug)]
 struct Gateway(mpsc::Receiver<DuplexStream>);
 
 /// A follower of `/own?x=1`, and whom it follows.
 fn follower(options: Options) -> (Follower, Gateway) {
+    follower_of("ws://gateway/own?x=1", options).unwrap()
+}
+
+fn follower_of(url: &str, options: Options) -> Result<(Follower, Gateway), UrlError> {
     let (sender, arrivals) = mpsc::channel(100);
-    let follower = Follower::opened_by("ws://gateway/own?x=1", options, move |url, options| {
+    let follower = Follower::opened_by(url, options, move |url, options| {
         let (mine, other) = duplex(64 * 1024);
         sender.try_send(other).unwrap();
         Box::pin(async move { connect_stream(mine, url.as_str(), options).await })
-    });
-    (follower.unwrap(), Gateway(arrivals))
+    })?;
+    Ok((follower, Gateway(arrivals)))
 }
 
 impl Gateway {
@@ -399,4 +405,33 @@ async fn next_survives_cancellation() {
     }
     assert_eq!(told[15..], ["ended: closed with 1000"]);
     script.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_position_in_the_url_is_only_where_it_begins() {
+    let url = "ws://gateway/own?after=k%3A5&x=1&after=k:2";
+    let (mut follower, mut gateway) = follower_of(url, Options::default()).unwrap();
+    let script = tokio::spawn(async move {
+        let (mut session, target) = gateway.accept().await;
+        assert_eq!(target, "/own?x=1&after=k:5");
+        session.open("own", "k:5", true).await;
+        session.message("own", "k:6").await;
+        drop(session);
+        let (mut session, target) = gateway.accept().await;
+        assert_eq!(target, "/own?x=1&after=k:6");
+        session.open("own", "k:6", true).await;
+        session
+    });
+    expect(&mut follower, &["open own k:5 true", "message own k:6", "lost", "open own k:6 true"]).await;
+    drop(script.await.unwrap());
+
+    let options = Options { after: Some(at("k:7")), ..Options::default() };
+    let (mut follower, mut gateway) = follower_of("ws://gateway/own?after=k:5", options).unwrap();
+    let script = tokio::spawn(async move { gateway.accept().await });
+    let following = tokio::spawn(async move { follower.next().await });
+    assert_eq!(script.await.unwrap().1, "/own?after=k:7");
+    following.abort();
+
+    let error = follower_of("ws://gateway/own?after=yesterday", Options::default()).unwrap_err();
+    assert!(error.to_string().contains("'yesterday'"), "{error}");
 }

@@ -12,6 +12,8 @@ mod interruption;
 
 mod attempts;
 
+mod query;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
@@ -47,7 +49,7 @@ pub struct Options {
     pub connection: options::Options,
     /// How long to wait before coming back.
     pub backoff: Backoff,
-    /// The position after which to begin with the channel of the URL.
+    /// The position after which to begin with the channel of the URL; if none, what its query calls `after`.
     pub after: Option<Position>,
     /// Give up after so many attempts in a row without a connection that lasted. None: never.
     pub attempts_max: Option<u32>,
@@ -191,7 +193,8 @@ impl Default for Options {
 }
 
 impl Follower {
-    /// Follows the channel of a URL. Nothing is opened before the first call of [`Follower::next`].
+    /// Follows the channel of a URL. Nothing is opened before the first call of [`Follower::next`]. An `after`
+    /// in its query is where the follower begins, and no part of the URL of later connections.
     pub fn new(url: &str, options: Options) -> Result<Self, UrlError> {
         Self::opened_by(url, options, |url, options| {
             Box::pin(async move { connect(url.as_str(), options).await })
@@ -206,10 +209,11 @@ impl Follower {
         opener: impl FnMut(Url, options::Options) -> Opening + Send + 'static,
     ) -> Result<Self, UrlError> {
         Address::parse(url)?;
-        let url = Url::parse(url).map_err(|error| UrlError::Malformed(error.to_string()))?;
+        let mut url = Url::parse(url).map_err(|error| UrlError::Malformed(error.to_string()))?;
+        let after = query::take_after(&mut url)?;
         options.connection.subprotocols = vec![SUBPROTOCOL.to_owned()];
         let mut channels = Channels::default();
-        channels.follow_own(options.after);
+        channels.follow_own(options.after.or(after));
         let state = State::Waiting(None);
         let attempts = Attempts::new(options.backoff, options.attempts_max);
         let opener = Box::new(opener);
@@ -293,11 +297,7 @@ impl Follower {
     fn attempt(&mut self) -> Opening {
         let mut url = self.url.clone();
         if let Some(position) = self.channels.own_position() {
-            let query = match url.query().filter(|query| !query.is_empty()) {
-                Some(query) => format!("{query}&after={position}"),
-                None => format!("after={position}"),
-            };
-            url.set_query(Some(&query));
+            query::add_after(&mut url, position);
         }
         (self.opener)(url, self.options.connection.clone())
     }

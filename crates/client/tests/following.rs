@@ -435,3 +435,59 @@ async fn a_position_in_the_url_is_only_where_it_begins() {
     let error = follower_of("ws://gateway/own?after=yesterday", Options::default()).unwrap_err();
     assert!(error.to_string().contains("'yesterday'"), "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_open_is_held_against_what_was_read() {
+    let (mut follower, mut gateway) = follower(Options::default());
+    let script = tokio::spawn(async move {
+        let (mut session, _) = gateway.accept().await;
+        session.open("own", "k:0", true).await;
+        session.message("own", "k:1").await;
+        session.message("own", "k:2").await;
+        session.open("own", "k:1", true).await;
+        session.message("own", "k:2").await;
+        session.message("own", "k:3").await;
+        // It may also come before what it is behind; the next one says whether something is missing.
+        session.open("own", "k:4", true).await;
+        session.message("own", "k:4").await;
+        session.open("own", "k:9", true).await;
+        session.message("own", "k:10").await;
+        session.open("own", "l:3", true).await;
+        // What is declared missing may be told again.
+        session.open("own", "k:4", false).await;
+        session.message("own", "k:5").await;
+        session
+    });
+    expect(&mut follower, &["open own k:0 true", "message own k:1", "message own k:2"]).await;
+    expect(&mut follower, &["open own k:2 true", "message own k:3"]).await;
+    expect(&mut follower, &["open own k:3 true", "message own k:4", "open own k:4 true"]).await;
+    expect(&mut follower, &["open own k:9 false", "message own k:10", "open own l:3 false"]).await;
+    expect(&mut follower, &["open own k:4 false", "message own k:5"]).await;
+    drop(script.await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_subscription_left_behind_is_not_told() {
+    let (mut follower, mut gateway) = follower(Options::default());
+    follower.follow("other", None);
+    let script = tokio::spawn(async move {
+        let (mut session, _) = gateway.accept().await;
+        session.open("own", "k:0", true).await;
+        session.heard().await;
+        session.open("other", "o:0", true).await;
+        session.say(r#"{"type":"reply","id":0,"channel":"other"}"#).await;
+        session.message("other", "o:1").await;
+        session.message("other", "o:2").await;
+        assert_eq!(session.heard().await, r#"{"type":"unsubscribe","channel":"other","id":1}"#);
+        let again = r#"{"type":"subscribe","channel":"other","after":"o:0","id":2}"#;
+        assert_eq!(session.heard().await, again);
+        session.open("other", "o:0", true).await;
+        session.message("other", "o:1").await;
+        session.message("other", "o:2").await;
+        session
+    });
+    expect(&mut follower, &["open own k:0 true", "open other o:0 true", "message other o:1"]).await;
+    assert!(follower.unfollow("other") && follower.follow("other", Some(at("o:0"))));
+    expect(&mut follower, &["open other o:0 true", "message other o:1", "message other o:2"]).await;
+    drop(script.await.unwrap());
+}

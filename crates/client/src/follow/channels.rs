@@ -24,6 +24,8 @@ struct Channel {
     /// The last position that was read.
     position: Option<Position>,
     state: State,
+    /// An Open has told it on this connection. What comes before it is of a subscription that has ended.
+    is_open: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,14 +57,15 @@ pub(super) enum Arrived {
     Again,
     /// Something before it is missing, and the gateway has not said so.
     AfterGap,
-    /// Nobody follows that channel any more.
+    /// Nobody follows that channel any more, or it is not of the subscription that was asked for.
     Unknown,
 }
 
 impl Channels {
     /// Adds that of the URL.
     pub(super) fn follow_own(&mut self, after: Option<Position>) {
-        self.list.push(Channel { name: None, is_own: true, position: after, state: State::Following });
+        let state = State::Following;
+        self.list.push(Channel { name: None, is_own: true, position: after, state, is_open: false });
     }
 
     /// Adds one; false if it is followed already, or if there are too many.
@@ -72,7 +75,8 @@ impl Channels {
             return false;
         }
         let name = Some(name.to_owned());
-        self.list.push(Channel { name, is_own: false, position: after, state: State::Wanted });
+        let state = State::Wanted;
+        self.list.push(Channel { name, is_own: false, position: after, state, is_open: false });
         true
     }
 
@@ -80,7 +84,7 @@ impl Channels {
     pub(super) fn forget(&mut self, name: &str) -> bool {
         let name = name.strip_prefix('/').unwrap_or(name);
         let before = self.list.len();
-        self.list.retain(|channel| channel.name.as_deref() != Some(name));
+        self.list.retain(|channel| !channel.is(name));
         self.list.len() < before
     }
 
@@ -100,6 +104,7 @@ impl Channels {
     pub(super) fn handle_connection(&mut self) {
         for channel in &mut self.list {
             channel.state = if channel.is_own { State::Following } else { State::Wanted };
+            channel.is_open = false;
         }
     }
 
@@ -132,7 +137,7 @@ impl Channels {
 
     /// What it was about was refused for now: it is asked for again after [`Channels::release`].
     pub(super) fn hold(&mut self, name: &str) {
-        let held = self.list.iter_mut().find(|channel| channel.name.as_deref() == Some(name));
+        let held = self.list.iter_mut().find(|channel| channel.is(name));
         if let Some(channel) = held {
             channel.state = State::Held;
         }
@@ -145,16 +150,32 @@ impl Channels {
         }
     }
 
-    /// A subscription stands: what follows it is what comes after the position.
-    pub(super) fn handle_open(&mut self, name: &str, position: Position) -> bool {
-        let Some(channel) = self.find_or_own(name) else { return false };
-        channel.position = Some(position);
-        true
+    /// A subscription stands, or stands again: gives the place that is to be told, and whether all before it
+    /// was had. None: nobody follows that channel.
+    ///
+    /// With nothing missing the place stays that of what was read last: an Open may lie behind it or before
+    /// it, and what comes next shows what is new.
+    pub(super) fn handle_open(
+        &mut self,
+        name: &str,
+        position: Position,
+        recovered: bool,
+    ) -> Option<(Position, bool)> {
+        let channel = self.find_or_own(name)?;
+        channel.is_open = true;
+        let told = match channel.position {
+            None => (position, recovered),
+            Some(last) if recovered && last.epoch == position.epoch => (last, true),
+            Some(_) => (position, false),
+        };
+        channel.position = Some(told.0);
+        Some(told)
     }
 
     /// A publication came.
     pub(super) fn handle_message(&mut self, name: &str, position: Position) -> Arrived {
-        let Some(channel) = self.find_or_own(name) else { return Arrived::Unknown };
+        let open = self.list.iter_mut().find(|channel| channel.is_open && channel.is(name));
+        let Some(channel) = open else { return Arrived::Unknown };
         let arrived = match channel.position {
             Some(last) if last.epoch != position.epoch => Arrived::AfterGap,
             Some(last) if position.offset <= last.offset => return Arrived::Again,
@@ -166,16 +187,22 @@ impl Channels {
     }
 
     fn find(&self, name: &str) -> Option<&Channel> {
-        self.list.iter().find(|channel| channel.name.as_deref() == Some(name))
+        self.list.iter().find(|channel| channel.is(name))
     }
 
     /// The channel of this name. A name that was not asked for is that of the URL.
     fn find_or_own(&mut self, name: &str) -> Option<&mut Channel> {
-        let by_name = self.list.iter().position(|channel| channel.name.as_deref() == Some(name));
+        let by_name = self.list.iter().position(|channel| channel.is(name));
         let index = by_name.or_else(|| self.list.iter().position(|channel| channel.name.is_none()))?;
         let channel = &mut self.list[index];
         channel.name.get_or_insert_with(|| name.to_owned());
         Some(channel)
+    }
+}
+
+impl Channel {
+    fn is(&self, name: &str) -> bool {
+        self.name.as_deref() == Some(name)
     }
 }
 
@@ -196,9 +223,9 @@ mod tests {
         channels.follow_own(None);
         assert!(channels.follow("/other", Some(at(1, 7))));
         assert!(!channels.follow("other", None), "it is followed already");
-        assert!(channels.handle_open("other", at(1, 7)));
-        assert!(channels.handle_open("own", at(2, 0)));
-        assert!(!channels.handle_open("third", at(2, 0)));
+        assert!(channels.handle_open("other", at(1, 7), true).is_some());
+        assert!(channels.handle_open("own", at(2, 0), true).is_some());
+        assert!(channels.handle_open("third", at(2, 0), true).is_none());
         assert_eq!((channels.own_position(), channels.position("/other")), (Some(at(2, 0)), Some(at(1, 7))));
         assert!(channels.forget("own") && channels.forget("other") && channels.is_empty());
     }
@@ -217,7 +244,7 @@ mod tests {
         assert_eq!(channels.poll_subscribe(), None);
         channels.release();
         assert_eq!(channels.poll_subscribe().unwrap().id, 1);
-        channels.handle_open("a", at(1, 3));
+        channels.handle_open("a", at(1, 3), true);
         assert_eq!(channels.handle_message("a", at(1, 4)), Arrived::Next);
         channels.handle_connection();
         let asked = channels.poll_subscribe().unwrap();
@@ -231,6 +258,8 @@ mod tests {
     fn what_a_position_means() {
         let mut channels = Channels::default();
         channels.follow_own(Some(at(1, 4)));
+        assert_eq!(channels.handle_message("own", at(1, 5)), Arrived::Unknown, "it is not open");
+        channels.handle_open("own", at(1, 4), true);
         for (position, arrived) in [
             (at(1, 4), Arrived::Again),
             (at(1, 5), Arrived::Next),
@@ -252,12 +281,28 @@ mod tests {
         assert_eq!(taken, CHANNELS_MAX);
     }
 
+    #[test]
+    fn what_an_open_means() {
+        let mut channels = Channels::default();
+        channels.follow_own(None);
+        for (position, recovered, told) in [
+            (at(1, 4), true, (at(1, 4), true)),
+            (at(1, 3), true, (at(1, 4), true)),
+            (at(1, 9), true, (at(1, 4), true)),
+            (at(1, 9), false, (at(1, 9), false)),
+            (at(2, 1), true, (at(2, 1), false)),
+        ] {
+            assert_eq!(channels.handle_open("own", position, recovered), Some(told), "{position}");
+        }
+    }
+
     proptest! {
         /// Whatever comes, what is told as next is what follows, and nothing is told twice.
         #[test]
         fn nothing_is_told_twice(offsets in prop::collection::vec(1_u64..20, 0..60)) {
             let mut channels = Channels::default();
             channels.follow_own(Some(at(1, 0)));
+            channels.handle_open("own", at(1, 0), true);
             let mut told = 0;
             for offset in offsets {
                 match channels.handle_message("own", at(1, offset)) {

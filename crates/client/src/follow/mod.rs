@@ -339,7 +339,8 @@ impl Follower {
     fn hear(&mut self, envelope: Envelope) {
         match envelope {
             Envelope::Open { channel, position, recovered } => {
-                if self.channels.handle_open(&channel, position) {
+                if let Some((position, recovered)) = self.channels.handle_open(&channel, position, recovered)
+                {
                     self.pending.push_back(Event::Open { channel, position, recovered });
                 } else {
                     // That of the URL, which the application does not follow any more.

@@ -72,6 +72,12 @@ impl Session {
         self.say(&text).await;
     }
 
+    async fn refuse(&mut self, id: u64, channel: &str, code: &str) {
+        let error = format!(r#"{{"code":"{code}","message":"no"}}"#);
+        let text = format!(r#"{{"type":"reply","id":{id},"channel":"{channel}","error":{error}}}"#);
+        self.say(&text).await;
+    }
+
     async fn heard(&mut self) -> String {
         match self.0.next().await {
             Some(tidegate_client::Event::Message(Message::Text(text))) => text,
@@ -490,4 +496,84 @@ async fn what_an_earlier_subscription_left_behind_is_not_told() {
     assert!(follower.unfollow("other") && follower.follow("other", Some(at("o:0"))));
     expect(&mut follower, &["open other o:0 true", "message other o:1", "message other o:2"]).await;
     drop(script.await.unwrap());
+}
+
+/// Ends the follower, and looks that it has said nothing that was not heard.
+async fn ends_without_a_word(follower: Follower, mut session: Session) {
+    let closing = tokio::spawn(follower.close());
+    let event = session.0.next().await;
+    assert!(matches!(&event, Some(tidegate_client::Event::Close(_))), "{event:?}");
+    closing.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_channel_of_the_url_may_be_followed_again() {
+    let (mut follower, mut gateway) = follower(Options::default());
+    let script = tokio::spawn(async move {
+        let (mut session, _) = gateway.accept().await;
+        session.open("own", "k:0", true).await;
+        assert_eq!(session.heard().await, r#"{"type":"unsubscribe","channel":"own","id":0}"#);
+        assert_eq!(session.heard().await, r#"{"type":"subscribe","channel":"own","id":1}"#);
+        session.open("own", "k:0", true).await;
+        session.say(r#"{"type":"reply","id":1,"channel":"own"}"#).await;
+        session.message("own", "k:1").await;
+        drop(session);
+        let (mut session, target) = gateway.accept().await;
+        assert_eq!(target, "/own?x=1&after=k:1");
+        session.open("own", "k:1", true).await;
+        session.message("own", "k:2").await;
+        session
+    });
+    expect(&mut follower, &["open own k:0 true"]).await;
+    assert!(follower.unfollow("own") && follower.follow("/own", None));
+    expect(&mut follower, &["open own k:0 true", "message own k:1", "lost"]).await;
+    expect(&mut follower, &["open own k:1 true", "message own k:2"]).await;
+    ends_without_a_word(follower, script.await.unwrap()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_channel_of_the_url_may_be_followed_again_without_a_connection() {
+    let (mut follower, mut gateway) = follower(Options::default());
+    let script = tokio::spawn(async move {
+        let (mut session, _) = gateway.accept().await;
+        session.open("own", "k:0", true).await;
+        session.heard().await;
+        drop(session);
+        // It is being opened without a position when the channel is followed again after one.
+        let _unanswered = gateway.0.recv().await.unwrap();
+        let (mut session, target) = gateway.accept().await;
+        assert_eq!(target, "/own?x=1&after=k:0");
+        session.open("own", "k:0", true).await;
+        session.message("own", "k:1").await;
+        session
+    });
+    expect(&mut follower, &["open own k:0 true"]).await;
+    assert!(follower.unfollow("own"));
+    expect(&mut follower, &["lost"]).await;
+    assert!(tokio::time::timeout(Duration::from_secs(2), follower.next()).await.is_err());
+    assert!(follower.follow("own", Some(at("k:0"))));
+    expect(&mut follower, &["open own k:0 true", "message own k:1"]).await;
+    ends_without_a_word(follower, script.await.unwrap()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_channel_of_the_url_may_be_named_before_the_gateway_does() {
+    let (mut follower, mut gateway) = follower(Options::default());
+    assert!(follower.follow("own", None));
+    let script = tokio::spawn(async move {
+        let (mut session, _) = gateway.accept().await;
+        assert_eq!(session.heard().await, r#"{"type":"subscribe","channel":"own","id":0}"#);
+        session.open("own", "k:0", true).await;
+        session.refuse(0, "own", "bad_request").await;
+        session.message("own", "k:1").await;
+        drop(session);
+        let (mut session, target) = gateway.accept().await;
+        assert_eq!(target, "/own?x=1&after=k:1");
+        session.open("own", "k:1", true).await;
+        session.message("own", "k:2").await;
+        session
+    });
+    expect(&mut follower, &["open own k:0 true", "message own k:1", "lost"]).await;
+    expect(&mut follower, &["open own k:1 true", "message own k:2"]).await;
+    ends_without_a_word(follower, script.await.unwrap()).await;
 }

@@ -11,8 +11,11 @@ pub(super) const CHANNELS_MAX: usize = 1000;
 /// A set of channels on one socket.
 #[derive(Debug, Default)]
 pub(super) struct Channels {
-    /// That of the URL is the first, until it ends.
     list: Vec<Channel>,
+    /// The name of that of the URL, once the gateway has told it. It may be followed again after it ended.
+    own_name: Option<String>,
+    /// The handshake of this connection has asked for that of the URL, and that stands.
+    asked_for_own: bool,
     next_id: u64,
 }
 
@@ -74,15 +77,22 @@ impl Channels {
         if self.list.len() >= CHANNELS_MAX || self.find(name).is_some() {
             return false;
         }
+        let is_own = self.is_own(name);
+        let state = if is_own && self.asked_for_own { State::Following } else { State::Wanted };
         let name = Some(name.to_owned());
-        let state = State::Wanted;
-        self.list.push(Channel { name, is_own: false, position: after, state, is_open: false });
+        self.list.push(Channel { name, is_own, position: after, state, is_open: false });
         true
+    }
+
+    /// Whether the name is known as that of the URL.
+    pub(super) fn is_own(&self, name: &str) -> bool {
+        self.own_name.as_deref() == Some(name.strip_prefix('/').unwrap_or(name))
     }
 
     /// Removes one; true if it was there.
     pub(super) fn forget(&mut self, name: &str) -> bool {
         let name = name.strip_prefix('/').unwrap_or(name);
+        self.asked_for_own &= !self.is_own(name);
         let before = self.list.len();
         self.list.retain(|channel| !channel.is(name));
         self.list.len() < before
@@ -102,6 +112,7 @@ impl Channels {
 
     /// All is to be asked for anew: the connection is another one.
     pub(super) fn handle_connection(&mut self) {
+        self.asked_for_own = true;
         for channel in &mut self.list {
             channel.state = if channel.is_own { State::Following } else { State::Wanted };
             channel.is_open = false;
@@ -151,7 +162,7 @@ impl Channels {
     }
 
     /// A subscription stands, or stands again: gives the place that is to be told, and whether all before it
-    /// was had. None: nobody follows that channel.
+    /// was had. None: nobody follows that channel, and it is to be unsubscribed.
     ///
     /// With nothing missing the place stays that of what was read last: an Open may lie behind it or before
     /// it, and what comes next shows what is new.
@@ -161,7 +172,10 @@ impl Channels {
         position: Position,
         recovered: bool,
     ) -> Option<(Position, bool)> {
-        let channel = self.find_or_own(name)?;
+        let Some(channel) = self.find_or_own(name) else {
+            self.asked_for_own &= !self.is_own(name);
+            return None;
+        };
         channel.is_open = true;
         let told = match channel.position {
             None => (position, recovered),
@@ -186,6 +200,20 @@ impl Channels {
         arrived
     }
 
+    /// A subscription does not fit what is followed. True if that is because an Open has told the channel
+    /// already: then its name is that of the URL, which nobody knew when it was asked for.
+    pub(super) fn handle_misfit(&mut self, name: &str) -> bool {
+        let Some(index) = self.list.iter().position(|channel| channel.is_open && channel.is(name)) else {
+            return false;
+        };
+        if self.own_name.is_none() {
+            self.list[index].is_own = true;
+            self.own_name = Some(name.to_owned());
+            self.list.retain(|channel| channel.name.is_some());
+        }
+        true
+    }
+
     fn find(&self, name: &str) -> Option<&Channel> {
         self.list.iter().find(|channel| channel.is(name))
     }
@@ -195,7 +223,10 @@ impl Channels {
         let by_name = self.list.iter().position(|channel| channel.is(name));
         let index = by_name.or_else(|| self.list.iter().position(|channel| channel.name.is_none()))?;
         let channel = &mut self.list[index];
-        channel.name.get_or_insert_with(|| name.to_owned());
+        if channel.name.is_none() {
+            channel.name = Some(name.to_owned());
+            self.own_name = Some(name.to_owned());
+        }
         Some(channel)
     }
 }

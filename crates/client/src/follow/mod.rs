@@ -223,7 +223,13 @@ impl Follower {
     /// Follows one more channel on the same socket. False if it is followed already, or if there are 1,000.
     /// Whether it is allowed is told by an event.
     pub fn follow(&mut self, channel: &str, after: Option<Position>) -> bool {
-        self.channels.follow(channel, after)
+        let is_added = self.channels.follow(channel, after);
+        let has_asked = matches!(self.state, State::Connecting(_)) && self.channels.is_own(channel);
+        if is_added && has_asked && after.is_some() {
+            // The request that is under way names no position.
+            self.state = State::Connecting(self.attempt());
+        }
+        is_added
     }
 
     /// Follows a channel no longer. False if it was not followed. That of the URL has a name once it has been
@@ -386,6 +392,10 @@ impl Follower {
             Outcome::Answer(content) => self.pending.push_back(Event::Answer { channel, content }),
             Outcome::Failed(failure) => {
                 let (code, message) = (failure.code, failure.message);
+                let is_misfit = code == "bad_request";
+                if is_misfit && subscribed.as_ref().is_some_and(|name| self.channels.handle_misfit(name)) {
+                    return;
+                }
                 let retry = matches!(code.as_str(), "upstream" | "rate_limited" | "limit" | "internal");
                 let channel = subscribed.clone().or(channel);
                 self.pending.push_back(Event::Error { channel, code, message, retry });

@@ -577,3 +577,55 @@ async fn the_channel_of_the_url_may_be_named_before_the_gateway_does() {
     expect(&mut follower, &["open own k:1 true", "message own k:2"]).await;
     ends_without_a_word(follower, script.await.unwrap()).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_round_of_refusals_counts_once() {
+    let (mut follower, mut gateway) = follower(Options::default());
+    let names: Vec<_> = (0..20).map(|index| format!("busy/{index}")).collect();
+    assert!(names.iter().all(|name| follower.follow(name, None)));
+    let script = tokio::spawn(async move {
+        let (mut session, _) = gateway.accept().await;
+        let mut rounds = vec![Instant::now()];
+        for round in 0..4 {
+            for (index, name) in names.iter().enumerate() {
+                let heard = session.heard().await;
+                assert!(heard.contains(&format!(r#""{name}""#)), "{heard}");
+                session.refuse(20 * round + index as u64, name, "rate_limited").await;
+            }
+            rounds.push(Instant::now());
+        }
+        rounds
+    });
+    let following = tokio::spawn(async move { while follower.next().await.is_some() {} });
+    let rounds = script.await.unwrap();
+    // The waits before them are of 500 ms, 1 s and 2 s at most, all of them drawn.
+    assert!(rounds[4] - rounds[0] < Duration::from_secs(4), "{rounds:?}");
+    following.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_stays_is_taken_for_an_answer() {
+    let (mut follower, mut gateway) = follower(Options::default());
+    follower.follow("many", None);
+    let script = tokio::spawn(async move {
+        let (mut session, _) = gateway.accept().await;
+        session.open("own", "k:0", true).await;
+        for round in 0..8 {
+            session.heard().await;
+            session.refuse(round, "many", "limit").await;
+        }
+        session
+    });
+    expect(&mut follower, &["open own k:0 true"]).await;
+    for _ in 0..7 {
+        expect(&mut follower, &["error Some(\"many\") limit true"]).await;
+    }
+    expect(&mut follower, &["error Some(\"many\") limit false"]).await;
+    let session = script.await.unwrap();
+    // Less than the time after which a silent gateway is asked whether it is there.
+    let more = tokio::time::timeout(Duration::from_secs(25), follower.next()).await;
+    assert!(more.is_err(), "{more:?}");
+    assert_eq!(follower.position("many"), None);
+    assert!(!follower.unfollow("many"), "it is followed no longer");
+    ends_without_a_word(follower, session).await;
+}

@@ -29,6 +29,8 @@ struct Channel {
     state: State,
     /// An Open has told it on this connection. What comes before it is of a subscription that has ended.
     is_open: bool,
+    /// How often in a row it was refused for now on this connection.
+    refusals: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +70,14 @@ impl Channels {
     /// Adds that of the URL.
     pub(super) fn follow_own(&mut self, after: Option<Position>) {
         let state = State::Following;
-        self.list.push(Channel { name: None, is_own: true, position: after, state, is_open: false });
+        self.list.push(Channel {
+            name: None,
+            is_own: true,
+            position: after,
+            state,
+            is_open: false,
+            refusals: 0,
+        });
     }
 
     /// Adds one; false if it is followed already, or if there are too many.
@@ -80,7 +89,7 @@ impl Channels {
         let is_own = self.is_own(name);
         let state = if is_own && self.asked_for_own { State::Following } else { State::Wanted };
         let name = Some(name.to_owned());
-        self.list.push(Channel { name, is_own, position: after, state, is_open: false });
+        self.list.push(Channel { name, is_own, position: after, state, is_open: false, refusals: 0 });
         true
     }
 
@@ -116,6 +125,7 @@ impl Channels {
         for channel in &mut self.list {
             channel.state = if channel.is_own { State::Following } else { State::Wanted };
             channel.is_open = false;
+            channel.refusals = 0;
         }
     }
 
@@ -146,11 +156,17 @@ impl Channels {
         channel.name.as_deref()
     }
 
+    /// How often in a row a channel was refused for now.
+    pub(super) fn refusals(&self, name: &str) -> u32 {
+        self.find(name).map_or(0, |channel| channel.refusals)
+    }
+
     /// What it was about was refused for now: it is asked for again after [`Channels::release`].
     pub(super) fn hold(&mut self, name: &str) {
         let held = self.list.iter_mut().find(|channel| channel.is(name));
         if let Some(channel) = held {
             channel.state = State::Held;
+            channel.refusals = channel.refusals.saturating_add(1);
         }
     }
 
@@ -177,6 +193,7 @@ impl Channels {
             return None;
         };
         channel.is_open = true;
+        channel.refusals = 0;
         let told = match channel.position {
             None => (position, recovered),
             Some(last) if recovered && last.epoch == position.epoch => (last, true),
@@ -273,9 +290,11 @@ mod tests {
         assert_eq!(channels.handle_reply(0), None, "a reply comes once");
         channels.hold("a");
         assert_eq!(channels.poll_subscribe(), None);
+        assert_eq!(channels.refusals("a"), 1);
         channels.release();
         assert_eq!(channels.poll_subscribe().unwrap().id, 1);
         channels.handle_open("a", at(1, 3), true);
+        assert_eq!(channels.refusals("a"), 0);
         assert_eq!(channels.handle_message("a", at(1, 4)), Arrived::Next);
         channels.handle_connection();
         let asked = channels.poll_subscribe().unwrap();

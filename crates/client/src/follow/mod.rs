@@ -22,7 +22,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_core::Stream;
-use tidegate_protocol::client::{Outcome, write_message, write_subscribe, write_unsubscribe};
+use tidegate_protocol::client::{Failure, Outcome, write_message, write_subscribe, write_unsubscribe};
 use tidegate_protocol::{Content, Envelope, Payload, Position, SUBPROTOCOL};
 use tidegate_websocket as websocket;
 use tidegate_websocket::CloseCode;
@@ -89,7 +89,7 @@ pub enum Event {
         /// For people.
         message: String,
         /// It may be well again later; a subscription stays. Without it the channel is followed no longer, if
-        /// it was its subscription that failed.
+        /// it was its subscription that failed. That comes with `limit`, too, after eight refusals in a row.
         retry: bool,
     },
     /// What a message that was sent came to: an answer from behind the channel.
@@ -173,10 +173,13 @@ struct Link {
     since: Instant,
     /// What the close envelope said before the Close frame came.
     reconnect_in: Option<Duration>,
-    /// When what was refused for now is asked for again, and how often it was.
+    /// When what was refused for now is asked for again.
     again: Option<Pin<Box<Sleep>>>,
-    refusals: u32,
 }
+
+/// A channel whose subscription was refused so often in a row because of a limit is followed no longer: the
+/// limit is not one of the moment. With the default back-off that is after half a minute.
+const LIMIT_REFUSALS_MAX: u32 = 8;
 
 /// A connection that is being opened.
 pub type Opening = Pin<Box<dyn Future<Output = Result<Connection, ConnectError>> + Send>>;
@@ -315,7 +318,7 @@ impl Follower {
         }
         self.channels.handle_connection();
         let since = Instant::now();
-        let link = Link { connection, since, reconnect_in: None, again: None, refusals: 0 };
+        let link = Link { connection, since, reconnect_in: None, again: None };
         self.state = State::Open(Box::new(link));
     }
 
@@ -390,33 +393,44 @@ impl Follower {
         match outcome {
             Outcome::Done | Outcome::Published(_) => {}
             Outcome::Answer(content) => self.pending.push_back(Event::Answer { channel, content }),
-            Outcome::Failed(failure) => {
-                let (code, message) = (failure.code, failure.message);
-                let is_misfit = code == "bad_request";
-                if is_misfit && subscribed.as_ref().is_some_and(|name| self.channels.handle_misfit(name)) {
-                    return;
-                }
-                let retry = matches!(code.as_str(), "upstream" | "rate_limited" | "limit" | "internal");
-                let channel = subscribed.clone().or(channel);
-                self.pending.push_back(Event::Error { channel, code, message, retry });
-                match subscribed {
-                    Some(name) if retry => self.ask_again(&name),
-                    Some(name) => {
-                        self.channels.forget(&name);
-                        self.end_if_nothing_is_left();
-                    }
-                    None => {}
-                }
-            }
+            Outcome::Failed(failure) => self.hear_failure(subscribed, channel, failure),
         }
     }
 
-    /// A subscription was refused for now: it is asked for again on this connection.
+    /// A command failed; `subscribed` is the channel if it was to follow one.
+    fn hear_failure(&mut self, subscribed: Option<String>, channel: Option<String>, failure: Failure) {
+        let Failure { code, message } = failure;
+        let is_misfit = code == "bad_request";
+        if is_misfit && subscribed.as_ref().is_some_and(|name| self.channels.handle_misfit(name)) {
+            return;
+        }
+        let retry = match code.as_str() {
+            "limit" => !subscribed.as_ref().is_some_and(|name| self.is_limited(name)),
+            code => matches!(code, "upstream" | "rate_limited" | "internal"),
+        };
+        let channel = subscribed.clone().or(channel);
+        self.pending.push_back(Event::Error { channel, code, message, retry });
+        match subscribed {
+            Some(name) if retry => self.ask_again(&name),
+            Some(name) => {
+                self.channels.forget(&name);
+                self.end_if_nothing_is_left();
+            }
+            None => {}
+        }
+    }
+
+    /// One more refusal because of a limit is the last one.
+    fn is_limited(&self, name: &str) -> bool {
+        self.channels.refusals(name).saturating_add(1) >= LIMIT_REFUSALS_MAX
+    }
+
+    /// A subscription was refused for now: it is asked for again on this connection, together with others
+    /// that were refused meanwhile.
     fn ask_again(&mut self, name: &str) {
+        let delay = self.options.backoff.delay(self.channels.refusals(name), Asked::Nothing, random());
         self.channels.hold(name);
         if let State::Open(link) = &mut self.state {
-            let delay = self.options.backoff.delay(link.refusals, Asked::Nothing, random());
-            link.refusals = link.refusals.saturating_add(1);
             link.again.get_or_insert_with(|| Box::pin(sleep(delay)));
         }
     }

@@ -135,15 +135,15 @@ fn begin<'r>(
     })
 }
 
-/// The URL, with `after` in its query if there is a position.
+/// The URL, with the position as the only `after` of its query, if there is one: of several the first counts.
 fn with_position(url: &str, position: Option<&str>) -> Result<String, Failure> {
     let Some(position) = position else { return Ok(url.to_owned()) };
     let mut url = Url::parse(url).map_err(|error| Failure::new(Exit::Usage, format!("{url}: {error}")))?;
-    let query = match url.query() {
-        Some(query) if !query.is_empty() => format!("{query}&after={position}"),
-        _ => format!("after={position}"),
-    };
-    url.set_query(Some(&query));
+    let others = url.query().unwrap_or_default().split('&');
+    let others = others.filter(|pair| !pair.is_empty() && pair.split('=').next() != Some("after"));
+    let own = format!("after={position}");
+    let query: Vec<&str> = others.chain([own.as_str()]).collect();
+    url.set_query(Some(&query.join("&")));
     Ok(url.into())
 }
 
@@ -195,6 +195,8 @@ mod tests {
             ("ws://h/a?b=c --after k:4", "ws://h/a?b=c&after=k:4"),
             ("ws://h --after k:4", "ws://h/?after=k:4"),
             ("ws://h/a?b", "ws://h/a?b"),
+            ("ws://h/a?after=k:1&b=after=&after=2 --after k:4", "ws://h/a?b=after=&after=k:4"),
+            ("ws://h/a?after=k:1", "ws://h/a?after=k:1"),
         ] {
             let arguments = parsed(line);
             let found = with_position(&arguments.url, arguments.after.as_deref()).expect("a URL");

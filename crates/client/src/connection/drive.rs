@@ -151,11 +151,11 @@ impl Connection {
         ready!(self.0.output.poll_write(&mut self.0.stream, context));
         if self.0.output.unwritten() < before {
             self.be_patient();
-            if has_waited {
-                // There was no room on the way to the peer, and now there is: it took something. Bytes that
-                // are taken without a wait may lie in buffers on this side.
-                self.0.keep_alive.handle_life(self.0.pace.rhythm);
-            }
+        }
+        if has_waited {
+            // There was no room on the way to the peer, and now there is: it took something. Bytes that are
+            // taken without a wait may lie in buffers on this side.
+            self.0.keep_alive.handle_life(self.0.pace.rhythm);
         }
         Poll::Ready(())
     }

@@ -274,7 +274,7 @@ impl Connection {
     }
 
     /// Bytes of heap that hold them: 0 between messages, else a fixed part below 200 bytes and at most
-    /// twice what came.
+    /// twice what came, to which [`Connection::payload_room`] adds 64 KiB at most.
     ///
     /// Compression adds a decompressor of 48 KiB while a compressed message comes. Contexts that are taken
     /// over stay between messages, from the first compressed one on: with the feature `zlib-c` 7 KiB and the

@@ -16,6 +16,8 @@ use crate::keystream::Keystream;
 const BLOCK_BYTES: usize = 512;
 /// Bytes that are treated at once where there are fewer.
 const VECTOR_BYTES: usize = 32;
+/// From here on vectors are laid along cache lines.
+const ALIGNED_BYTES: usize = 2048;
 /// From here on the wider vectors are worth asking for.
 const LONG_BYTES: usize = 128;
 
@@ -76,11 +78,28 @@ fn apply_with_avx2(payload: &mut [u8], word: u64) {
 
 #[inline(always)]
 fn apply_blocks(payload: &mut [u8], word: u64) {
+    let before = bytes_to_boundary(payload.as_ptr(), payload.len());
+    let (head, payload) = payload.split_at_mut(before);
+    apply_short(head, word);
+    let word = moved(word, before);
     let (blocks, rest) = payload.as_chunks_mut::<BLOCK_BYTES>();
     for block in blocks {
         apply_words(block, word);
     }
     apply_short(rest, word);
+}
+
+/// Bytes in front of the first vector that lies within one cache line, if the payload is so long that this pays:
+/// of vectors that lie anywhere every second one touches two lines.
+#[inline(always)]
+fn bytes_to_boundary<T>(start: *const T, length: usize) -> usize {
+    if length < ALIGNED_BYTES { 0 } else { start.align_offset(VECTOR_BYTES).min(length) }
+}
+
+/// The key as it stands so many bytes further on.
+#[inline(always)]
+fn moved(word: u64, bytes: usize) -> u64 {
+    word.rotate_right(8 * (bytes % 4) as u32)
 }
 
 #[inline(always)]
@@ -122,6 +141,11 @@ fn copy_with_avx2(payload: &[u8], word: u64, room: &mut [MaybeUninit<u8>]) {
 
 #[inline(always)]
 fn copy_blocks(payload: &[u8], word: u64, room: &mut [MaybeUninit<u8>]) {
+    let before = bytes_to_boundary(room.as_ptr(), room.len().min(payload.len()));
+    let (head, payload) = payload.split_at(before);
+    let (head_room, room) = room.split_at_mut(before);
+    copy_short(head, word, head_room);
+    let word = moved(word, before);
     let (from, rest) = payload.as_chunks::<BLOCK_BYTES>();
     let (to, room) = room.as_chunks_mut::<BLOCK_BYTES>();
     for (from, to) in from.iter().zip(to) {
@@ -248,8 +272,15 @@ mod tests {
 
     #[test]
     fn whole_blocks_and_what_follows_them_follow_the_formula() {
-        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(3 * BLOCK_BYTES + 64).collect();
-        for length in [BLOCK_BYTES, 2 * BLOCK_BYTES + 31, 2 * BLOCK_BYTES + 32, 3 * BLOCK_BYTES + 47] {
+        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(ALIGNED_BYTES + 3 * BLOCK_BYTES).collect();
+        for length in [
+            ALIGNED_BYTES,
+            ALIGNED_BYTES + 67,
+            BLOCK_BYTES,
+            2 * BLOCK_BYTES + 31,
+            2 * BLOCK_BYTES + 32,
+            3 * BLOCK_BYTES + 47,
+        ] {
             check(&bytes, 1, length, [9, 8, 7, 6], 3);
         }
     }

@@ -19,6 +19,8 @@ use rustix::time::{ClockId, clock_gettime};
 pub const READABLE: EventFlags = EventFlags::IN;
 /// Writable, or connected.
 pub const WRITABLE: EventFlags = EventFlags::OUT;
+/// Either.
+pub const BOTH: EventFlags = EventFlags::IN.union(EventFlags::OUT);
 
 /// Nanoseconds of a clock that only goes forward.
 pub fn now() -> u64 {
@@ -81,6 +83,15 @@ pub fn send_all(socket: &OwnedFd, bytes: &[u8]) -> io::Result<()> {
         Ok(())
     } else {
         Err(io::Error::other("the socket did not take all of it"))
+    }
+}
+
+/// Sends what the socket takes now.
+pub fn send_some(socket: &OwnedFd, bytes: &[u8]) -> io::Result<usize> {
+    match send(socket, bytes, SendFlags::NOSIGNAL) {
+        Ok(count) => Ok(count),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -13,6 +13,7 @@ mod publisher;
 mod subscribers;
 mod idle;
 mod fanout;
+mod echo;
 mod round;
 
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ struct Arguments {
 enum Command {
     Idle(idle::Idle),
     Fanout(fanout::Fanout),
+    Echo(echo::Echo),
     Round(round::Round),
 }
 
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
     let line = match &arguments.command {
         Command::Idle(idle) => idle::run(idle),
         Command::Fanout(fanout) => fanout::run(fanout),
+        Command::Echo(echo) => echo::run(echo),
         Command::Round(round) => round::run(round),
     };
     match line {

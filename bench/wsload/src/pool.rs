@@ -1,5 +1,5 @@
 //! A set of client connections under one poller: opened with a bound on how many open at a time, then read
-//! round by round. Messages go to whoever calls; pings are answered here. Nothing is sent otherwise.
+//! round by round. Messages go to whoever calls; pings are answered here. Else only what is queued is sent.
 
 use std::io;
 use std::net::SocketAddrV4;
@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crate::histogram::Histogram;
-use crate::linux::{self, Poller, READABLE, WRITABLE};
+use crate::linux::{self, BOTH, Poller, READABLE, WRITABLE};
 use crate::wire::{self, Door, Frame};
 
 /// Connections that are being opened at the same time.
@@ -51,6 +51,8 @@ struct Connection {
     state: State,
     /// An answer or a frame that is not whole.
     partial: Vec<u8>,
+    /// What was queued and the socket did not take.
+    unsent: Vec<u8>,
     begun: u64,
 }
 
@@ -114,7 +116,7 @@ impl Pool {
         let socket = linux::begin_connect(target.address)?;
         self.poller.add(&socket, self.connections.len(), WRITABLE)?;
         let state = State::Connecting;
-        self.connections.push(Connection { socket, state, partial: Vec::new(), begun });
+        self.connections.push(Connection { socket, state, partial: Vec::new(), unsent: Vec::new(), begun });
         Ok(())
     }
 
@@ -175,10 +177,39 @@ impl Pool {
         for place in 0..ready {
             let number = self.poller.ready(place);
             if self.connections.get(number).is_some_and(|connection| connection.state == State::Open)
-                && let Err(error) = self.read(number, &mut on_message)
+                && let Err(error) = self.read(number, &mut on_message).and_then(|()| self.send_unsent(number))
             {
                 self.end(number, &format!("reading: {error}"));
             }
+        }
+    }
+
+    /// Sends frames on a connection, at once or as soon as its socket takes them.
+    pub fn queue(&mut self, number: usize, frames: &[u8]) -> io::Result<()> {
+        let connection = &mut self.connections[number];
+        if !connection.unsent.is_empty() {
+            connection.unsent.extend_from_slice(frames);
+            return Ok(());
+        }
+        let count = linux::send_some(&connection.socket, frames)?;
+        if count == frames.len() {
+            return Ok(());
+        }
+        connection.unsent.extend_from_slice(&frames[count..]);
+        self.poller.modify(&connection.socket, number, BOTH)
+    }
+
+    fn send_unsent(&mut self, number: usize) -> io::Result<()> {
+        let connection = &mut self.connections[number];
+        if connection.unsent.is_empty() {
+            return Ok(());
+        }
+        let count = linux::send_some(&connection.socket, &connection.unsent)?;
+        connection.unsent.drain(..count);
+        if connection.unsent.is_empty() {
+            self.poller.modify(&connection.socket, number, READABLE)
+        } else {
+            Ok(())
         }
     }
 

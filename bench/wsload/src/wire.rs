@@ -91,6 +91,19 @@ pub fn append_pong(payload: &[u8], output: &mut Vec<u8>) {
     output.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
 }
 
+/// A binary message as a client sends it.
+pub fn message(payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0x82];
+    match payload.len() {
+        length @ 0..126 => frame.push(0x80 | length as u8),
+        length @ 126..0x1_0000 => frame.extend([&[0x80 | 126][..], &(length as u16).to_be_bytes()].concat()),
+        length => frame.extend([&[0x80 | 127][..], &(length as u64).to_be_bytes()].concat()),
+    }
+    frame.extend_from_slice(&MASK);
+    frame.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    frame
+}
+
 /// A payload of `size` bytes that begins with a stamp.
 pub fn payload(size: usize, sent_at: u64, number: u32) -> Vec<u8> {
     let mut text = format!("WSL{sent_at:016x}{number:08x}").into_bytes();

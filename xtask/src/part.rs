@@ -43,7 +43,11 @@ const PARTS: &[Part] = &[
     ci("conformance-quick", "the quick cases of the Autobahn suite, server and client", conformance::quick),
     nightly("fuzz", "each target in fuzz/ for a minute, or for the seconds behind --", nightly::fuzz),
     nightly("miri", "the tests of masking, control frames and fragments under Miri", nightly::miri),
-    nightly("bench", "the figures of docs/figures.md, or those named behind --", bench::bench),
+    nightly(
+        "bench",
+        "the figures of docs/figures.md; behind -- their names, or protocol and echo",
+        bench::bench,
+    ),
     nightly(
         "conformance",
         "all cases of the Autobahn suite, or those that options choose",

@@ -91,6 +91,40 @@ impl<'a> Programs<'a> {
         load
     }
 
+    /// `wsload echo` against a server of this name and process; gives its line.
+    pub(super) fn echo(
+        &self,
+        server: &str,
+        url: &str,
+        process: u32,
+        size: &str,
+        in_flight: &str,
+        record: &mut Record,
+    ) -> Result<String, String> {
+        let mut load = self.checkout.command(&self.load);
+        load.args([
+            "echo",
+            url,
+            "--cpu",
+            "1",
+            "-d",
+            "0.8",
+            "-s",
+            size,
+            "-i",
+            in_flight,
+            "--pid",
+            &process.to_string(),
+        ]);
+        let output = load.stdin(Stdio::null()).output().map_err(|error| format!("wsload: {error}"))?;
+        let line = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        if !output.status.success() || line.is_empty() {
+            return Err(format!("wsload echo, {server}: {line}"));
+        }
+        record.raw(&format!("echo, {server}"), &typed(&load), &line);
+        Ok(line)
+    }
+
     /// Runs it to its end; gives its line.
     pub(super) fn run(
         &self,

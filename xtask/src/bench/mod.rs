@@ -1,6 +1,6 @@
 //! The figures of this version: builds what is measured, takes one figure after the other, prints a table and
-//! keeps the raw lines in `bench/results/DATE.jsonl`. What a figure is, and how it is taken, is in `figures`
-//! and `instructions`; the load comes from `bench/wsload`.
+//! keeps the raw lines in `bench/results/DATE.jsonl`, those of comparisons in `protocol-DATE.jsonl`. What a figure
+//! is, and how it is taken, is in the modules of their names; the load comes from `bench/wsload`.
 
 mod record;
 mod gateway;
@@ -8,6 +8,9 @@ mod load;
 mod instructions;
 mod deflate;
 mod figures;
+mod comparison;
+mod protocol;
+mod echo;
 
 use std::fs;
 
@@ -27,10 +30,16 @@ struct Figure {
     needs: &'static [&'static str],
     /// Taken only when it is named, because it takes minutes.
     only_named: bool,
+    /// Of our WebSocket library beside those of others; no gateway is needed.
+    compares: bool,
 }
 
 const fn figure(name: &'static str, take: Take, needs: &'static [&'static str]) -> Figure {
-    Figure { name, take, needs, only_named: false }
+    Figure { name, take, needs, only_named: false, compares: false }
+}
+
+const fn comparison(name: &'static str, take: Take, needs: &'static [&'static str]) -> Figure {
+    Figure { name, take, needs, only_named: true, compares: true }
 }
 
 const FIGURES: &[Figure] = &[
@@ -41,7 +50,9 @@ const FIGURES: &[Figure] = &[
     figure("instructions", instructions::instructions, &["valgrind", "callgrind_annotate"]),
     figure("deflate", deflate::deflate, &["taskset", "valgrind", "callgrind_annotate"]),
     figure("job", figures::job, &["python3"]),
-    Figure { name: "cold", take: figures::cold, needs: &[], only_named: true },
+    Figure { name: "cold", take: figures::cold, needs: &[], only_named: true, compares: false },
+    comparison("protocol", protocol::protocol, &["valgrind"]),
+    comparison("echo", echo::echo, &["taskset"]),
 ];
 
 /// Takes all figures, or those that were named behind `--`.
@@ -55,17 +66,32 @@ pub(crate) fn bench(checkout: &Checkout) -> Tally {
         false => names.iter().any(|name| name == figure.name),
     };
     let programs = Programs::new(checkout);
-    if !show(&mut programs.build_gateway()) || !show(&mut programs.build_load()) {
+    let mut tally = Tally::default();
+    for (compares, file) in [(false, ""), (true, "protocol-")] {
+        let chosen: Vec<&Figure> =
+            FIGURES.iter().filter(chosen).filter(|figure| figure.compares == compares).collect();
+        if !chosen.is_empty() {
+            tally.add(take_all(&chosen, &programs, file));
+        }
+    }
+    tally
+}
+
+/// Takes figures whose raw lines go into one file.
+fn take_all(figures: &[&Figure], programs: &Programs, file: &str) -> Tally {
+    let needs_gateway = figures.iter().any(|figure| !figure.compares);
+    if !show(&mut programs.build_load()) || (needs_gateway && !show(&mut programs.build_gateway())) {
         return Tally::check("bench: what is to be measured does not build", false);
     }
-    let mut record = Record::new(checkout);
+    let mut record = Record::new(programs.checkout);
     let mut tally = Tally::default();
-    for figure in FIGURES.iter().filter(chosen) {
+    for figure in figures {
         println!("-- {}", figure.name);
-        tally.add(take(figure, &programs, &mut record));
+        tally.add(take(figure, programs, &mut record));
     }
     print!("\n{record}");
-    tally.add(Tally::check("bench: the raw lines cannot be written", keep(checkout, &record)));
+    let kept = keep(programs.checkout, file, &record);
+    tally.add(Tally::check("bench: the raw lines cannot be written", kept));
     tally
 }
 
@@ -81,9 +107,9 @@ fn take(figure: &Figure, programs: &Programs, record: &mut Record) -> Tally {
 }
 
 /// Adds the raw lines to those of the same day.
-fn keep(checkout: &Checkout, record: &Record) -> bool {
+fn keep(checkout: &Checkout, prefix: &str, record: &Record) -> bool {
     let folder = checkout.root.join("bench/results");
-    let file = folder.join(format!("{}.jsonl", record.date()));
+    let file = folder.join(format!("{prefix}{}.jsonl", record.date()));
     let before = fs::read_to_string(&file).unwrap_or_default();
     let kept = fs::create_dir_all(&folder).and_then(|()| fs::write(&file, before + &record.raw_lines()));
     kept.is_ok()

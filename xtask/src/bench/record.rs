@@ -104,6 +104,12 @@ pub(super) fn number(json: &str, name: &str) -> Result<f64, String> {
     digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| format!("no {name} in {json}"))
 }
 
+/// A text of a flat JSON object.
+pub(super) fn word<'j>(json: &'j str, name: &str) -> Result<&'j str, String> {
+    let found = json.split_once(&format!("\"{name}\":\"")).and_then(|(_, rest)| rest.split_once('"'));
+    found.map(|(word, _)| word).ok_or_else(|| format!("no {name} in {json}"))
+}
+
 /// With a space between every three digits.
 pub(super) fn grouped(value: f64) -> String {
     let digits = format!("{value:.0}");
@@ -135,6 +141,8 @@ mod tests {
         assert_eq!(number(json, "memory"), Ok(3.5));
         assert_eq!(number(json, "last"), Ok(7.0));
         assert!(number(json, "lost").is_err());
+        assert_eq!(word("{\"row\":\"a b\",\"n\":1}", "row"), Ok("a b"));
+        assert!(word(json, "memory").is_err());
     }
 
     #[test]

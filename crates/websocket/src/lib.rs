@@ -1,6 +1,6 @@
-//! RFC 6455, the WebSocket protocol, without IO and for both roles: bytes and events in, bytes and events
-//! out. It never touches a socket, a clock, a random source or a thread; random bytes are arguments, and
-//! time-outs belong to the caller.
+//! The WebSocket protocol (RFC 6455) with permessage-deflate (RFC 7692) and the handshake over HTTP/2 (RFC 8441),
+//! without IO and for both roles: bytes and events in, bytes and events out. It never touches a socket, a clock,
+//! a random source or a thread; random bytes and moments are arguments.
 //!
 //! ```text
 //!   bytes of the peer                                              bytes to the peer

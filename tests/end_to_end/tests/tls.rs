@@ -11,7 +11,6 @@ use tidegate_end_to_end::document::Document;
 use tidegate_end_to_end::gateway::{Gateway, binary, run};
 use tidegate_end_to_end::http::Request;
 use tidegate_end_to_end::script::Script;
-use tidegate_test_tools::find::program;
 use tidegate_test_tools::need;
 
 /// An authority, and a certificate for `localhost` that it signed.
@@ -140,9 +139,7 @@ fn curl_passes_through_and_streams() {
 
 #[test]
 fn openssl_gets_the_new_versions_and_not_the_old_ones() {
-    let Some(openssl) = program("openssl") else {
-        return tidegate_test_tools::skip("openssl is not installed");
-    };
+    let openssl = need!(openssl);
     let files = Files::new();
     let gateway = files.alone();
     let address = gateway.public().to_string();

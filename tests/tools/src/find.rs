@@ -79,6 +79,11 @@ pub fn bare_node() -> Option<PathBuf> {
     program("node")
 }
 
+/// OpenSSL's command line, as a client of TLS.
+pub fn openssl() -> Option<PathBuf> {
+    program("openssl")
+}
+
 /// PHP's command line, for backends.
 pub fn php() -> Option<PathBuf> {
     program("php")

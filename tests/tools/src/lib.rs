@@ -18,7 +18,8 @@ pub mod find;
 pub mod skip;
 
 pub use find::{
-    bare_node, chromium, curl, firefox, h2load, java, nginx, node, php, python, ruby, strace, valgrind,
+    bare_node, chromium, curl, firefox, h2load, java, nginx, node, openssl, php, python, ruby, strace,
+    valgrind,
 };
 pub use foreign::folder;
 pub use skip::skip;

@@ -37,6 +37,7 @@ pub const TOOLS: &[Tool] = &[
     program("nginx", "nginx", "nginx"),
     program("node", "node", "nodejs"),
     program("npm", "npm", "npm"),
+    program("openssl", "openssl", "openssl"),
     program("php", "php", "php-cli"),
     program("python", "python3", "python3"),
     Tool {

@@ -1,27 +1,14 @@
-// Firefox, driven by puppeteer-core over WebDriver BiDi. Usage: FIREFOX URL CONDITION…: opens the page and waits, for each condition in
-// turn, until it holds for the data attributes of its root element: an object as JSON, in which a number is the least
-// that the attribute must count and a text is what it must be. Tells each as a JSON line on stdout, and what the page
-// complained of. The page's own policy stays in force.
+// Firefox, driven by puppeteer-core over WebDriver BiDi. Usage: FIREFOX URL CONDITION…; what it does with them is said
+// in page.mjs. The page's own policy stays in force.
 
 import puppeteer from "puppeteer-core";
-import { holds } from "./holds.mjs";
+import { watch } from "./page.mjs";
 
 const [executablePath, url, ...conditions] = process.argv.slice(2);
-const tell = (event, fields) => console.log(JSON.stringify({ event, ...fields }));
-
 // Certificates of tests are signed by nobody.
 const browser = await puppeteer.launch({ browser: "firefox", executablePath, headless: true, acceptInsecureCerts: true });
 try {
-  const page = await browser.newPage();
-  const complaints = [];
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-  await page.goto(url);
-  tell("opened", { title: await page.title() });
-  for (const condition of conditions) {
-    tell("holds", { condition, seen: await page.evaluate(holds, JSON.parse(condition)) });
-  }
-  tell("complaints", { complaints });
+  await watch(await browser.newPage(), url, conditions);
 } finally {
   await browser.close();
 }

@@ -59,7 +59,7 @@ pub(super) fn echo(programs: &Programs, record: &mut Record) -> Result<(), Strin
         comparison.add(&format!("{size} B, {in_flight} in flight"), &names[server], times[times.len() / 2]);
     }
     println!("\nCPU µs of the server a message\n\n{comparison}");
-    for ours in [EXAMPLE, "tidegate-websocket"] {
+    for ours in [EXAMPLE, "tidegate-websocket", "tidegate-websocket, slab"] {
         for ratio in
             [comparison.ratios(ours, is_foreign), comparison.ratios(ours, |name| name == FLOOR)].concat()
         {

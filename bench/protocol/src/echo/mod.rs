@@ -1,9 +1,11 @@
 //! Echo servers, one for each library and a floor without any: tokio with one thread and one task a connection, as
-//! the libraries' own examples have it, and replies as those examples send them. The load generator always sends
-//! the key of RFC 6455, section 1.3, so that the answer to the handshake is always the same.
+//! the libraries' own examples have it, and replies as those examples send them. Ours is there a second time without
+//! tokio, on connections as the gateway's shard has them. The load generator always sends the key of RFC 6455,
+//! section 1.3, so that the answer to the handshake is always the same.
 
 mod floor;
 mod peers;
+mod slab;
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -26,6 +28,7 @@ pub struct Server {
 pub const SERVERS: &[Server] = &[
     Server { name: "floor", serve: floor::serve },
     Server { name: "tidegate-websocket", serve: peers::tidegate },
+    Server { name: "tidegate-websocket, slab", serve: slab::serve },
     Server { name: "fastwebsockets", serve: peers::fastwebsockets },
     Server { name: "tokio-tungstenite", serve: peers::tungstenite },
     Server { name: "tokio-tungstenite, forward", serve: peers::tungstenite_forward },

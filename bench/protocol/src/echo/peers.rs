@@ -57,7 +57,8 @@ async fn read(stream: &mut TcpStream, connection: &mut Connection, output: &mut 
     })
 }
 
-fn answer(bytes: &mut [u8], connection: &mut Connection, output: &mut Vec<u8>) {
+/// Echoes the messages of one read.
+pub(super) fn answer(bytes: &mut [u8], connection: &mut Connection, output: &mut Vec<u8>) {
     let mut input = Input::new(bytes);
     while let Some((event, mut answers)) = connection.handle_input_to_answer(&mut input, output) {
         if let Event::Message(message) = event {

@@ -3,14 +3,11 @@
 
 use tidegate_websocket::Fragment;
 
-use crate::endpoint::{Ended, Told};
+use crate::endpoint::Ended;
 use crate::pair::{CLIENT, Pair, SERVER};
+use crate::told::{Told, text};
 
 const BOTH: [usize; 2] = [CLIENT, SERVER];
-
-fn text(text: &str) -> Told {
-    Told::Text(text.to_owned())
-}
 
 fn close(code: u16, reason: &str) -> Told {
     Told::Close(Some(code), reason.to_owned())

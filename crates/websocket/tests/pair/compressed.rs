@@ -4,8 +4,8 @@
 use tidegate_websocket::deflate::{Effort, Parameters};
 use tidegate_websocket::{Extensions, Fragment};
 
-use crate::endpoint::Told;
 use crate::pair::{CLIENT, Pair, SERVER};
+use crate::told::Told;
 
 const EAGER: Effort = Effort { level: 6, min_bytes: 0 };
 

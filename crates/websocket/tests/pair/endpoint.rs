@@ -2,9 +2,10 @@
 //! everything that it was told and that it sent.
 
 use tidegate_websocket::timing::{Due, Tick, Timeouts, Timing};
-use tidegate_websocket::{Close, CloseCode, Connection, Event, Input, Limits, Message, ProtocolError};
+use tidegate_websocket::{CloseCode, Connection, Input, Limits};
 
 use crate::link::{Arrival, Link};
+use crate::told::Told;
 
 /// What these tests allow in a message.
 pub(crate) const LIMITS: Limits = Limits { max_message_bytes: 2000, max_fragments: 8 };
@@ -21,19 +22,6 @@ pub(crate) const TIMED_PING: &[u8] = b"timed";
 /// What the contexts of compression may take beside the messages: 256 KiB to deflate in the largest window,
 /// 48 KiB to inflate from it.
 const CONTEXTS_MAX_BYTES: usize = (256 + 48 + 16) * 1024;
-
-/// An event without its borrow.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Told {
-    Text(String),
-    Binary(Vec<u8>),
-    Ping(Vec<u8>),
-    Pong(Vec<u8>),
-    Close(Option<u16>, String),
-    /// 1006: the bytes ended without a Close frame.
-    Lost,
-    Error(ProtocolError),
-}
 
 /// Why an end let the TCP connection go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +96,7 @@ impl Endpoint {
                 self.timing.pinged = Tick::NEVER;
                 let mut input = Input::new(&mut bytes);
                 let next = |connection: &mut Connection, output: &mut Vec<u8>, input: &mut Input<'_>| {
-                    connection.handle_input(input, output).map(told)
+                    connection.handle_input(input, output).map(Told::from)
                 };
                 while let Some(event) =
                     self.act(now, |connection, output| next(connection, output, &mut input))
@@ -190,7 +178,7 @@ impl Endpoint {
     /// Nothing more is read. After a clean Close our answer may still have to be written.
     fn let_go(&mut self, why: Ended, now: Tick) {
         let was_closed = self.connection.is_closed();
-        if let Some(event) = self.connection.handle_eof().map(told) {
+        if let Some(event) = self.connection.handle_eof().map(Told::from) {
             self.tell(event);
         }
         self.note(now);
@@ -235,20 +223,5 @@ impl Endpoint {
             self.connection.heap_bytes()
         );
         assert!(self.deflates || self.end().is_none() || self.connection.heap_bytes() == 0);
-    }
-}
-
-pub(crate) fn told(event: Event<'_>) -> Told {
-    match event {
-        Event::Message(Message::Text(text)) => Told::Text(text.to_owned()),
-        Event::Message(Message::Binary(bytes)) => Told::Binary(bytes.to_vec()),
-        Event::Ping(payload) => Told::Ping(payload.to_vec()),
-        Event::Pong(payload) => Told::Pong(payload.to_vec()),
-        Event::Close(Close { code, clean: false, .. }) => {
-            assert_eq!(code, Some(CloseCode::ABNORMAL));
-            Told::Lost
-        }
-        Event::Close(close) => Told::Close(close.code.map(CloseCode::get), close.reason.to_owned()),
-        Event::Error(error) => Told::Error(error),
     }
 }

@@ -3,8 +3,9 @@
 use tidegate_websocket::Fragment;
 use tidegate_websocket::timing::{Due, Tick};
 
-use crate::endpoint::{Ended, TIMEOUTS, Told};
+use crate::endpoint::{Ended, TIMEOUTS};
 use crate::pair::{CLIENT, Pair, SERVER};
+use crate::told::{Told, text};
 
 const BOTH: [usize; 2] = [CLIENT, SERVER];
 
@@ -20,7 +21,7 @@ fn an_end_without_a_close_is_told_once_to_both() {
         pair.fragment(ender, "half", Fragment::More);
         pair.end_side(ender);
         pair.pass_until_ended(0);
-        assert_eq!(pair.told(1 - ender), [Told::Text("all".into()), Told::Lost]);
+        assert_eq!(pair.told(1 - ender), [text("all"), Told::Lost]);
         assert_eq!(pair.told(ender), [Told::Lost]);
         assert_eq!(BOTH.map(|end| pair.ended(end)), [Some(Ended::WithPeer); 2]);
         assert!(pair.sent(1 - ender).is_empty(), "a Close that nobody asked for");

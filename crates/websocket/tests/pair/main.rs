@@ -8,6 +8,8 @@
 mod endpoint;
 mod link;
 mod pair;
+#[path = "../told/mod.rs"]
+mod told;
 mod wire;
 
 mod closing;

@@ -4,8 +4,9 @@ use tidegate_websocket::deflate::Effort;
 use tidegate_websocket::timing::Tick;
 use tidegate_websocket::{CloseCode, Connection, Extensions, Fragment, MaskKeys, Message, Role};
 
-use crate::endpoint::{Ended, Endpoint, LIMITS, Told};
+use crate::endpoint::{Ended, Endpoint, LIMITS};
 use crate::link::Link;
+use crate::told::Told;
 use crate::wire::{Frame, frames};
 
 /// Which end; also the place in the arrays of [`Pair`].

@@ -5,8 +5,9 @@ use proptest::prelude::*;
 use tidegate_websocket::deflate::{Effort, Parameters};
 use tidegate_websocket::{Extensions, Fragment, Message};
 
-use crate::endpoint::{LIMITS, PING_INTERVAL, TIMED_PING, TIMEOUTS, Told};
+use crate::endpoint::{LIMITS, PING_INTERVAL, TIMED_PING, TIMEOUTS};
 use crate::pair::{CLIENT, Pair, SERVER};
+use crate::told::Told;
 
 /// First byte of a Ping that an application sends; a number follows.
 const PING: u8 = b'?';

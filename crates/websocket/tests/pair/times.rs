@@ -3,8 +3,9 @@
 use tidegate_websocket::Fragment;
 use tidegate_websocket::timing::{Due, Tick};
 
-use crate::endpoint::{Ended, PING_INTERVAL, TIMED_PING, TIMEOUTS, Told};
+use crate::endpoint::{Ended, PING_INTERVAL, TIMED_PING, TIMEOUTS};
 use crate::pair::{CLIENT, Pair, SERVER};
+use crate::told::{Told, text};
 
 const BOTH: [usize; 2] = [CLIENT, SERVER];
 
@@ -82,9 +83,7 @@ fn what_was_not_read_is_excused() {
 #[test]
 fn a_message_has_its_time_however_lively_the_peer_is() {
     for (sender, hearer) in [(CLIENT, SERVER), (SERVER, CLIENT)] {
-        for (late, told) in
-            [(0, Told::Text("begun, ended".into())), (1, Told::Close(Some(1008), String::new()))]
-        {
+        for (late, told) in [(0, text("begun, ended")), (1, Told::Close(Some(1008), String::new()))] {
             let mut pair = Pair::new();
             pair.fragment(sender, "begun, ", Fragment::More);
             pair.step();

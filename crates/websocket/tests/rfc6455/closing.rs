@@ -140,7 +140,7 @@ fn an_end_without_a_close_is_1006() {
         if closes_first {
             connection.close(CloseCode::NORMAL, "", &mut Vec::new());
         }
-        assert_eq!(connection.handle_eof().map(Told::from), Some(Told::Eof));
+        assert_eq!(connection.handle_eof().map(Told::from), Some(Told::Lost));
         assert_eq!(connection.handle_eof(), None);
         assert!(connection.is_closed() && !connection.is_closing() && !connection.is_open());
         assert!(!connection.has_unfinished_message() && connection.heap_bytes() == 0);

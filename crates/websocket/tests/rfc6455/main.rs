@@ -3,6 +3,8 @@
 //! All of them drive the public API with bytes; `peer` writes what the other end sends.
 
 mod peer;
+#[path = "../told/mod.rs"]
+mod told;
 
 mod closing;
 mod control;

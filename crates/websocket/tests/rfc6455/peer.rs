@@ -3,42 +3,9 @@
 //! Frames are written here by hand, bit by bit, so that they can be wrong and owe nothing to the code that
 //! is tested.
 
-use tidegate_websocket::{
-    Close, CloseCode, Connection, Event, Input, Limits, MaskKeys, Message, ProtocolError, Role,
-};
+use tidegate_websocket::{Connection, Input, Limits, MaskKeys, ProtocolError, Role};
 
-/// An event without its borrow.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Told {
-    Text(String),
-    Binary(Vec<u8>),
-    Ping(Vec<u8>),
-    Pong(Vec<u8>),
-    Close(Option<u16>, String),
-    Eof,
-    Error(ProtocolError),
-}
-
-impl From<Event<'_>> for Told {
-    fn from(event: Event<'_>) -> Self {
-        match event {
-            Event::Message(Message::Text(text)) => Self::Text(text.to_owned()),
-            Event::Message(Message::Binary(bytes)) => Self::Binary(bytes.to_vec()),
-            Event::Ping(payload) => Self::Ping(payload.to_vec()),
-            Event::Pong(payload) => Self::Pong(payload.to_vec()),
-            Event::Close(Close { code, clean: false, .. }) => {
-                assert_eq!(code, Some(CloseCode::ABNORMAL));
-                Self::Eof
-            }
-            Event::Close(close) => Self::Close(close.code.map(CloseCode::get), close.reason.to_owned()),
-            Event::Error(error) => Self::Error(error),
-        }
-    }
-}
-
-pub(crate) fn text(text: &str) -> Told {
-    Told::Text(text.to_owned())
-}
+pub(crate) use crate::told::{Told, text};
 
 pub(crate) fn server() -> Connection {
     Connection::new(Role::Server, Limits::default())

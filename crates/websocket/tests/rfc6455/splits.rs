@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use tidegate_websocket::{CloseCode, Connection, Fragment, Input, Limits, MaskKeys, Message, Role, fuzzing};
 
-use crate::peer::Told;
+use crate::told::Told;
 
 /// First byte of a Ping's payload, and so of the Pong that answers it.
 const PING: u8 = 1;

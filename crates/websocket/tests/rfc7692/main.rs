@@ -3,6 +3,8 @@
 //! Frames are written by hand in `peer`; payloads are those of the RFC, or made by the other end.
 
 mod peer;
+#[path = "../told/mod.rs"]
+mod told;
 
 mod bounds;
 mod connect;

@@ -1,43 +1,15 @@
 //! The other end, as bytes, and connections that agreed on permessage-deflate.
 
 use tidegate_websocket::deflate::{Compressor, Effort, Parameters};
-use tidegate_websocket::{
-    Connection, Event, Extensions, Input, Limits, MaskKeys, Message, ProtocolError, Role,
-};
+use tidegate_websocket::{Connection, Extensions, Input, Limits, MaskKeys, ProtocolError, Role};
+
+pub(crate) use crate::told::{Told, text};
 
 /// "Hello" as in section 7.2.3.1.
 pub(crate) const HELLO: [u8; 7] = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
 
 /// Everything is compressed.
 pub(crate) const EAGER: Effort = Effort { level: 6, min_bytes: 0 };
-
-/// An event without its borrow.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Told {
-    Text(String),
-    Binary(Vec<u8>),
-    Ping(Vec<u8>),
-    Pong(Vec<u8>),
-    Close(Option<u16>),
-    Error(ProtocolError),
-}
-
-impl From<Event<'_>> for Told {
-    fn from(event: Event<'_>) -> Self {
-        match event {
-            Event::Message(Message::Text(text)) => Self::Text(text.to_owned()),
-            Event::Message(Message::Binary(bytes)) => Self::Binary(bytes.to_vec()),
-            Event::Ping(payload) => Self::Ping(payload.to_vec()),
-            Event::Pong(payload) => Self::Pong(payload.to_vec()),
-            Event::Close(close) => Self::Close(close.code.map(|code| code.get())),
-            Event::Error(error) => Self::Error(error),
-        }
-    }
-}
-
-pub(crate) fn text(text: &str) -> Told {
-    Told::Text(text.to_owned())
-}
 
 /// No context on either side.
 pub(crate) fn stateless() -> Parameters {

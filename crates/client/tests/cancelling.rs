@@ -3,15 +3,15 @@
 
 #![allow(missing_docs, reason = "a test program")]
 
+mod pipe;
+
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
+use pipe::REQUEST;
 use tidegate_client::{AcceptOptions, CloseCode, Connection, Event, Message, Replies, accept_stream};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
-
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// Waits at every second call, and moves one byte at most at the others.
 struct Halting {

@@ -4,18 +4,18 @@
 
 #![allow(missing_docs, reason = "a test program")]
 
+mod pipe;
+
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use pipe::REQUEST;
 use tidegate_client::{AcceptOptions, CloseCode, Connection, End, Event, accept_stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
-
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 const TEXT: &[u8] = b"\x81\x82\0\0\0\0hi";
 

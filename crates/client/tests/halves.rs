@@ -3,29 +3,17 @@
 
 #![allow(missing_docs, reason = "a test program")]
 
+mod pipe;
+
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use futures_core::Stream;
 use futures_sink::Sink;
-use tidegate_client::{AcceptOptions, CloseCode, Connection, Event, Message, SendError, accept_stream};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-
-/// An accepted connection, and the peer's end after its handshake. The pipe holds `room` bytes.
-async fn open(room: usize, options: AcceptOptions) -> (Connection, DuplexStream) {
-    let (mut peer, stream) = duplex(room);
-    let opening = tokio::spawn(accept_stream(stream, options));
-    peer.write_all(REQUEST).await.unwrap();
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"\r\n\r\n") {
-        answer.push(peer.read_u8().await.unwrap());
-    }
-    (opening.await.unwrap().unwrap(), peer)
-}
+use pipe::open;
+use tidegate_client::{AcceptOptions, CloseCode, Event, Message, SendError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn text(text: &str) -> Option<Event> {
     Some(Event::Message(Message::Text(text.to_owned())))

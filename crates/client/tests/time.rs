@@ -3,25 +3,17 @@
 
 #![allow(missing_docs, reason = "a test program")]
 
+mod pipe;
+
 use std::time::Duration;
 
-use tidegate_client::{AcceptOptions, CloseCode, Connection, End, Event, Message, accept_stream};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use pipe::open;
+use tidegate_client::{AcceptOptions, CloseCode, Connection, End, Event, Message};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, timeout};
 
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-
-async fn open(options: AcceptOptions) -> (Connection, DuplexStream) {
-    let (mut peer, stream) = duplex(64 * 1024);
-    peer.write_all(REQUEST).await.unwrap();
-    let connection = accept_stream(stream, options).await.unwrap();
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"\r\n\r\n") {
-        answer.push(peer.read_u8().await.unwrap());
-    }
-    (connection, peer)
-}
+/// More than is ever written at once.
+const ROOM: usize = 64 * 1024;
 
 async fn frame<const N: usize>(peer: &mut DuplexStream) -> [u8; N] {
     let mut frame = [0; N];
@@ -37,7 +29,7 @@ async fn end(connection: &mut Connection) -> (u16, End) {
 
 #[tokio::test(start_paused = true)]
 async fn silence_is_asked_and_then_given_up() {
-    let (mut connection, mut peer) = open(AcceptOptions::default()).await;
+    let (mut connection, mut peer) = open(ROOM, AcceptOptions::default()).await;
     let began = Instant::now();
     let peering = tokio::spawn(async move {
         assert_eq!(frame(&mut peer).await, [0x89, 0x00]);
@@ -56,7 +48,7 @@ async fn silence_is_asked_and_then_given_up() {
 
 #[tokio::test(start_paused = true)]
 async fn whatever_comes_is_a_sign_of_life() {
-    let (mut connection, mut peer) = open(AcceptOptions::default()).await;
+    let (mut connection, mut peer) = open(ROOM, AcceptOptions::default()).await;
     let began = Instant::now();
     let peering = tokio::spawn(async move {
         // A message of one byte in twenty minutes.
@@ -78,7 +70,7 @@ async fn whatever_comes_is_a_sign_of_life() {
 #[tokio::test(start_paused = true)]
 async fn without_an_interval_nothing_is_asked() {
     let options = AcceptOptions { ping_interval: None, ..AcceptOptions::default() };
-    let (mut connection, mut peer) = open(options).await;
+    let (mut connection, mut peer) = open(ROOM, options).await;
     assert!(timeout(Duration::from_secs(24 * 3600), connection.next()).await.is_err());
     assert!(timeout(Duration::ZERO, peer.read_u8()).await.is_err());
 }
@@ -86,7 +78,7 @@ async fn without_an_interval_nothing_is_asked() {
 /// The peer ended its side without a Close frame: what it said before is told, and then 1006.
 #[tokio::test(start_paused = true)]
 async fn a_half_closed_link() {
-    let (mut connection, mut peer) = open(AcceptOptions::default()).await;
+    let (mut connection, mut peer) = open(ROOM, AcceptOptions::default()).await;
     peer.write_all(b"\x81\x82\0\0\0\0hi\x81\x85\0\0\0\0wh").await.unwrap();
     peer.shutdown().await.unwrap();
     assert_eq!(connection.next().await, Some(Event::Message(Message::Text("hi".to_owned()))));
@@ -96,7 +88,7 @@ async fn a_half_closed_link() {
 /// Both Close frames cross: each side takes the other's as the answer to its own.
 #[tokio::test(start_paused = true)]
 async fn closes_that_cross() {
-    let (mut connection, mut peer) = open(AcceptOptions::default()).await;
+    let (mut connection, mut peer) = open(ROOM, AcceptOptions::default()).await;
     connection.queue_close(CloseCode::new(4000), "mine");
     peer.write_all(b"\x88\x82\0\0\0\0\x0f\xa1").await.unwrap();
     assert_eq!(end(&mut connection).await, (4001, End::CloseFrame));
@@ -108,7 +100,7 @@ async fn closes_that_cross() {
 /// Messages that the peer had sent before it saw our Close are still told.
 #[tokio::test(start_paused = true)]
 async fn messages_before_the_answer_to_a_close() {
-    let (mut connection, mut peer) = open(AcceptOptions::default()).await;
+    let (mut connection, mut peer) = open(ROOM, AcceptOptions::default()).await;
     connection.close(CloseCode::NORMAL, "").await;
     peer.write_all(b"\x81\x82\0\0\0\0hi\x89\x80\0\0\0\0\x88\x82\0\0\0\0\x03\xe8").await.unwrap();
     assert_eq!(connection.next().await, Some(Event::Message(Message::Text("hi".to_owned()))));
@@ -121,7 +113,7 @@ async fn messages_before_the_answer_to_a_close() {
 
 #[tokio::test(start_paused = true)]
 async fn a_close_that_nobody_answers_has_its_time() {
-    let (mut connection, _peer) = open(AcceptOptions::default()).await;
+    let (mut connection, _peer) = open(ROOM, AcceptOptions::default()).await;
     let began = Instant::now();
     connection.close(CloseCode::NORMAL, "").await;
     assert_eq!(end(&mut connection).await, (1006, End::NoAnswer));
@@ -131,7 +123,7 @@ async fn a_close_that_nobody_answers_has_its_time() {
 /// After a broken rule the Close frame is written, and the peer's end awaited, but not for ever.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_broke_a_rule_and_stays() {
-    let (mut connection, mut peer) = open(AcceptOptions::default()).await;
+    let (mut connection, mut peer) = open(ROOM, AcceptOptions::default()).await;
     let began = Instant::now();
     peer.write_all(b"\x81\x02hi").await.unwrap();
     let Some(Event::Error(error)) = connection.next().await else { panic!("an Error") };
@@ -143,7 +135,7 @@ async fn a_peer_that_broke_a_rule_and_stays() {
 /// is awaited from the last byte on that it took.
 #[tokio::test(start_paused = true)]
 async fn a_slow_peer_has_time_to_answer_a_close() {
-    let (mut connection, mut peer) = open(AcceptOptions::default()).await;
+    let (mut connection, mut peer) = open(ROOM, AcceptOptions::default()).await;
     connection.queue(tidegate_websocket::Message::Binary(&[0; 200_000])).unwrap();
     let began = Instant::now();
     let peering = tokio::spawn(async move {
@@ -162,7 +154,7 @@ async fn a_slow_peer_has_time_to_answer_a_close() {
 /// the sign of life then, and silence is judged only after that.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_takes_slowly_is_alive() {
-    let (mut connection, mut peer) = open(AcceptOptions::default()).await;
+    let (mut connection, mut peer) = open(ROOM, AcceptOptions::default()).await;
     connection.queue(tidegate_websocket::Message::Binary(&[0; 200_000])).unwrap();
     let peering = tokio::spawn(async move {
         take_slowly(&mut peer, 200_010, Duration::from_secs(9)).await;
@@ -179,7 +171,7 @@ async fn a_peer_that_takes_slowly_is_alive() {
 /// Reading is held back while a peer takes no replies; what it said meanwhile lies unread, and is no silence.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_is_not_read_is_not_silent() {
-    let (mut connection, mut peer) = open(AcceptOptions::default()).await;
+    let (mut connection, mut peer) = open(ROOM, AcceptOptions::default()).await;
     connection.queue(tidegate_websocket::Message::Binary(&[0; 400_000])).unwrap();
     peer.write_all(b"\x81\x82\0\0\0\0hi").await.unwrap();
     let peering = tokio::spawn(async move {
@@ -210,7 +202,7 @@ async fn take_slowly(peer: &mut DuplexStream, length: usize, pause: Duration) {
 #[tokio::test(start_paused = true)]
 async fn output_that_is_never_empty_does_not_stop_reading() {
     let options = AcceptOptions { ping_interval: None, ..AcceptOptions::default() };
-    let (mut connection, mut peer) = open(options).await;
+    let (mut connection, mut peer) = open(ROOM, options).await;
     connection.queue(tidegate_websocket::Message::Binary(&[0; 200_000])).unwrap();
     let ping = [b"\x89\xfd\0\0\0\0".as_slice(), &[0; 125]].concat();
     let mut taken = vec![0; 127 + 10_004];

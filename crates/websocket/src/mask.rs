@@ -4,8 +4,8 @@
 //! Masking hides nothing; it keeps a script from choosing the bytes that a proxy sees on the wire. For that the
 //! keys must be unpredictable, so they come out of a seed that the caller draws.
 //!
-//! The two `unsafe` blocks of this file enter code that was compiled for AVX2, and count bytes into a vector
-//! that were written behind its end. The loops themselves are safe code, out of which the compiler makes vectors.
+//! Of its three `unsafe` blocks (tests aside) two enter code that was compiled for AVX2 and one counts bytes into
+//! a vector that were written behind its end. The loops are safe code, out of which the compiler makes vectors.
 
 use std::fmt;
 use std::mem::MaybeUninit;

@@ -2,6 +2,7 @@
 //!
 //! The parts are in modules of their own; here is their order.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -98,7 +99,7 @@ async fn reach(
     };
     let began = Instant::now();
     let securing = tls::secure(trust, &address.host, dialled.socket);
-    let stream = within.run(Phase::Tls, securing).await?.map_err(ConnectError::Tls)?;
+    let stream = within.run(Phase::Tls, securing).await?.map_err(not_secured)?;
     timings.tls = Some(began.elapsed());
     let is_v2 = tls::has_chosen_http2(&stream);
     if http == Http::V2 && !is_v2 {
@@ -107,6 +108,10 @@ async fn reach(
     let description = tls::describe(&stream);
     let way = Way { stream: Stream::Tls(Box::new(stream)), peer, tls: Some(description), timings };
     Ok((way, is_v2))
+}
+
+fn not_secured(error: io::Error) -> ConnectError {
+    if tls::is_of_authority(&error) { ConnectError::Authority(error) } else { ConnectError::Tls(error) }
 }
 
 /// The handshake, and the connection behind it.

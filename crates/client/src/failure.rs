@@ -26,6 +26,9 @@ pub enum ConnectError {
     Dial(DialError),
     /// TLS failed, or the certificate is not believed.
     Tls(io::Error),
+    /// The server shows the certificate of an authority (CA:TRUE) as its own, which none may, whoever believes it.
+    /// Who set up the server is to blame.
+    Authority(io::Error),
     /// The connection broke before the whole answer had come.
     Lost(io::Error),
     /// The server answered, and the answer is no.
@@ -89,6 +92,10 @@ impl fmt::Display for ConnectError {
             Self::Trust(error) => error.fmt(f),
             Self::Dial(error) => error.fmt(f),
             Self::Tls(error) => write!(f, "TLS: {error}"),
+            Self::Authority(_) => f.write_str(
+                "TLS: the server shows the certificate of an authority (CA:TRUE) as its own; such a \
+                 certificate may sign those of servers and not be one",
+            ),
             Self::Lost(error) => write!(f, "the connection broke during the handshake: {error}"),
             Self::Refused(refused) => refused.fmt(f),
             Self::Handshake(error) => match handshake_section(error) {

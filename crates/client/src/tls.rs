@@ -10,7 +10,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
+};
 use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
 use tokio_rustls::TlsConnector;
@@ -64,6 +66,17 @@ pub(crate) async fn secure(
         Host::Ipv6(ip) => ServerName::IpAddress((*ip).into()),
     };
     TlsConnector::from(configuration).connect(name, socket).await
+}
+
+/// True if the handshake failed because the server's own certificate is an authority's.
+///
+/// rustls has no variant for it; it keeps the error of its verifier, the name of which is all that it shows.
+pub(crate) fn is_of_authority(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    let Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(why)))) = inner else {
+        return false;
+    };
+    why.to_string() == "CaUsedAsEndEntity"
 }
 
 /// True if the server chose HTTP/2 by ALPN.

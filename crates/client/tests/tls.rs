@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
@@ -18,15 +19,23 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-/// Accepts until the runtime ends; says hello, then closes. Gives its address and its certificate as PEM.
+/// Serves with a certificate for `localhost` that signed itself.
 async fn serve() -> (SocketAddr, String) {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    serve_as(IsCa::NoCa).await
+}
+
+/// Accepts until the runtime ends; says hello, then closes. Gives its address and its certificate as PEM.
+async fn serve_as(is_ca: IsCa) -> (SocketAddr, String) {
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.is_ca = is_ca;
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let configuration = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
+        .with_single_cert(vec![certificate.der().clone()], key)
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(configuration));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -53,7 +62,7 @@ async fn serve() -> (SocketAddr, String) {
             let _ = stream.read_to_end(&mut Vec::new()).await;
         }
     });
-    (address, made.cert.pem())
+    (address, certificate.pem())
 }
 
 async fn check(port: u16, trust: Trust) -> Result<(), ConnectError> {
@@ -85,6 +94,18 @@ async fn whom_to_believe() {
     file.write_all(other.as_bytes()).unwrap();
     let error = check(address.port(), Trust::File(file.path().to_owned())).await.unwrap_err();
     assert!(matches!(error, ConnectError::Tls(_)), "{error}");
+}
+
+#[tokio::test]
+async fn the_certificate_of_an_authority_is_not_a_servers() {
+    let (address, pem) = serve_as(IsCa::Ca(BasicConstraints::Unconstrained)).await;
+    let (_, other) = serve().await;
+    for roots in [&pem, &other] {
+        let error = check(address.port(), Trust::Pem(roots.clone().into_bytes())).await.unwrap_err();
+        assert!(matches!(error, ConnectError::Authority(_)), "{error:?}");
+        assert!(error.to_string().contains("the certificate of an authority (CA:TRUE)"), "{error}");
+    }
+    check(address.port(), Trust::Anyone).await.unwrap();
 }
 
 #[tokio::test]

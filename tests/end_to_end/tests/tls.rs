@@ -165,6 +165,39 @@ fn openssl_gets_the_new_versions_and_not_the_old_ones() {
     gateway.wait_metric("tidegate_tls_handshakes_total", 2.0);
 }
 
+/// What most first try: one command of openssl, whose default is an authority. Our client says so, and what it
+/// advises works.
+#[test]
+fn a_certificate_that_openssl_made_by_itself_is_an_authority_until_it_is_told_otherwise() {
+    let openssl = need!(openssl);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (certificate, key) = (path("cert.pem"), path("key.pem"));
+    let serve = |constraints: &[&str]| {
+        let kind = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+        let whose = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+        let files = ["-keyout", &key, "-out", &certificate];
+        let (text, done) = output(&openssl, &[&kind[..], &whose, &files, constraints].concat());
+        assert!(done, "{text}");
+        Gateway::alone(&["--tls-certificate", &certificate, "--tls-key", &key])
+    };
+    let gateway = serve(&[]);
+    let ended = run(&["connect", "--cacert", &certificate, &url("wss", &gateway, "/a")]);
+    assert_eq!(ended.code, Some(5), "{}", ended.printed);
+    for words in ["the certificate of an authority (CA:TRUE)", "basicConstraints=CA:FALSE", "--insecure"] {
+        assert!(ended.printed.contains(words), "{}", ended.printed);
+    }
+    drop(gateway);
+    let gateway = serve(&["-addext", "basicConstraints=CA:FALSE"]);
+    let mut client = Command::new(binary());
+    client.args(["connect", "-n", "1", "--cacert", &certificate, &url("wss", &gateway, "/a")]);
+    let mut client = Script::start(&mut client);
+    gateway.wait_subscribers("a", 1);
+    gateway.publish("a", "believed");
+    assert_eq!(client.line("believed"), "believed");
+    client.succeeded();
+}
+
 /// The whole stay of a WebSocket client that reports as the scripts do.
 #[track_caller]
 fn check_websocket(program: PathBuf, name: &str, trust: &str) {

@@ -72,6 +72,7 @@ fn of_failure(error: &ConnectError, now: SystemTime) -> Verdict {
         ConnectError::Url(_)
         | ConnectError::Request(_)
         | ConnectError::Trust(_)
+        | ConnectError::Authority(_)
         | ConnectError::Handshake(_)
         | ConnectError::Http2(Http2Error::NotAgreed | Http2Error::NoConnect) => Verdict::GiveUp,
     }

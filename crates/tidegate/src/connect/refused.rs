@@ -30,6 +30,9 @@ pub(super) fn failure(url: &str, error: &ConnectError) -> (Failure, Option<u16>)
         }
         ConnectError::Tls(_) => Failure::new(Exit::Tls, &text)
             .mend("believe its certificate with --cacert FILE, or any with --insecure; ws:// is without TLS"),
+        ConnectError::Authority(_) => Failure::new(Exit::Tls, &text).mend(
+            "give the server a certificate made with basicConstraints=CA:FALSE, or believe any with --insecure",
+        ),
         ConnectError::Refused(refused) => {
             let failure = Failure::new(Exit::HandshakeRefused, shown(refused));
             return (failure.mend(advice(refused.status)), Some(refused.status));

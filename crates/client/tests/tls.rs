@@ -13,11 +13,12 @@ use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::Acceptor;
 use tidegate_client::{ConnectError, Event, Message, Options, Trust, connect};
 use tidegate_websocket::handshake::accept_key;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 /// Serves with a certificate for `localhost` that signed itself.
 async fn serve() -> (SocketAddr, String) {
@@ -106,6 +107,32 @@ async fn the_certificate_of_an_authority_is_not_a_servers() {
         assert!(error.to_string().contains("the certificate of an authority (CA:TRUE)"), "{error}");
     }
     check(address.port(), Trust::Anyone).await.unwrap();
+}
+
+/// The name that a client asks a server for, before either has shown anything else.
+async fn name_asked_for(host: &str) -> Option<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("wss://{host}:{}/", listener.local_addr().unwrap().port());
+    let (asked, connected) = tokio::join!(
+        async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await.unwrap();
+            hello.client_hello().server_name().map(str::to_owned)
+        },
+        connect(&url, Options { trust: Trust::Anyone, ..Options::default() })
+    );
+    // The server went away without an answer.
+    let error = connected.unwrap_err();
+    assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
+    asked
+}
+
+#[tokio::test]
+async fn the_handshake_names_the_server() {
+    assert_eq!(name_asked_for("localhost").await.as_deref(), Some("localhost"));
+    assert_eq!(name_asked_for("LocalHost").await.as_deref(), Some("localhost"));
+    // An address is no name (RFC 6066, section 3).
+    assert_eq!(name_asked_for("127.0.0.1").await, None);
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ pub fn handshake_section(error: &HandshakeError) -> Option<&'static str> {
         | HandshakeError::AcceptKey
         | HandshakeError::Subprotocol
         | HandshakeError::Extension => Some("RFC 6455, section 4.1"),
-        HandshakeError::Deflate(_) => Some("RFC 7692, section 7.1"),
+        HandshakeError::Deflate(_) => Some("RFC 7692, section 7"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The four parameters of permessage-deflate and their negotiation (RFC 7692, section 7.1), both roles.
+//! The four parameters of permessage-deflate and their negotiation (RFC 7692, sections 7 and 7.1), both roles.
 //!
 //! The header's grammar has been read by `handshake`: names and values come in, answers go out. A window
 //! of 8 bits is not agreed to for our own messages: zlib cannot compress into so small a window.
@@ -105,7 +105,7 @@ struct Stated {
     client_max_window_bits: Option<Option<u8>>,
 }
 
-/// The server's part: what an offer becomes; none if it must be declined (section 7.1).
+/// The server's part: what an offer becomes; none if it must be declined (section 7).
 pub(crate) fn accept(offer: &[Parameter<'_>], acceptance: &Acceptance) -> Option<Parameters> {
     let stated = Stated::read(offer)?;
     let largest = own_bits(acceptance.max_window_bits);

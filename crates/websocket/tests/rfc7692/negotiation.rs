@@ -1,4 +1,4 @@
-//! Section 7.1: what becomes of an offer, and which answers a client takes.
+//! Sections 5 and 7: what becomes of an offer, and which answers a client takes.
 
 use tidegate_websocket::Extensions;
 use tidegate_websocket::deflate::{Acceptance, AnswerError, Offer, Parameters};

@@ -90,6 +90,24 @@ fn fragments_are_one_compressed_message() {
     }
 }
 
+/// Section 7.2.1: four bytes are taken from the end of the message, and from no end of a fragment before it.
+#[test]
+fn fragments_before_the_last_keep_their_four_bytes() {
+    let tail = [0x00, 0x00, 0xff, 0xff];
+    for parameters in [stateless(), kept(15)] {
+        let mut connection = sender(parameters, EAGER);
+        let mut frame = |part, fragment| {
+            let mut output = Vec::new();
+            connection.send_fragment(Message::Text(part), fragment, &mut output).unwrap();
+            output
+        };
+        for part in ["the beginning", "and more of it"] {
+            assert!(frame(part, Fragment::More).ends_with(&tail), "{part}");
+        }
+        assert!(!frame("and the end", Fragment::Last).ends_with(&tail));
+    }
+}
+
 #[test]
 fn the_first_fragment_decides() {
     let mut connection = sender(stateless(), Effort { level: 6, min_bytes: 10 });

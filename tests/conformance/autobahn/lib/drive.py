@@ -19,7 +19,6 @@ from processes import Fuzzer, Program, Relay, last_lines
 from verdicts import Verdicts
 
 EXIT_UNUSABLE = 2
-POLL_SECONDS = 0.05
 FUZZER_START_SECONDS = 60
 
 
@@ -84,11 +83,11 @@ def wait_for_fuzzers(run, fuzzers):
             run.take(fuzzer)
         if not alive:
             return
-        if time.monotonic() > end:
+        if time.monotonic() >= end:
             current = ", ".join(fuzzer.current or "-" for fuzzer in alive)
             run.verdicts.problems.append("stopped after %d s (--timeout) in case %s" % (run.options.timeout, current))
             return
-        time.sleep(POLL_SECONDS)
+        Program.wait(end)
 
 
 class ClientJob:
@@ -121,7 +120,7 @@ class ClientJob:
                     return event["listening"]
             if self.fuzzer.poll() is not None or time.monotonic() > end:
                 raise Unusable(self.fuzzer.died())
-            time.sleep(POLL_SECONDS)
+            Program.wait(end)
 
     def take(self):
         for event in self.run.take(self.fuzzer):
@@ -133,17 +132,19 @@ class ClientJob:
         gone = self.client.poll() is not None
         self.take()
         now = time.monotonic()
-        patience = self.options.case_timeout + 15 if self.seen else self.options.wait
         if self.fuzzer.poll() is not None:
             self.finish(self.fuzzer.died())
         elif gone:
             self.finish(None)
-        elif now > end:
+        elif now >= end:
             self.finish("the client was stopped in case %s: over %d s (--timeout)"
                         % (self.fuzzer.current, self.options.timeout))
-        elif now - self.last > patience:
+        elif now >= self.last + self.patience():
             self.finish("the client was stopped in case %s: nothing happened for %d s"
-                        % (self.fuzzer.current, patience))
+                        % (self.fuzzer.current, self.patience()))
+
+    def patience(self):
+        return self.options.case_timeout + 15 if self.seen else self.options.wait
 
     def finish(self, problem):
         status = self.client.poll()
@@ -171,11 +172,11 @@ def run_client(options, folder):
     for job in jobs:
         job.start_client()
     end = time.monotonic() + options.timeout
-    while not all(job.over for job in jobs):
+    while jobs:
         for job in jobs:
-            if not job.over:
-                job.look(end)
-        time.sleep(POLL_SECONDS)
+            job.look(end)
+        jobs = [job for job in jobs if not job.over]
+        Program.wait(min([end] + [job.last + job.patience() for job in jobs]) if jobs else 0)
     return run.verdicts.finish()
 
 

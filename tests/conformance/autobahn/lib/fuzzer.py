@@ -1,7 +1,7 @@
 """One fuzzing client or server of the Autobahn suite: a process with a Twisted reactor.
 
 Started by drive.py with its orders as JSON in the first argument. Writes what happens as lines of JSON
-to the file that the orders name: a case begins, a case ended with these verdicts, it listens, it is done.
+to the pipe that the orders number: a case begins, a case ended with these verdicts, it listens, it is done.
 The judgement of a case is the suite's own and is not touched; a case that hangs is ended as failed.
 """
 import json
@@ -9,13 +9,20 @@ import os
 import signal
 import socket
 import sys
+import threading
 
 from autobahntestsuite import fuzzing
-from twisted.internet import reactor, task
+from twisted.internet import reactor
 from twisted.python import log
 
 NEVER_OPENED_LIMIT = 3
 REFUSED_LIMIT = 10
+
+
+def end_with_the_parent():
+    """Waits for the end of standard input, which is a pipe from the parent."""
+    sys.stdin.buffer.read()
+    os._exit(9)
 
 
 class Fuzzer:
@@ -30,7 +37,7 @@ class Fuzzer:
     def run(self):
         log.startLoggingWithObserver(
             lambda e: e.get("isError") and print(log.textFromEventDict(e), flush=True), setStdout=False)
-        self.end_with_the_parent()
+        threading.Thread(target=end_with_the_parent, daemon=True).start()
         orders = self.orders
         spec = {"cases": orders["cases"], "exclude-cases": [], "outdir": orders["report"] or "unused"}
         if orders["mode"] == "server":
@@ -39,14 +46,6 @@ class Fuzzer:
         else:
             self.listen(spec)
         reactor.run(installSignalHandlers=False)
-
-    def end_with_the_parent(self):
-        parent = os.getppid()
-
-        def look():
-            if os.getppid() != parent:
-                os._exit(9)
-        task.LoopingCall(look).start(1)
 
     def listen(self, spec):
         listener = socket.socket()

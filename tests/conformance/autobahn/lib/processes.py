@@ -1,10 +1,13 @@
 """The programs that a run starts, each in a process group of its own, and all of them ended by it."""
 import json
 import os
+import queue
 import re
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 # What a fuzzer prints about itself, which explains nothing when it died.
@@ -13,10 +16,23 @@ CHATTER = re.compile(r"(Running test|Cases =|Ok, will|Autobahn)")
 
 class Program:
     started = []
+    # Set by each program that ends and each fuzzer that says something.
+    happened = threading.Event()
 
     def __init__(self, argv, stdin=subprocess.DEVNULL, **options):
         self.process = subprocess.Popen(argv, start_new_session=True, stdin=stdin, **options)
         Program.started.append(self)
+        threading.Thread(target=self.watch, daemon=True).start()
+
+    def watch(self):
+        self.process.wait()
+        Program.happened.set()
+
+    @classmethod
+    def wait(cls, end):
+        """Waits for the next of what happens, until `end` at the most; look at everything afterwards."""
+        cls.happened.wait(max(0, end - time.monotonic()))
+        cls.happened.clear()
 
     def poll(self):
         return self.process.poll()
@@ -57,26 +73,42 @@ class Relay(Program):
 
 
 class Fuzzer(Program):
-    """fuzzer.py, and the events that it has written since they were last read."""
+    """fuzzer.py, and the events that it has told on its pipe since they were last read."""
 
     def __init__(self, orders, folder, number):
-        self.out = os.path.join(folder, "out%d" % number)
         self.logfile = os.path.join(folder, "log%d" % number)
-        open(self.out, "w").close()
-        self.read_to = 0
-        self.rest = b""
+        self.told = queue.SimpleQueue()
+        self.is_silent = False
         self.last_event = None
         self.current = None
-        super().__init__(script("fuzzer.py", json.dumps(dict(orders, out=self.out))),
-                         stdout=open(self.logfile, "w"), stderr=subprocess.STDOUT)
+        pipe, out = os.pipe()
+        super().__init__(script("fuzzer.py", json.dumps(dict(orders, out=out))), stdin=subprocess.PIPE,
+                         stdout=open(self.logfile, "w"), stderr=subprocess.STDOUT, pass_fds=[out])
+        os.close(out)
+        self.reader = threading.Thread(target=self.read, args=[pipe], daemon=True)
+        self.reader.start()
+
+    def read(self, pipe):
+        with open(pipe, "rb") as lines:
+            for line in lines:
+                if line.endswith(b"\n"):  # the last of one that was ended may be a part
+                    self.told.put(json.loads(line))
+                    Program.happened.set()
+        self.is_silent = True
+        Program.happened.set()
+
+    def poll(self):
+        """Its exit status, once all that it told can be read."""
+        return super().poll() if self.is_silent else None
+
+    def end(self, grace=2.0):
+        super().end(grace)
+        self.reader.join(5.0)
 
     def events(self):
-        with open(self.out, "rb") as file:
-            file.seek(self.read_to)
-            data = file.read()
-        self.read_to += len(data)
-        *lines, self.rest = (self.rest + data).split(b"\n")
-        events = [json.loads(line) for line in lines]
+        events = []
+        while not self.told.empty():
+            events.append(self.told.get())
         for event in events:
             self.current = event.get("start", self.current)
             if "end" in event:

@@ -11,6 +11,7 @@ use crate::log::{Log, Recovery, Retention};
 use crate::name::ChannelName;
 use crate::position::{Epoch, Position};
 use crate::publication::{Item, Publication};
+use crate::subscription::Left;
 
 /// One shard of the process, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -143,10 +144,13 @@ impl Engine {
         Ok(recovery)
     }
 
-    /// One subscription less from `shard`; gives how many are left on all shards.
-    pub fn leave(&mut self, name: &ChannelName, shard: ShardId) -> u32 {
-        let Some(home) = self.channels.get_mut(name) else { return 0 };
-        if let Some(count) = home.followers.get_mut(usize::from(shard.0)) {
+    /// One subscription less from `shard`; gives how many are left on all shards. Whoever leaves an earlier life
+    /// of the channel is not among those who follow this one.
+    pub fn leave(&mut self, left: &Left, shard: ShardId) -> u32 {
+        let Some(home) = self.channels.get_mut(&left.channel) else { return 0 };
+        if home.log.position().epoch == left.epoch
+            && let Some(count) = home.followers.get_mut(usize::from(shard.0))
+        {
             *count = count.saturating_sub(1);
         }
         home.followers.iter().sum()
@@ -315,8 +319,20 @@ mod tests {
         let appended = append(&mut engine, "a", "2", now);
         assert_eq!((appended.position.offset, appended.followers), (2, 1));
         assert_eq!(engine.following(&name("a")).collect::<Vec<_>>(), [ShardId(1)]);
-        assert_eq!(engine.leave(&name("a"), ShardId(1)), 0);
+        assert_eq!(engine.leave(&Left { channel: name("a"), epoch: Epoch(1) }, ShardId(1)), 0);
         assert_eq!(engine.following(&name("a")).count(), 0);
+    }
+
+    #[test]
+    fn whoever_leaves_an_earlier_life_is_not_missed_in_this_one() {
+        let (now, mut engine) = (Instant::now(), Engine::new(1, LIMITS));
+        engine.follow(&name("a"), ShardId(0), None, FRESH, now).unwrap();
+        engine.remove(&name("a"));
+        let again = Fresh { epoch: Epoch(2), ..FRESH };
+        engine.follow(&name("a"), ShardId(0), None, again, now).unwrap();
+        let left = |epoch| Left { channel: name("a"), epoch: Epoch(epoch) };
+        assert_eq!(engine.leave(&left(1), ShardId(0)), 1);
+        assert_eq!(engine.leave(&left(2), ShardId(0)), 0);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::position::Epoch;
 use crate::publication::Publication;
 use crate::queue::{Full, Outgoing, QueueLimits, SendQueue};
 use crate::session_id::SessionId;
+use crate::subscription::{Left, SubscribeError, Subscription, SubscriptionState, Ticket};
 
 /// Publications of one channel that are fanned out in one round, and about how many of their bytes: the rest
 /// waits for the next, so that what was queued is sent before more is.
@@ -24,17 +25,6 @@ const PORTION_BYTES: usize = 256 * 1024;
 
 /// Entries of the dirty list that may have been taken before it is moved together.
 const DIRTY_TAKEN_MAX: usize = 4096;
-
-/// Why a subscription could not be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SubscribeError {
-    /// The session is gone.
-    Gone,
-    /// It follows the channel already.
-    Twice,
-    /// It follows as many channels as it may (`channels.max_per_conn`).
-    TooMany,
-}
 
 /// A session that must be closed because its queue was full (slow consumer).
 pub type Overflow = SessionId;
@@ -53,20 +43,6 @@ pub struct Session<T> {
     /// Nothing is queued any more by fan-out: a last word is on its way.
     ending: bool,
     subscriptions: Vec<Subscription>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Subscription {
-    channel: u32,
-    state: SubscriptionState,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SubscriptionState {
-    /// The home has been asked.
-    AwaitHome,
-    /// At this place of the channel's list for the session's form and packing.
-    Live(u32),
 }
 
 /// The sessions to flush, oldest first: `sessions[..next]` have been. A session is in the rest at most once.
@@ -94,6 +70,7 @@ struct Channel {
 pub struct Hub<T> {
     sessions: Slab<Session<T>>,
     generations: u32,
+    tickets: u32,
     channels: Slab<Channel>,
     by_name: HashMap<ChannelName, u32, foldhash::fast::RandomState>,
     fresh_channels: Vec<u32>,
@@ -113,6 +90,7 @@ impl<T> Hub<T> {
         Self {
             sessions: Slab::new(),
             generations: 0,
+            tickets: 0,
             channels: Slab::new(),
             by_name: HashMap::default(),
             fresh_channels: Vec::new(),
@@ -195,9 +173,9 @@ impl<T> Hub<T> {
         self.enqueued_messages
     }
 
-    /// Ends a session. Gives back what was attached and the channels whose homes must be told that it
-    /// left (subscriptions that still await their home are told when the answer comes).
-    pub fn detach(&mut self, id: SessionId) -> Option<(T, Vec<ChannelName>)> {
+    /// Ends a session. Gives back what was attached and what the homes of its channels must be told
+    /// (subscriptions that still await their home are told when the answer comes).
+    pub fn detach(&mut self, id: SessionId) -> Option<(T, Vec<Left>)> {
         self.session(id)?;
         let session = self.sessions.remove(id.index as usize);
         let mut left = Vec::new();
@@ -208,9 +186,11 @@ impl<T> Hub<T> {
     }
 
     /// Notes that `id` wants to follow `name`: from now until [`Hub::begin`] the home's answer is awaited.
-    pub fn await_home(&mut self, id: SessionId, name: &ChannelName) -> Result<(), SubscribeError> {
+    pub fn await_home(&mut self, id: SessionId, name: &ChannelName) -> Result<Ticket, SubscribeError> {
         let channel = self.channel_index(name);
         let max = self.max_channels_per_session;
+        self.tickets = self.tickets.wrapping_add(1);
+        let ticket = Ticket(self.tickets);
         let refused = match self.session_mut(id) {
             None => Some(SubscribeError::Gone),
             Some(session) if session.subscriptions.iter().any(|one| one.channel == channel) => {
@@ -218,7 +198,9 @@ impl<T> Hub<T> {
             }
             Some(session) if session.subscriptions.len() >= max => Some(SubscribeError::TooMany),
             Some(session) => {
-                session.subscriptions.push(Subscription { channel, state: SubscriptionState::AwaitHome });
+                session
+                    .subscriptions
+                    .push(Subscription { channel, state: SubscriptionState::AwaitHome(ticket) });
                 None
             }
         };
@@ -229,37 +211,56 @@ impl<T> Hub<T> {
         if let Some(channel) = self.channels.get_mut(channel as usize) {
             channel.awaiting += 1;
         }
-        Ok(())
+        Ok(ticket)
     }
 
-    /// The home has answered: `id` follows `name` from here. What other sessions have still to get of this
-    /// round is fanned out first. False if the session has gone meanwhile: then the home must be told.
-    pub fn begin(&mut self, id: SessionId, name: &ChannelName, encoder: &mut dyn Encode<T>) -> bool {
+    /// The home has answered what was asked with `ticket`: `id` follows this life of `name` from here. What
+    /// other sessions have still to get of this round is fanned out first. False if the session has gone or
+    /// left meanwhile: then the home must be told.
+    pub fn begin(
+        &mut self,
+        id: SessionId,
+        ticket: Ticket,
+        name: &ChannelName,
+        epoch: Epoch,
+        encoder: &mut dyn Encode<T>,
+    ) -> bool {
         let Some(&index) = self.by_name.get(name) else { return false };
         self.fan_out_channel(index, usize::MAX, encoder);
         let Some(channel) = self.channels.get_mut(index as usize) else { return false };
         let session =
             self.sessions.get_mut(id.index as usize).filter(|session| session.generation == id.generation);
         let Some(session) = session else { return false };
-        let waiting =
-            |one: &&mut Subscription| one.channel == index && one.state == SubscriptionState::AwaitHome;
+        let waiting = |one: &&mut Subscription| {
+            one.channel == index && one.state == SubscriptionState::AwaitHome(ticket)
+        };
         let Some(subscription) = session.subscriptions.iter_mut().find(waiting) else { return false };
         let place = channel.live.push(session.form, session.packing, id.index);
         subscription.state = SubscriptionState::Live(place);
         channel.awaiting -= 1;
+        // Whoever followed an earlier life here has been told that it is over, before this answer.
+        channel.epoch = epoch;
         true
     }
 
-    /// `id` follows `name` no longer. True if its home must be told.
-    pub fn unsubscribe(&mut self, id: SessionId, name: &ChannelName) -> bool {
-        let Some(&index) = self.by_name.get(name) else { return false };
-        let Some(session) = self.session_mut(id) else { return false };
+    /// `id` follows `name` no longer. Gives what its home must be told.
+    pub fn unsubscribe(&mut self, id: SessionId, name: &ChannelName) -> Option<Left> {
+        let index = *self.by_name.get(name)?;
+        let session = self.session_mut(id)?;
         let (form, packing) = (session.form, session.packing);
-        let Some(place) = session.subscriptions.iter().position(|one| one.channel == index) else {
-            return false;
-        };
+        let place = session.subscriptions.iter().position(|one| one.channel == index)?;
         let subscription = session.subscriptions.swap_remove(place);
-        self.unlink(subscription, form, packing).is_some()
+        self.unlink(subscription, form, packing)
+    }
+
+    /// The home refuses what was asked with `ticket`. True if that is what `id` still waits for.
+    pub fn refused(&mut self, id: SessionId, ticket: Ticket, name: &ChannelName) -> bool {
+        let Some(&index) = self.by_name.get(name) else { return false };
+        let waits =
+            |one: &Subscription| one.channel == index && one.state == SubscriptionState::AwaitHome(ticket);
+        let waiting = self.session(id).is_some_and(|session| session.subscriptions.iter().any(waits));
+        // Nobody has counted it.
+        waiting && self.unsubscribe(id, name).is_none()
     }
 
     /// The channels that `id` follows.
@@ -445,11 +446,11 @@ impl<T> Hub<T> {
     }
 
     /// Takes a subscription out of its channel. Gives the name if its home knows of it.
-    fn unlink(&mut self, subscription: Subscription, form: Form, packing: Packing) -> Option<ChannelName> {
+    fn unlink(&mut self, subscription: Subscription, form: Form, packing: Packing) -> Option<Left> {
         let channel = self.channels.get_mut(subscription.channel as usize)?;
-        let name = channel.name.clone();
+        let left = Left { channel: channel.name.clone(), epoch: channel.epoch };
         let told = match subscription.state {
-            SubscriptionState::AwaitHome => {
+            SubscriptionState::AwaitHome(_) => {
                 channel.awaiting -= 1;
                 None
             }
@@ -461,7 +462,7 @@ impl<T> Hub<T> {
                         other.state = SubscriptionState::Live(place);
                     }
                 }
-                Some(name)
+                Some(left)
             }
         };
         self.free_if_unused(subscription.channel);

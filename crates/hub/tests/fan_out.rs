@@ -4,9 +4,11 @@
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use tidegate_hub::{
-    ChannelName, Encode, Epoch, Form, Hub, Item, Packing, Payload, Publication, QueueLimits, SessionId,
-    SubscribeError,
+    ChannelName, Encode, Epoch, Form, Hub, Item, Left, Packing, Payload, Publication, QueueLimits, SessionId,
+    SubscribeError, Ticket,
 };
+
+const EPOCH: Epoch = Epoch(1);
 
 const LIMITS: QueueLimits = QueueLimits { max_bytes: 1 << 20, max_messages: 1 << 16 };
 
@@ -90,7 +92,7 @@ const SESSIONS: [(Form, Packing); 7] = [
 enum Follows {
     #[default]
     No,
-    Awaits,
+    Awaits(Ticket),
     Live,
 }
 
@@ -149,29 +151,31 @@ fn apply(step: &Step, hub: &mut Hub<u64>, sessions: &[SessionId], model: &mut Mo
             let result = hub.await_home(sessions[session], &name(channel));
             match model.follows[session][channel] {
                 Follows::No => {
-                    assert_eq!(result, Ok(()));
-                    model.follows[session][channel] = Follows::Awaits;
+                    model.follows[session][channel] = Follows::Awaits(result.expect("a ticket"));
                 }
-                Follows::Awaits | Follows::Live => assert_eq!(result, Err(SubscribeError::Twice)),
+                Follows::Awaits(_) | Follows::Live => assert_eq!(result, Err(SubscribeError::Twice)),
             }
         }
         Step::Answer { session, channel } => {
-            let awaited = model.follows[session][channel] == Follows::Awaits;
-            assert_eq!(hub.begin(sessions[session], &name(channel), lines), awaited);
-            if awaited {
-                model.follows[session][channel] = Follows::Live;
-            }
+            let Follows::Awaits(ticket) = model.follows[session][channel] else { return };
+            assert!(hub.begin(sessions[session], ticket, &name(channel), EPOCH, lines));
+            assert!(
+                !hub.begin(sessions[session], ticket, &name(channel), EPOCH, lines),
+                "an answer counts once"
+            );
+            model.follows[session][channel] = Follows::Live;
         }
         Step::Unsubscribe { session, channel } => {
             // What came before is still owed to the others only: fan out first, as the shard does.
             hub.fan_out(lines);
             let live = model.follows[session][channel] == Follows::Live;
-            assert_eq!(hub.unsubscribe(sessions[session], &name(channel)), live);
+            let left = Left { channel: name(channel), epoch: EPOCH };
+            assert_eq!(hub.unsubscribe(sessions[session], &name(channel)), live.then_some(left));
             model.follows[session][channel] = Follows::No;
         }
         Step::Publish { channel } => {
             model.offsets[channel] += 1;
-            hub.publish(&name(channel), Epoch(1), publication(model.offsets[channel]));
+            hub.publish(&name(channel), EPOCH, publication(model.offsets[channel]));
             for session in 0..SESSIONS.len() {
                 if model.follows[session][channel] == Follows::Live {
                     model.expected[session].push((channel, model.offsets[channel]));
@@ -198,16 +202,21 @@ proptest! {
     }
 }
 
+/// Asks and answers.
+fn follow(hub: &mut Hub<u64>, id: SessionId, lines: &mut Lines) {
+    let ticket = hub.await_home(id, &name(0)).unwrap();
+    assert!(hub.begin(id, ticket, &name(0), EPOCH, lines));
+}
+
 #[test]
 fn a_round_is_encoded_once_for_each_form_and_joined() {
     let (mut hub, mut lines) = (Hub::new(LIMITS, 128), Lines::default());
     let ids: Vec<_> = (0..100).map(|_| hub.attach(Form::Bare, Packing::Plain, 0)).collect();
     for id in &ids {
-        hub.await_home(*id, &name(0)).unwrap();
-        assert!(hub.begin(*id, &name(0), &mut lines));
+        follow(&mut hub, *id, &mut lines);
     }
     for offset in 1..=16 {
-        hub.publish(&name(0), Epoch(1), publication(offset));
+        hub.publish(&name(0), EPOCH, publication(offset));
     }
     hub.fan_out(&mut lines);
     assert_eq!(lines.calls, 1);
@@ -227,11 +236,10 @@ fn what_is_shared_is_deflated_once_whoever_gets_it() {
     let packings = [Packing::Deflated, Packing::Plain, Packing::Own];
     let ids: Vec<_> = packings.iter().cycle().take(99).map(|one| hub.attach(Form::Bare, *one, 0)).collect();
     for id in &ids {
-        hub.await_home(*id, &name(0)).unwrap();
-        assert!(hub.begin(*id, &name(0), &mut lines));
+        follow(&mut hub, *id, &mut lines);
     }
     for offset in 1..=16 {
-        hub.publish(&name(0), Epoch(1), publication(offset));
+        hub.publish(&name(0), EPOCH, publication(offset));
     }
     hub.fan_out(&mut lines);
     assert_eq!((lines.calls, lines.deflated), (1, 1));
@@ -249,10 +257,9 @@ fn a_burst_goes_out_in_portions_and_overflows_nobody_who_keeps_up() {
     let limits = QueueLimits { max_messages: 2000, ..LIMITS };
     let (mut hub, mut lines) = (Hub::new(limits, 128), Lines::default());
     let id = hub.attach(Form::Bare, Packing::Plain, 0);
-    hub.await_home(id, &name(0)).unwrap();
-    hub.begin(id, &name(0), &mut lines);
+    follow(&mut hub, id, &mut lines);
     for offset in 1..=5000 {
-        hub.publish(&name(0), Epoch(1), publication(offset));
+        hub.publish(&name(0), EPOCH, publication(offset));
     }
     let mut seen = String::new();
     while hub.backlog() > 0 {
@@ -270,11 +277,10 @@ fn a_slow_consumer_overflows_alone() {
     let (mut hub, mut lines) = (Hub::new(limits, 128), Lines::default());
     let ids = [hub.attach(Form::Bare, Packing::Plain, 0), hub.attach(Form::Bare, Packing::Plain, 0)];
     for id in ids {
-        hub.await_home(id, &name(0)).unwrap();
-        hub.begin(id, &name(0), &mut lines);
+        follow(&mut hub, id, &mut lines);
     }
     for offset in 1..=3 {
-        hub.publish(&name(0), Epoch(1), publication(offset));
+        hub.publish(&name(0), EPOCH, publication(offset));
         hub.fan_out(&mut lines);
         hub.session_mut(ids[1]).unwrap().queue.take_joined();
     }
@@ -289,11 +295,24 @@ fn a_slow_consumer_overflows_alone() {
 fn a_session_follows_a_bounded_number_of_channels() {
     let mut hub = Hub::new(LIMITS, 2);
     let id = hub.attach(Form::Envelope, Packing::Plain, 0);
-    assert_eq!(hub.await_home(id, &name(0)), Ok(()));
-    assert_eq!(hub.await_home(id, &name(1)), Ok(()));
+    assert!(hub.await_home(id, &name(0)).is_ok());
+    assert!(hub.await_home(id, &name(1)).is_ok());
     assert_eq!(hub.await_home(id, &name(2)), Err(SubscribeError::TooMany));
-    assert!(!hub.unsubscribe(id, &name(0)), "its home was not told of it yet");
-    assert_eq!(hub.await_home(id, &name(2)), Ok(()));
+    assert_eq!(hub.unsubscribe(id, &name(0)), None, "its home was not told of it yet");
+    assert!(hub.await_home(id, &name(2)).is_ok());
+}
+
+#[test]
+fn an_answer_to_an_earlier_question_is_not_taken_for_the_new_one() {
+    let (mut hub, mut lines) = (Hub::new(LIMITS, 128), Lines::default());
+    let id = hub.attach(Form::Envelope, Packing::Plain, 0);
+    let first = hub.await_home(id, &name(0)).unwrap();
+    hub.unsubscribe(id, &name(0));
+    let second = hub.await_home(id, &name(0)).unwrap();
+    assert!(!hub.begin(id, first, &name(0), EPOCH, &mut lines));
+    assert!(!hub.refused(id, first, &name(0)));
+    assert!(hub.begin(id, second, &name(0), EPOCH, &mut lines));
+    assert_eq!(hub.subscriptions(id).count(), 1);
 }
 
 #[test]

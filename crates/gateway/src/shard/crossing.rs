@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use tidegate_hub::{ChannelName, Epoch, Position, Publication, Recovery, Retention, SessionId, ShardId};
+use tidegate_hub::{
+    ChannelName, Epoch, Left, Position, Publication, Recovery, Retention, SessionId, ShardId, Ticket,
+};
 use tidegate_protocol::ErrorCode;
 use tidegate_websocket::CloseCode;
 
@@ -23,8 +25,8 @@ pub(crate) enum Crossing<S> {
     Followed(Followed),
     /// To the home: a subscription of `shard` has ended.
     Leave {
-        /// The channel.
-        channel: ChannelName,
+        /// What was followed.
+        left: Left,
         /// Where the subscription was.
         shard: ShardId,
     },
@@ -52,6 +54,7 @@ pub(crate) enum Crossing<S> {
 #[derive(Debug, Clone)]
 pub(crate) struct Follow {
     pub(crate) session: SessionId,
+    pub(crate) ticket: Ticket,
     pub(crate) shard: ShardId,
     pub(crate) channel: ChannelName,
     pub(crate) after: Option<Position>,
@@ -73,6 +76,7 @@ pub(crate) enum NotFollowed {
 #[derive(Debug, Clone)]
 pub(crate) struct Followed {
     pub(crate) session: SessionId,
+    pub(crate) ticket: Ticket,
     pub(crate) channel: ChannelName,
     pub(crate) recovery: Result<Recovery, NotFollowed>,
     /// The channel holds whole documents.

@@ -6,8 +6,8 @@ use std::task::Waker;
 use std::time::Instant;
 
 use tidegate_hub::{
-    ChannelName, Encode, Epoch, Form, Fresh, Item, Packing, Position, Recovery, RepeatLimits, Retention,
-    SessionId,
+    ChannelName, Encode, Epoch, Form, Fresh, Item, Left, Packing, Position, Recovery, RepeatLimits,
+    Retention, SessionId,
 };
 use tidegate_protocol::{ErrorCode, close_code, envelope, event_stream};
 use tidegate_websocket::CloseCode;
@@ -103,7 +103,7 @@ impl Shard {
     }
 
     pub(super) fn follow_at_home(&mut self, follow: Follow) {
-        let Follow { session, shard, channel, after, retention, sourced } = follow;
+        let Follow { session, ticket, shard, channel, after, retention, sourced } = follow;
         let fresh = Fresh { retention, epoch: Epoch(fastrand::u32(1..)) };
         let recovery = if sourced && !self.sources.is_running(&channel) {
             Err(NotFollowed::SourceEnded)
@@ -113,7 +113,7 @@ impl Shard {
         };
         let document = self.engine.log(&channel).is_some_and(|log| log.retention().document);
         let trouble = self.troubles.get(&channel).cloned();
-        let followed = Followed { session, channel, recovery, document, trouble };
+        let followed = Followed { session, ticket, channel, recovery, document, trouble };
         self.cross(shard, Crossing::Followed(followed));
     }
 
@@ -162,17 +162,19 @@ impl Shard {
 
     /// The home has answered: what was missed goes out, then what is live.
     pub(super) fn begin_subscription(&mut self, followed: Followed) {
-        let Followed { session, channel, recovery, document, trouble } = followed;
+        let Followed { session, ticket, channel, recovery, document, trouble } = followed;
         let recovery = match recovery {
             Ok(recovery) => recovery,
             Err(why) => {
-                self.hub.unsubscribe(session, &channel);
-                self.refuse_subscription(session, &channel, why);
+                if self.hub.refused(session, ticket, &channel) {
+                    self.refuse_subscription(session, &channel, why);
+                }
                 return;
             }
         };
-        if !self.hub.begin(session, &channel, &mut self.encoder) {
-            self.leave(channel);
+        let epoch = recovery.position.epoch;
+        if !self.hub.begin(session, ticket, &channel, epoch, &mut self.encoder) {
+            self.leave(Left { channel, epoch });
             return;
         }
         let Some(form) = self.hub.session(session).map(tidegate_hub::Session::form) else { return };

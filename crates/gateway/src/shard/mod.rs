@@ -33,7 +33,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use tidegate_hub::{
-    ChannelName, Engine, EngineLimits, Form, Hub, Outgoing, Position, QueueLimits, Repeats, Retention,
+    ChannelName, Engine, EngineLimits, Form, Hub, Left, Outgoing, Position, QueueLimits, Repeats, Retention,
     SessionId, ShardId,
 };
 use tidegate_source::Upstream;
@@ -228,8 +228,8 @@ impl Shard {
             match crossing {
                 Crossing::Follow(follow) => self.follow_at_home(follow),
                 Crossing::Followed(followed) => self.begin_subscription(followed),
-                Crossing::Leave { channel, shard } => {
-                    self.engine.leave(&channel, shard);
+                Crossing::Leave { left, shard } => {
+                    self.engine.leave(&left, shard);
                 }
                 Crossing::Publication { channel, epoch, publication } => {
                     self.hub.publish(&channel, epoch, publication);
@@ -359,24 +359,31 @@ impl Shard {
         retention: Retention,
         sourced: bool,
     ) -> Result<(), tidegate_hub::SubscribeError> {
-        self.hub.await_home(id, channel)?;
+        let ticket = self.hub.await_home(id, channel)?;
         let home = self.process.home_of(channel);
-        let follow =
-            Follow { session: id, shard: self.id, channel: channel.clone(), after, retention, sourced };
+        let follow = Follow {
+            session: id,
+            ticket,
+            shard: self.id,
+            channel: channel.clone(),
+            after,
+            retention,
+            sourced,
+        };
         self.cross(home, Crossing::Follow(follow));
         Ok(())
     }
 
     /// Ends one subscription of `id`.
     pub(crate) fn unsubscribe(&mut self, id: SessionId, channel: &ChannelName) {
-        if self.hub.unsubscribe(id, channel) {
-            self.leave(channel.clone());
+        if let Some(left) = self.hub.unsubscribe(id, channel) {
+            self.leave(left);
         }
     }
 
-    fn leave(&mut self, channel: ChannelName) {
-        let home = self.process.home_of(&channel);
-        self.cross(home, Crossing::Leave { channel, shard: self.id });
+    fn leave(&mut self, left: Left) {
+        let home = self.process.home_of(&left.channel);
+        self.cross(home, Crossing::Leave { left, shard: self.id });
     }
 
     /// Forgets a session: its subscriptions end, its socket is closed by being dropped.
@@ -387,8 +394,8 @@ impl Shard {
         connection.transport.wake();
         self.counters.closed(form);
         self.counters.deflate_contexts -= u64::from(connection.about.agreed.holds_contexts());
-        for channel in left {
-            self.leave(channel);
+        for left in left {
+            self.leave(left);
         }
     }
 

@@ -1,0 +1,47 @@
+//! What stands between a session and a channel's home: the question, its ticket, the answer, and the word that
+//! a subscription has ended. Values only; the hub and the engine act on them.
+
+use crate::name::ChannelName;
+use crate::position::Epoch;
+
+/// Why a subscription could not be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscribeError {
+    /// The session is gone.
+    Gone,
+    /// It follows the channel already.
+    Twice,
+    /// It follows as many channels as it may (`channels.max_per_conn`).
+    TooMany,
+}
+
+/// A question to a channel's home. Its answer bears it, so that a session that has left meanwhile and asks
+/// again does not take the old answer for the new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket(pub(crate) u32);
+
+/// A subscription has ended: the channel's home must be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// The channel.
+    pub channel: ChannelName,
+    /// The life of the channel that was followed. Another one since has not lost this follower.
+    pub epoch: Epoch,
+}
+
+/// One channel that a session follows or has asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subscription {
+    /// The channel's place in the hub.
+    pub(crate) channel: u32,
+    pub(crate) state: SubscriptionState,
+}
+
+/// How far a subscription has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SubscriptionState {
+    /// The home has been asked.
+    AwaitHome(Ticket),
+    /// At this place of the channel's list for the session's form and packing.
+    Live(u32),
+}

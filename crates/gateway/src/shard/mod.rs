@@ -22,6 +22,8 @@ mod flush;
 mod stream;
 mod close;
 mod timers;
+#[cfg(test)]
+mod histories;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};

@@ -1,0 +1,398 @@
+//! Histories: clients come, go, resume and fall behind on several shards while others publish, in every order
+//! that shards and mailboxes allow, and each client's record of each channel is without hole or repetition.
+//!
+//! The shards are real ones without sockets, turned by hand; a history is a list of steps that proptest draws,
+//! and shortens and prints when a record is wrong.
+
+mod record;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Instant, SystemTime};
+
+use proptest::prelude::*;
+use serde_json::Value;
+use tidegate_hub::{ChannelName, Epoch, Form, Payload, Position, Retention, SessionId, ShardId};
+use tidegate_protocol::ErrorCode;
+use tidegate_source::{Roots, Trust, Upstream, UpstreamLimits};
+use tidegate_websocket::CloseCode;
+use tokio::sync::mpsc;
+
+use self::record::{Ledger, Record};
+use super::connection::About;
+use super::crossing::{Crossing, Notice};
+use super::{Batch, BodyPart, Published, Shard, ShardRef, mailboxes};
+use crate::access::Credentials;
+use crate::compression::Agreed;
+use crate::process::Process;
+use crate::settings::Settings;
+
+const SHARDS: u16 = 3;
+const CLIENTS: usize = 4;
+const CHANNELS: [&str; 3] = ["a", "b", "c"];
+
+/// Publications that a channel keeps, few enough that clients fall out of it.
+const KEPT: u32 = 6;
+
+/// Histories in CI. Each is some milliseconds.
+const HISTORIES: u32 = 10_000;
+
+/// Small enough that who does not take what comes is closed.
+const CONFIGURATION: &str = "[limits]\nws_out_queue_msgs = 16\nchannels_max_per_conn = 8\n\
+    [[route]]\npath = \"/{name}\"\nchannel = {}\n";
+
+/// One step. Numbers are taken modulo what there is.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Some publications, one after the other, asked for on a shard.
+    Publish {
+        shard: u16,
+        channel: usize,
+        count: u64,
+    },
+    /// A client that is away comes to a shard and asks for a channel.
+    Connect {
+        client: usize,
+        shard: u16,
+        channel: usize,
+        after: After,
+    },
+    /// A connected client asks for another channel.
+    Subscribe {
+        client: usize,
+        channel: usize,
+        after: After,
+    },
+    Unsubscribe {
+        client: usize,
+        channel: usize,
+    },
+    /// A client takes what waits for it.
+    Take {
+        client: usize,
+    },
+    /// A client's connection breaks; what waited is lost with it.
+    Drop {
+        client: usize,
+    },
+    /// A shard has a turn.
+    Round {
+        shard: u16,
+    },
+    /// Somebody deletes a channel: its offsets begin anew.
+    Delete {
+        channel: usize,
+    },
+}
+
+/// What a client asks to resume after.
+#[derive(Debug, Clone, Copy)]
+enum After {
+    /// What it has seen last, if it has seen anything.
+    Seen,
+    Nothing,
+    OtherEpoch,
+    Future,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let after = || {
+        prop_oneof![
+            8 => Just(After::Seen),
+            2 => Just(After::Nothing),
+            1 => Just(After::OtherEpoch),
+            1 => Just(After::Future),
+        ]
+    };
+    let (shard, client, channel) = (0..SHARDS, 0..CLIENTS, 0..CHANNELS.len());
+    prop_oneof![
+        6 => (shard.clone(), channel.clone(), 1..5u64)
+            .prop_map(|(shard, channel, count)| Step::Publish { shard, channel, count }),
+        4 => (client.clone(), shard.clone(), channel.clone(), after())
+            .prop_map(|(client, shard, channel, after)| Step::Connect { client, shard, channel, after }),
+        3 => (client.clone(), channel.clone(), after())
+            .prop_map(|(client, channel, after)| Step::Subscribe { client, channel, after }),
+        1 => (client.clone(), channel.clone())
+            .prop_map(|(client, channel)| Step::Unsubscribe { client, channel }),
+        4 => client.clone().prop_map(|client| Step::Take { client }),
+        2 => client.prop_map(|client| Step::Drop { client }),
+        10 => shard.prop_map(|shard| Step::Round { shard }),
+        1 => channel.prop_map(|channel| Step::Delete { channel }),
+    ]
+}
+
+/// A client with its connection, if it has one, and its records by channel.
+#[derive(Default)]
+struct Client {
+    at: Option<(usize, SessionId)>,
+    records: [Record; CHANNELS.len()],
+    unread: Vec<u8>,
+}
+
+/// The shards, the clients, and what was acknowledged.
+struct World {
+    shards: Vec<(ShardRef, mpsc::Receiver<Batch>)>,
+    clients: [Client; CLIENTS],
+    ledger: Ledger,
+    published: u64,
+    /// Acknowledgements that have not come yet.
+    awaited: Vec<(usize, u64, Acknowledgement)>,
+    settings: Arc<crate::process::Generation>,
+}
+
+type Acknowledgement = tokio::sync::oneshot::Receiver<Result<Published, super::Busy>>;
+
+impl World {
+    fn new(trust: &Trust) -> Self {
+        // Homes and epochs are drawn; a history that is run again must be the same.
+        fastrand::seed(1);
+        let settings = Settings::from_text(CONFIGURATION, "test.toml", &|_| None).expect("a configuration");
+        let process = Arc::new(Process::new(SHARDS, settings, 1000));
+        let (senders, receivers) = mailboxes(SHARDS);
+        let start = |(id, receiver)| {
+            let upstream = Upstream::with_trust(UpstreamLimits::default(), trust.clone());
+            let shard = Shard::start(ShardId(id), Arc::clone(&process), Arc::clone(&senders), upstream);
+            (shard.expect("a poller"), receiver)
+        };
+        let shards = (0..).zip(receivers).map(start).collect();
+        Self {
+            shards,
+            clients: Default::default(),
+            ledger: Ledger::default(),
+            published: 0,
+            awaited: Vec::new(),
+            settings: process.generation(),
+        }
+    }
+
+    fn take_step(&mut self, step: &Step) {
+        match *step {
+            Step::Publish { shard, channel, count } => {
+                (0..count).for_each(|_| self.publish(usize::from(shard), channel));
+            }
+            Step::Connect { client, shard, channel, after } => {
+                self.connect(client, usize::from(shard), channel, after);
+            }
+            Step::Subscribe { client, channel, after } => self.subscribe(client, channel, after),
+            Step::Unsubscribe { client, channel } => self.unsubscribe(client, channel),
+            Step::Take { client } => self.take(client),
+            Step::Drop { client } => self.drop_connection(client),
+            Step::Round { shard } => drop(self.round(usize::from(shard))),
+            Step::Delete { channel } => self.delete(channel),
+        }
+    }
+
+    /// Hands a publication in on one shard, as the admin listener does.
+    fn publish(&mut self, shard: usize, channel: usize) {
+        self.published += 1;
+        let (number, name) = (self.published, name(channel));
+        let item = Payload::from(number.to_string().as_str()).into();
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let home = self.home(channel);
+        let publish = move |there: &mut Shard| {
+            let _ = sender.send(there.publish_once_at_home(&name, item, RETENTION, None));
+        };
+        self.shards[shard].0.with(|here| {
+            if shard == home {
+                publish(here);
+            } else {
+                here.cross(shard_id(home), Crossing::Call(Box::new(publish)));
+            }
+        });
+        self.awaited.push((channel, number, receiver));
+        self.hear_acknowledgements();
+    }
+
+    fn hear_acknowledgements(&mut self) {
+        let ledger = &mut self.ledger;
+        self.awaited.retain_mut(|(channel, number, receiver)| match receiver.try_recv() {
+            Ok(published) => {
+                let position = published.expect("there is room for everything").position;
+                ledger.note(CHANNELS[*channel], position, *number);
+                false
+            }
+            Err(_) => true,
+        });
+    }
+
+    fn connect(&mut self, client: usize, shard: usize, channel: usize, after: After) {
+        if self.clients[client].at.is_some() {
+            return;
+        }
+        let about = self.about(channel);
+        let id = self.shards[shard]
+            .0
+            .with(|shard| shard.attach_body(Form::Envelope, about, Rc::new(tokio::sync::Notify::new())));
+        self.clients[client].at = Some((shard, id));
+        self.subscribe(client, channel, after);
+    }
+
+    fn about(&self, channel: usize) -> Box<About> {
+        let path = format!("/{}", CHANNELS[channel]);
+        let found = self.settings.settings.routes.find(&path).expect("a route for everything");
+        Box::new(About {
+            channel: name(channel),
+            route: Arc::clone(found.route),
+            remote: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            credentials: Credentials::default(),
+            opened: SystemTime::UNIX_EPOCH,
+            tls: None,
+            http2: false,
+            agreed: Agreed::default(),
+            seat: None,
+        })
+    }
+
+    fn subscribe(&mut self, client: usize, channel: usize, after: After) {
+        let Client { at: Some((shard, id)), records, .. } = &mut self.clients[client] else { return };
+        let record = &mut records[channel];
+        if record.follows() {
+            return;
+        }
+        let seen = record.position;
+        let after = match after {
+            After::Seen => seen,
+            After::Nothing => None,
+            After::OtherEpoch => Some(Position { epoch: Epoch(0), offset: 3 }),
+            After::Future => seen.map(|seen| Position { offset: seen.offset + 1_000, ..seen }),
+        };
+        let subscribed =
+            self.shards[*shard].0.with(|shard| shard.subscribe(*id, &name(channel), after, RETENTION, false));
+        // A session that is gone is found gone when it next takes.
+        if subscribed.is_ok() {
+            record.ask(after);
+        }
+    }
+
+    fn unsubscribe(&mut self, client: usize, channel: usize) {
+        self.take(client);
+        let Client { at: Some((shard, id)), records, .. } = &mut self.clients[client] else { return };
+        // While the home is asked a second subscription would be another one to the client, but not to the hub.
+        if records[channel].follows() {
+            self.shards[*shard].0.with(|shard| shard.unsubscribe(*id, &name(channel)));
+            records[channel].end();
+        }
+    }
+
+    fn take(&mut self, client: usize) {
+        let Some((shard, id)) = self.clients[client].at else { return };
+        loop {
+            match self.shards[shard].0.tidy(|shard| shard.take_body(id, Waker::noop())) {
+                BodyPart::Bytes(bytes) => {
+                    self.clients[client].unread.extend_from_slice(&bytes);
+                    self.read(client);
+                }
+                BodyPart::Pending => return,
+                BodyPart::End => return self.drop_connection(client),
+            }
+        }
+    }
+
+    /// Takes whole frames off what came.
+    fn read(&mut self, client: usize) {
+        let Client { unread, records, .. } = &mut self.clients[client];
+        while let Some((payload, length)) = frame(unread) {
+            let envelope: Value = serde_json::from_slice(payload).expect("an envelope");
+            let of_channel = envelope["channel"].as_str().unwrap_or_default();
+            let channel = CHANNELS.iter().position(|name| *name == of_channel);
+            match channel {
+                Some(channel) => records[channel].take(of_channel, &envelope, &self.ledger, u64::from(KEPT)),
+                // The close of the whole connection.
+                None => assert_eq!(envelope["type"], "close", "{envelope}"),
+            }
+            unread.drain(..length);
+        }
+    }
+
+    fn drop_connection(&mut self, client: usize) {
+        let Some((shard, id)) = self.clients[client].at.take() else { return };
+        self.shards[shard].0.with(|shard| shard.body_dropped(id));
+        self.clients[client].unread.clear();
+        self.clients[client].records.iter_mut().for_each(Record::end);
+    }
+
+    fn round(&mut self, shard: usize) -> bool {
+        let (shard, mailbox) = &mut self.shards[shard];
+        let more = shard.round(mailbox, Instant::now()).expect("a round");
+        let unsent = shard.look(Shard::has_unsent);
+        self.hear_acknowledgements();
+        more || unsent
+    }
+
+    fn delete(&mut self, channel: usize) {
+        let over = Notice::Over {
+            code: CloseCode::NORMAL,
+            error: ErrorCode::NotFound,
+            reason: "the channel was deleted".into(),
+        };
+        let home = self.home(channel);
+        self.shards[home].0.with(|home| home.drop_channel(&name(channel), over));
+    }
+
+    /// Turns everything until nothing moves any more, with all clients taking what comes.
+    fn settle(&mut self) {
+        // Whatever crosses does so within as many rounds as it has steps to make, and each step is a round away.
+        for _ in 0..64 {
+            for shard in 0..self.shards.len() {
+                while self.round(shard) {}
+            }
+            (0..CLIENTS).for_each(|client| self.take(client));
+        }
+        assert_eq!(self.awaited.len(), 0, "a publication was neither acknowledged nor refused");
+    }
+
+    /// Who follows a channel stands at its newest position.
+    fn check_ends(&self) {
+        for client in &self.clients {
+            for (channel, record) in client.records.iter().enumerate().filter(|(_, one)| one.follows()) {
+                let home = &self.shards[self.home(channel)].0;
+                let newest =
+                    home.look(|home| home.engine.log(&name(channel)).map(tidegate_hub::Log::position));
+                assert_eq!(record.position, newest, "{} is not at its end", CHANNELS[channel]);
+            }
+        }
+    }
+
+    fn home(&self, channel: usize) -> usize {
+        let home = self.shards[0].0.process.home_of(&name(channel));
+        usize::from(home.0)
+    }
+}
+
+const RETENTION: Retention =
+    Retention { size: KEPT, ttl: std::time::Duration::from_secs(3600), document: false };
+
+fn shard_id(index: usize) -> ShardId {
+    ShardId(u16::try_from(index).expect("few shards"))
+}
+
+fn name(channel: usize) -> ChannelName {
+    ChannelName::from_text(CHANNELS[channel]).expect("a name")
+}
+
+/// The payload of the first frame and the frame's length, if it is there whole. A server's frames have no mask.
+fn frame(bytes: &[u8]) -> Option<(&[u8], usize)> {
+    let (begin, length) = match *bytes.get(1)? {
+        126 => (4, usize::from(u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?]))),
+        short @ 0..126 => (2, usize::from(short)),
+        _ => panic!("no frame of a test is that long"),
+    };
+    Some((bytes.get(begin..begin + length)?, begin + length))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: HISTORIES, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_record_has_a_hole_or_a_repetition(steps in proptest::collection::vec(step(), 1..60)) {
+        thread_local! {
+            static TRUST: Trust = Trust::load(&Roots::System).expect("certificates");
+        }
+        let mut world = TRUST.with(World::new);
+        steps.iter().for_each(|step| world.take_step(step));
+        world.settle();
+        world.check_ends();
+    }
+}

@@ -1,0 +1,168 @@
+//! What one client was told about one channel, judged as it comes: nothing missing, nothing twice, nothing
+//! out of order, and no gap declared without a reason. What was published is known from the acknowledgements.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+use tidegate_hub::Position;
+
+/// Everything that was acknowledged: by channel and position, the number that was published there.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    published: HashMap<(String, Position), u64>,
+}
+
+impl Ledger {
+    /// Notes an acknowledgement. No place is given twice.
+    pub(super) fn note(&mut self, channel: &str, position: Position, number: u64) {
+        let before = self.published.insert((channel.to_owned(), position), number);
+        assert_eq!(before, None, "{channel} {position} was acknowledged twice");
+    }
+}
+
+/// One client's stay with one channel, over all its connections.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    /// The newest that it has seen; what it resumes after.
+    pub(super) position: Option<Position>,
+    /// What it asked to resume after, until the answer comes. `Some(None)`: from now on.
+    asked: Option<Option<Position>>,
+    /// An `open` has come on this connection.
+    open: bool,
+}
+
+impl Record {
+    /// The client asks for the channel.
+    pub(super) fn ask(&mut self, after: Option<Position>) {
+        (self.asked, self.open) = (Some(after), false);
+    }
+
+    /// The connection or the subscription is over.
+    pub(super) fn end(&mut self) {
+        (self.asked, self.open) = (None, false);
+    }
+
+    /// True from the subscription on until it is over.
+    pub(super) fn follows(&self) -> bool {
+        self.asked.is_some() || self.open
+    }
+
+    /// Takes one envelope of the channel. `kept` is how many publications its history keeps.
+    pub(super) fn take(&mut self, channel: &str, envelope: &Value, ledger: &Ledger, kept: u64) {
+        match envelope["type"].as_str() {
+            Some("open") => self.take_open(position_of(envelope), envelope["recovered"] == true, kept),
+            Some("message") => self.take_message(channel, envelope, ledger),
+            Some("close" | "error") => self.end(),
+            _ => panic!("no envelope of a channel: {envelope}"),
+        }
+    }
+
+    fn take_open(&mut self, position: Position, recovered: bool, kept: u64) {
+        let asked = self.asked.take().expect("an open that nobody asked for");
+        if let Some(after) = asked {
+            let is_kept = after.epoch == position.epoch
+                && after.offset <= position.offset
+                && position.offset - after.offset <= kept;
+            if recovered {
+                assert_eq!(position, after, "recovered, but from another place than was asked for");
+            } else {
+                assert!(!is_kept, "{after} was within history at {position}, and a gap was declared");
+            }
+        } else {
+            assert!(recovered, "nothing was asked for, so nothing is lost");
+        }
+        (self.position, self.open) = (Some(position), true);
+    }
+
+    fn take_message(&mut self, channel: &str, envelope: &Value, ledger: &Ledger) {
+        assert!(self.open, "a message before its open: {envelope}");
+        let position = position_of(envelope);
+        let before = self.position.expect("an open gives a position");
+        assert_eq!(position.epoch, before.epoch, "another epoch in the middle of a subscription");
+        assert_eq!(position.offset, before.offset + 1, "after {before}");
+        let number = ledger.published.get(&(channel.to_owned(), position));
+        assert_eq!(envelope["data"].as_u64(), number.copied(), "{channel} {position}");
+        self.position = Some(position);
+    }
+}
+
+fn position_of(envelope: &Value) -> Position {
+    let text = envelope["position"].as_str().unwrap_or_default();
+    text.parse().unwrap_or_else(|_| panic!("no position in {envelope}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use serde_json::json;
+    use tidegate_hub::Epoch;
+
+    use super::*;
+
+    const KEPT: u64 = 3;
+
+    fn at(epoch: u32, offset: u64) -> Position {
+        Position { epoch: Epoch(epoch), offset }
+    }
+
+    fn ledger() -> Ledger {
+        let mut ledger = Ledger::default();
+        for offset in 1..=9 {
+            ledger.note("c", at(1, offset), offset * 7);
+        }
+        ledger
+    }
+
+    fn open(position: Position, recovered: bool) -> Value {
+        json!({"type": "open", "channel": "c", "position": position.to_string(), "recovered": recovered})
+    }
+
+    fn message(offset: u64) -> Value {
+        json!({"type": "message", "channel": "c", "position": at(1, offset).to_string(), "data": offset * 7})
+    }
+
+    /// Whether a record that asks for `after` accepts these envelopes.
+    fn accepts(after: Option<Position>, envelopes: &[Value]) -> bool {
+        let (ledger, mut record) = (ledger(), Record::default());
+        record.ask(after);
+        let take = || envelopes.iter().for_each(|one| record.take("c", one, &ledger, KEPT));
+        catch_unwind(AssertUnwindSafe(take)).is_ok()
+    }
+
+    #[test]
+    fn what_is_right_is_accepted() {
+        assert!(accepts(None, &[open(at(1, 4), true), message(5), message(6)]));
+        assert!(accepts(Some(at(1, 4)), &[open(at(1, 4), true), message(5)]));
+        assert!(accepts(Some(at(1, 1)), &[open(at(1, 5), false), message(6)]), "more than is kept");
+        assert!(accepts(Some(at(2, 5)), &[open(at(1, 5), false)]), "another epoch");
+        assert!(accepts(Some(at(1, 8)), &[open(at(1, 5), false)]), "the future");
+    }
+
+    #[test]
+    fn what_is_wrong_is_noticed() {
+        let wrong: [(&str, Option<Position>, Vec<Value>); 10] = [
+            ("a hole", None, vec![open(at(1, 4), true), message(6)]),
+            ("twice", None, vec![open(at(1, 4), true), message(5), message(5)]),
+            ("swapped", None, vec![open(at(1, 4), true), message(6), message(5)]),
+            ("at the seam, a hole", Some(at(1, 4)), vec![open(at(1, 5), true), message(6)]),
+            ("at the seam, twice", Some(at(1, 4)), vec![open(at(1, 4), true), message(4)]),
+            ("no open", Some(at(1, 4)), vec![message(5)]),
+            ("a gap without need", Some(at(1, 4)), vec![open(at(1, 7), false)]),
+            (
+                "another payload",
+                None,
+                vec![open(at(1, 4), true), {
+                    let mut forged = message(5);
+                    forged["data"] = json!(1);
+                    forged
+                }],
+            ),
+            ("never published", None, vec![open(at(1, 9), true), message(10)]),
+            ("an epoch that changes", None, vec![open(at(2, 4), true), message(5)]),
+        ];
+        for (name, after, envelopes) in wrong {
+            assert!(!accepts(after, &envelopes), "{name}");
+        }
+    }
+}

@@ -7,6 +7,8 @@
 // What is read: bytes and headers in, values out.
 pub mod json;
 
+pub mod difference;
+
 pub mod schedule;
 
 pub mod validators;
@@ -42,6 +44,7 @@ pub mod fuzzing;
 
 pub use auto::{Facts, Kind, OpenError, Opened, open};
 pub use connect::{Roots, RootsError, Trust};
+pub use difference::Difference;
 pub use event::Event;
 pub use get::Target;
 pub use poll::{PollPolicy, poll};

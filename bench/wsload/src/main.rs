@@ -15,6 +15,7 @@ mod idle;
 mod fanout;
 mod echo;
 mod round;
+mod resume;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,7 @@ enum Command {
     Fanout(fanout::Fanout),
     Echo(echo::Echo),
     Round(round::Round),
+    Resume(resume::Resume),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Command::Fanout(fanout) => fanout::run(fanout),
         Command::Echo(echo) => echo::run(echo),
         Command::Round(round) => round::run(round),
+        Command::Resume(resume) => resume::run(resume),
     };
     match line {
         Ok(line) => {

@@ -91,9 +91,21 @@ impl Pool {
         })
     }
 
-    /// Opens `count` connections, or says how far it came by the deadline.
+    /// Opens connections until there are `count`, or says how far it came by the deadline.
     pub fn open(&mut self, target: &Target, count: usize, limit: Duration) -> Result<(), String> {
         let request = wire::opening(self.door, &target.host, &target.path);
+        self.open_each(target, count, limit, |_| request.clone(), || Ok(()))
+    }
+
+    /// The same where each connection asks in its own way; `meanwhile` is called again and again.
+    pub fn open_each(
+        &mut self,
+        target: &Target,
+        count: usize,
+        limit: Duration,
+        request_of: impl Fn(usize) -> Vec<u8>,
+        mut meanwhile: impl FnMut() -> io::Result<()>,
+    ) -> Result<(), String> {
         let deadline = linux::now() + limit.as_nanos() as u64;
         while self.open + self.ended < count && linux::now() < deadline {
             while self.connections.len() < count && self.connections.len() - self.open - self.ended < OPENING
@@ -101,8 +113,9 @@ impl Pool {
                 self.begin(target).map_err(|error| format!("connecting: {error}"))?;
             }
             for place in 0..self.poller.wait(100) {
-                self.advance(self.poller.ready(place), &request);
+                self.advance(self.poller.ready(place), &request_of);
             }
+            meanwhile().map_err(|error| error.to_string())?;
         }
         if self.open == count {
             return Ok(());
@@ -121,12 +134,12 @@ impl Pool {
     }
 
     /// One step of a handshake.
-    fn advance(&mut self, number: usize, request: &[u8]) {
+    fn advance(&mut self, number: usize, request_of: &impl Fn(usize) -> Vec<u8>) {
         let Some(connection) = self.connections.get_mut(number) else { return };
         let advanced = match connection.state {
             State::Connecting => {
                 connection.state = State::AwaitingAnswer;
-                let sent = linux::send_all(&connection.socket, request);
+                let sent = linux::send_all(&connection.socket, &request_of(number));
                 sent.and_then(|()| self.poller.modify(&connection.socket, number, READABLE))
             }
             State::AwaitingAnswer => self.read_answer(number),

@@ -45,7 +45,8 @@ pub struct Round {
 
 /// Runs it; gives the line.
 pub fn run(round: &Round) -> Result<Value, String> {
-    let mut subscribers = Subscribers::open(&Target::parse(&round.url)?, Door::WebSocket, round.subscribers, false)?;
+    let mut subscribers =
+        Subscribers::open(&Target::parse(&round.url)?, Door::WebSocket, round.subscribers, false)?;
     let mut publishers = prepare(round, &mut subscribers).map_err(|error| error.to_string())?;
     if round.wait {
         println!("ready");

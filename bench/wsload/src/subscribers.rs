@@ -48,6 +48,11 @@ impl Subscribers {
         Ok(Self { pool, last: vec![0; count], got })
     }
 
+    /// Those of a pool that is open; each has got the publications up to its number.
+    pub fn of(pool: Pool, last: Vec<u32>) -> Self {
+        Self { pool, last, got: Got::new() }
+    }
+
     /// How many they are.
     pub fn count(&self) -> u64 {
         self.last.len() as u64

@@ -181,6 +181,31 @@ pub(super) fn time(programs: &Programs, record: &mut Record) -> Result<(), Strin
     Ok(())
 }
 
+/// Clients that come back all at once with positions, on a gateway with two shards.
+pub(super) fn resume(programs: &Programs, record: &mut Record) -> Result<(), String> {
+    let configuration = programs.target.join("resume.toml");
+    let text = "[[route]]\npath = \"/{*name}\"\nchannel = {}\nhistory = { size = 100000 }\n";
+    fs::write(&configuration, text).map_err(|error| error.to_string())?;
+    let configuration = configuration.to_string_lossy();
+    let mut times = Vec::new();
+    for _ in 0..REPETITIONS {
+        let command = programs.checkout.command(&programs.gateway);
+        let gateway = Gateway::start_with(command, "2", &["--config", &configuration])?;
+        let line = programs.run("resume", &gateway, &["resume", "-n", "5000", "--behind", "100"], record)?;
+        gateway.end()?;
+        let wrong = number(&line, "lost")? + number(&line, "reordered")? + number(&line, "other")?;
+        if wrong > 0.0 {
+            return Err(format!("deliveries were lost, repeated or foreign: {line}"));
+        }
+        times.push(number(&line, "live_after_ms")? / 1000.0);
+    }
+    times.sort_by(f64::total_cmp);
+    let (low, median, high) = (times[0], times[REPETITIONS / 2], times[REPETITIONS - 1]);
+    let value = format!("{median:.1} ({low:.1} to {high:.1}) s");
+    record.row("5 000 clients come back, 1 to 100 behind: all live, each publication once", value);
+    Ok(())
+}
+
 /// The main job at size: a crowd before an unmodified file server.
 pub(super) fn job(programs: &Programs, record: &mut Record) -> Result<(), String> {
     let package = ["-p", "tidegate-end-to-end", "--bin", "main_job"];

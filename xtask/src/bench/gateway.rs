@@ -25,8 +25,14 @@ pub(super) struct Gateway {
 
 impl Gateway {
     /// Starts `command`, whose last argument is the binary, with so many shards and ports of the system's choice.
-    pub(super) fn start(mut command: Command, shards: &str) -> Result<Self, String> {
+    pub(super) fn start(command: Command, shards: &str) -> Result<Self, String> {
+        Self::start_with(command, shards, &[])
+    }
+
+    /// The same with further arguments of `serve`.
+    pub(super) fn start_with(mut command: Command, shards: &str, further: &[&str]) -> Result<Self, String> {
         command.args(["serve", "--shards", shards, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+        command.args(further);
         command.env("TIDEGATE_ADMIN_TOKEN", TOKEN).env_remove("TIDEGATE_LOG");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| format!("the gateway: {error}"))?;

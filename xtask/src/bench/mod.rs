@@ -49,6 +49,7 @@ const FIGURES: &[Figure] = &[
     figure("time", figures::time, &["taskset"]),
     figure("instructions", instructions::instructions, &["valgrind", "callgrind_annotate"]),
     figure("deflate", deflate::deflate, &["taskset", "valgrind", "callgrind_annotate"]),
+    figure("resume", figures::resume, &[]),
     figure("job", figures::job, &["python3"]),
     Figure { name: "cold", take: figures::cold, needs: &[], only_named: true, compares: false },
     comparison("protocol", protocol::protocol, &["valgrind"]),

@@ -31,7 +31,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             Event::Error { channel, code, message, .. } => {
                 eprintln!("{}: {code}: {message}", channel.unwrap_or_default());
             }
-            Event::Answer { .. } => {}
+            // Patches come to those who ask for them.
+            Event::Patch { .. } | Event::Answer { .. } => {}
             Event::Close { channel, code, reason } => eprintln!("{channel}: ended with {code}: {reason}"),
             Event::Lost { why, retry_in } => eprintln!("{why}; again in {:.1} s", retry_in.as_secs_f64()),
             Event::Ended(why) => return Err(why.into()),

@@ -22,6 +22,7 @@ use crate::process::Seat;
 use crate::publish::publish;
 use crate::refusal::Refusal;
 use crate::route::{Messages, Publish, Route};
+use crate::shard::crossing::Resume;
 use crate::shard::encoder::{frame_of, opcode_of};
 use crate::shard::{Closing, Said, Shard, ShardRef};
 use crate::sources::OpenChannel;
@@ -109,8 +110,9 @@ impl Desk {
             }
         };
         match command {
-            Command::Subscribe { channel, after, id: request } => {
-                self.subscribe(id, speaker, channel, after.as_deref(), request);
+            Command::Subscribe { channel, after, updates, id: request } => {
+                let resume = Resume { after: after.as_deref().map(position_of), updates };
+                self.subscribe(id, speaker, channel, resume, request);
             }
             Command::Unsubscribe { channel, id: request } => {
                 self.unsubscribe(id, &channel, request.as_ref());
@@ -126,7 +128,7 @@ impl Desk {
         id: SessionId,
         speaker: Speaker,
         channel: String,
-        after: Option<&str>,
+        resume: Resume,
         request: Option<RequestId>,
     ) {
         let may = self.shard.with(|shard| shard.may_subscribe(id));
@@ -135,7 +137,6 @@ impl Desk {
             self.fail(id, request.as_ref(), Some(&channel), ErrorCode::RateLimited, reason);
             return;
         }
-        let after = after.map(position_of);
         let wanted = match self.wanted(&channel, &speaker.credentials) {
             Ok(wanted) => wanted,
             Err(refusal) => {
@@ -158,7 +159,7 @@ impl Desk {
                 return;
             }
             match opened {
-                Ok(open) => desk.begin(id, &open, after, &channel, request.as_ref()),
+                Ok(open) => desk.begin(id, &open, resume, &channel, request.as_ref()),
                 Err(refusal) => desk.refuse(id, request.as_ref(), &channel, &refusal),
             }
         });
@@ -168,12 +169,12 @@ impl Desk {
         &self,
         id: SessionId,
         open: &OpenChannel,
-        after: Option<Position>,
+        resume: Resume,
         channel: &str,
         request: Option<&RequestId>,
     ) {
         let result = self.shard.with(|shard| {
-            let result = shard.subscribe(id, &open.name, after, open.retention, open.sourced);
+            let result = shard.subscribe(id, &open.name, resume, open.retention, open.sourced);
             if result.is_ok() && request.is_some() {
                 shard.reply(id, request, Some(channel), Reply::Done);
             }

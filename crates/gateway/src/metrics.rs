@@ -44,6 +44,8 @@ pub(crate) struct Counters {
     pub(crate) h2_streams_reset: u64,
     pub(crate) h2_abuses: u64,
     pub(crate) published: u64,
+    pub(crate) compared: u64,
+    pub(crate) uncompared: u64,
     pub(crate) encoded: u64,
     pub(crate) deflated_messages: u64,
     pub(crate) deflated_bytes: u64,
@@ -149,6 +151,8 @@ plain! {
     Counter h2_streams_reset "Streams that ended by a reset, whoever sent it";
     Counter h2_abuses "HTTP/2 connections that the gateway ended because their client broke a rule or flooded it";
     Counter published "Publications appended";
+    Counter compared "Publications compared with those before them";
+    Counter uncompared "Publications that went whole because comparing them was beyond a limit";
     Counter encoded "Publications brought into a wire form";
     Counter deflated_messages "Messages compressed, once for all who share them or for one client";
     Counter deflated_bytes "Payload bytes of compressed messages, before";

@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
-use tidegate_hub::{ChannelName, Retention};
+use tidegate_hub::{ChannelName, Increments, Retention};
 use tidegate_protocol::{ErrorCode, close_code};
 use tidegate_source::{Event, OpenError, Opened, PollPolicy, Shared, StreamPolicy, Target, Upstream};
 use tidegate_websocket::CloseCode;
@@ -57,7 +57,8 @@ impl Wanted {
     /// What the channel's log keeps. Polls hold whole documents; what `auto` finds is learnt later.
     fn retention(&self) -> Retention {
         let document = matches!(self.route.kind, Kind::Poll { .. } | Kind::Auto { .. });
-        Retention { size: self.route.history.size, ttl: self.route.history.ttl, document }
+        let increments = self.route.increments;
+        Retention { size: self.route.history.size, ttl: self.route.history.ttl, document, increments }
     }
 }
 
@@ -265,7 +266,8 @@ async fn run_auto(shard: &ShardRef, wanted: Wanted, key: ChannelName, individual
     };
     let name = if shared == Shared::Public { wanted.name.clone() } else { key.clone() };
     let document = opened.facts.kind == tidegate_source::Kind::Poll;
-    let retention = Retention { document, ..wanted.retention() };
+    let increments = if document { wanted.route.increments } else { Increments::NONE };
+    let retention = Retention { document, increments, ..wanted.retention() };
     let cookies = if name.is_private() { opened.facts.set_cookie.clone() } else { Vec::new() };
     if !begin_running(shard, &key, &name, retention, opened.first.clone(), cookies) {
         return;
@@ -327,7 +329,7 @@ fn begin_running(
             shard.sources.join(name, waiting)
         } else {
             if let Some(first) = first
-                && let Err(busy) = shard.publish_at_home(name, first, retention)
+                && let Err(busy) = shard.publish_at_home(name, first, None, retention)
             {
                 tracing::warn!(event = "publish_refused", channel = %name, ?busy, "the first document is not kept");
             }
@@ -368,9 +370,12 @@ fn handle_event(shard: &ShardRef, channel: &ChannelName, retention: Retention, e
     shard.with(|shard| match event {
         Event::Publication(item) => {
             shard.counters.source_publications += 1;
-            if let Err(busy) = shard.publish_at_home(channel, item, retention) {
-                tracing::warn!(event = "publish_refused", %channel, ?busy, "a publication of a source is lost");
-            }
+            let (home, payload) = (channel.clone(), item.payload.clone());
+            shard.compared(channel, &payload, move |shard, compared| {
+                if let Err(busy) = shard.publish_at_home(&home, item, compared, retention) {
+                    tracing::warn!(event = "publish_refused", channel = %home, ?busy, "a publication of a source is lost");
+                }
+            });
         }
         Event::Failing { reason } => {
             shard.counters.source_failures += 1;

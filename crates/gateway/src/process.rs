@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::StatusCode;
 use tidegate_hub::{ChannelName, ShardId};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::settings::Settings;
 
@@ -38,7 +38,12 @@ pub(crate) struct Process {
     contexts: AtomicU32,
     /// Keys of the hash that names identities: nobody can choose headers that meet another's.
     opaque: [RandomState; 2],
+    /// Places for documents that are compared away from the shards: what they take of the machine is bounded.
+    pub(crate) comparisons: Semaphore,
 }
+
+/// Documents that are compared at the same time.
+const COMPARISONS: usize = 2;
 
 /// The place of one source among those that may run; given back when dropped.
 #[derive(Debug)]
@@ -113,6 +118,7 @@ impl Process {
             sources: AtomicU32::new(0),
             contexts: AtomicU32::new(0),
             opaque: [RandomState::new(), RandomState::new()],
+            comparisons: Semaphore::new(COMPARISONS),
             homes: foldhash::fast::FixedState::with_seed(fastrand::u64(..)),
         }
     }

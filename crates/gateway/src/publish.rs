@@ -26,8 +26,12 @@ pub(crate) fn publish(
         let home = shard.process.home_of(name);
         let channel = name.clone();
         let publish = move |there: &mut Shard| {
-            // Whoever publishes may have gone.
-            let _ = sender.send(there.publish_once_at_home(&channel, item, retention, key.as_deref()));
+            let (home, payload) = (channel.clone(), item.payload.clone());
+            there.compared(&channel, &payload, move |there, compared| {
+                let published = there.publish_once_at_home(&home, item, compared, retention, key.as_deref());
+                // Whoever publishes may have gone.
+                let _ = sender.send(published);
+            });
         };
         shard.with(|shard| {
             if shard.id == home {
@@ -69,7 +73,8 @@ fn retention_for(shard: &ShardRef, name: &ChannelName, item: &Item) -> Result<Re
     match &found.route.kind {
         Kind::Channel => {
             let history = found.route.history;
-            Ok(Retention { size: history.size, ttl: history.ttl, document: false })
+            let increments = found.route.increments;
+            Ok(Retention { size: history.size, ttl: history.ttl, document: false, increments })
         }
         kind @ (Kind::Auto { .. } | Kind::Poll { .. } | Kind::Stream { .. }) => {
             let sentence =

@@ -13,6 +13,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidegate_hub::Increments;
+
 pub use self::backend::{Backend, UrlError};
 pub use self::pattern::{Parameter, Pattern, PatternError};
 pub use self::template::{Parameters, ResolveError, UrlTemplate};
@@ -37,6 +39,8 @@ pub struct Route {
     pub history: HistoryPolicy,
     /// What becomes of a client's messages that are not publications.
     pub messages: Messages,
+    /// What subscribers may have instead of whole documents.
+    pub increments: Increments,
     /// How WebSocket messages are compressed for clients that offer it.
     pub compression: Compression,
     /// The limits that hold here: the route's own, else those of the gateway.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::name::ChannelName;
 use crate::position::Epoch;
 use crate::publication::Publication;
+use crate::updates::Updates;
 
 /// The wire form that a session's door speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,14 +37,15 @@ pub enum Packing {
 
 /// Turns publications into bytes. `T` is what the caller attaches to a session.
 ///
-/// In a round each channel's publications are encoded once for each form that somebody needs, and what comes of
+/// In a round each channel's publications are encoded once for each form and kind of updates that somebody needs, and what comes of
 /// that is deflated once if somebody needs it so. Only sessions with a compressor of their own are asked about one
 /// by one, in the order of their queues.
 pub trait Encode<T> {
-    /// All of `publications` of one channel, joined in wire form.
+    /// All of `publications` of one channel, joined in wire form: as patches where there are any of that kind.
     fn encode(
         &mut self,
         form: Form,
+        updates: Updates,
         channel: &ChannelName,
         epoch: Epoch,
         publications: &[Publication],

@@ -10,8 +10,9 @@ use std::time::Instant;
 use crate::log::{Log, Recovery, Retention};
 use crate::name::ChannelName;
 use crate::position::{Epoch, Position};
-use crate::publication::{Item, Publication};
+use crate::publication::{Item, Payload, Publication};
 use crate::subscription::Left;
+use crate::updates::{Compared, Increments, Updates};
 
 /// One shard of the process, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,6 +47,17 @@ pub struct Appended {
     pub publication: Publication,
     /// How many subscriptions follow the channel, on all shards.
     pub followers: u32,
+}
+
+/// What a publication is compared with.
+#[derive(Debug, Clone)]
+pub struct Basis {
+    /// Where that stands.
+    pub position: Position,
+    /// The newest publication.
+    pub payload: Payload,
+    /// The kinds of increments that somebody gets.
+    pub wanted: Increments,
 }
 
 /// There are as many channels as there may be (`channels.max_total`).
@@ -83,8 +95,28 @@ struct Home {
     log: Log,
     /// Subscriptions by shard.
     followers: Box<[u32]>,
+    /// Those of them that get increments.
+    incremental: Incremental,
     last_use: u64,
 }
+
+/// Who wants which increments of a channel.
+#[derive(Debug, Clone, Copy, Default)]
+struct Incremental {
+    json_patch: Asked,
+    merge_patch: Asked,
+}
+
+/// Whether somebody asks for one kind of increments.
+#[derive(Debug, Clone, Copy, Default)]
+struct Asked {
+    followers: u32,
+    /// Publications that still get a change, although nobody is there: who comes back soon finds a chain of them.
+    lingering: u32,
+}
+
+/// Publications that get a change after the last one who asked for it has left.
+const LINGERING_PUBLICATIONS: u32 = 16;
 
 /// Channels looked at in one sweep, so that a sweep never holds its shard for long.
 const SWEEP_CHANNELS: usize = 1024;
@@ -104,17 +136,20 @@ impl Engine {
         }
     }
 
-    /// Appends `item` to the log of `name`, which is created from `fresh` if there is none.
+    /// Appends `item` to the log of `name`, which is created from `fresh` if there is none. `compared` says
+    /// how it differs from the [`Engine::basis`].
     pub fn append(
         &mut self,
         name: &ChannelName,
         item: Item,
+        compared: Option<Compared>,
         fresh: Fresh,
         now: Instant,
     ) -> Result<Appended, TooManyChannels> {
         let home = self.home(name, fresh)?;
         let before = home.log.kept_bytes();
-        let publication = home.log.append(item, now);
+        home.incremental.note_publication();
+        let publication = home.log.append(item, compared, now);
         let appended =
             Appended { position: home.log.position(), publication, followers: home.followers.iter().sum() };
         let after = home.log.kept_bytes();
@@ -123,12 +158,25 @@ impl Engine {
         Ok(appended)
     }
 
+    /// What the next publication of `name` is to be compared with; `None` if nobody gets increments.
+    #[must_use]
+    pub fn basis(&self, name: &ChannelName) -> Option<Basis> {
+        let home = self.channels.get(name)?;
+        let wanted = home.incremental.wanted();
+        if wanted.is_none() {
+            return None;
+        }
+        let payload = home.log.newest()?.item.payload.clone();
+        Some(Basis { position: home.log.position(), payload, wanted })
+    }
+
     /// One subscription more from `shard`; answers with what it gets before what is live.
     pub fn follow(
         &mut self,
         name: &ChannelName,
         shard: ShardId,
         after: Option<Position>,
+        updates: Updates,
         fresh: Fresh,
         now: Instant,
     ) -> Result<Recovery, TooManyChannels> {
@@ -137,8 +185,11 @@ impl Engine {
         if let Some(count) = home.followers.get_mut(usize::from(shard.0)) {
             *count += 1;
         }
+        if home.log.retention().increments.include(updates) {
+            home.incremental.join(updates);
+        }
         let before = home.log.kept_bytes();
-        let recovery = home.log.recover(after, max_bytes, now);
+        let recovery = home.log.recover(after, updates, max_bytes, now);
         let after = home.log.kept_bytes();
         self.kept_bytes = self.kept_bytes - before + after;
         Ok(recovery)
@@ -148,10 +199,11 @@ impl Engine {
     /// of the channel is not among those who follow this one.
     pub fn leave(&mut self, left: &Left, shard: ShardId) -> u32 {
         let Some(home) = self.channels.get_mut(&left.channel) else { return 0 };
-        if home.log.position().epoch == left.epoch
-            && let Some(count) = home.followers.get_mut(usize::from(shard.0))
-        {
-            *count = count.saturating_sub(1);
+        if home.log.position().epoch == left.epoch {
+            home.incremental.leave(left.updates);
+            if let Some(count) = home.followers.get_mut(usize::from(shard.0)) {
+                *count = count.saturating_sub(1);
+            }
         }
         home.followers.iter().sum()
     }
@@ -254,7 +306,8 @@ impl Engine {
             }
             let followers = vec![0; usize::from(self.shards)].into();
             // Uses count from 1: no other channel stands at 0.
-            let home = Home { log: Log::new(fresh.epoch, fresh.retention), followers, last_use: 0 };
+            let log = Log::new(fresh.epoch, fresh.retention);
+            let home = Home { log, followers, incremental: Incremental::default(), last_use: 0 };
             self.channels.insert(name.clone(), home);
         }
         self.uses += 1;
@@ -287,18 +340,56 @@ impl Engine {
     }
 }
 
+impl Incremental {
+    fn wanted(&self) -> Increments {
+        let is_asked = |asked: Asked| asked.followers > 0 || asked.lingering > 0;
+        Increments { json_patch: is_asked(self.json_patch), merge_patch: is_asked(self.merge_patch) }
+    }
+
+    fn join(&mut self, updates: Updates) {
+        if let Some(asked) = self.asked(updates) {
+            asked.followers += 1;
+        }
+    }
+
+    fn leave(&mut self, updates: Updates) {
+        let Some(asked) = self.asked(updates) else { return };
+        // On a channel without increments none has joined.
+        let Some(left) = asked.followers.checked_sub(1) else { return };
+        *asked = Asked { followers: left, lingering: if left == 0 { LINGERING_PUBLICATIONS } else { 0 } };
+    }
+
+    fn note_publication(&mut self) {
+        for asked in [&mut self.json_patch, &mut self.merge_patch] {
+            asked.lingering = asked.lingering.saturating_sub(u32::from(asked.followers == 0));
+        }
+    }
+
+    fn asked(&mut self, updates: Updates) -> Option<&mut Asked> {
+        match updates {
+            Updates::Whole => None,
+            Updates::JsonPatch => Some(&mut self.json_patch),
+            Updates::MergePatch => Some(&mut self.merge_patch),
+        }
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::publication::Payload;
 
     const LIMITS: EngineLimits =
         EngineLimits { max_channels: 3, max_history_bytes: 10, max_recovery_bytes: 1024 };
     const FRESH: Fresh = Fresh {
-        retention: Retention { size: 10, ttl: Duration::from_secs(60), document: false },
+        retention: Retention {
+            size: 10,
+            ttl: Duration::from_secs(60),
+            document: false,
+            increments: Increments::NONE,
+        },
         epoch: Epoch(1),
     };
 
@@ -307,30 +398,33 @@ mod tests {
     }
 
     fn append(engine: &mut Engine, channel: &str, text: &str, now: Instant) -> Appended {
-        engine.append(&name(channel), Payload::from(text).into(), FRESH, now).unwrap()
+        engine.append(&name(channel), Payload::from(text).into(), None, FRESH, now).unwrap()
     }
 
     #[test]
     fn a_publication_is_placed_and_its_followers_are_known() {
         let (now, mut engine) = (Instant::now(), Engine::new(2, LIMITS));
         assert_eq!(append(&mut engine, "a", "1", now).followers, 0);
-        let recovery = engine.follow(&name("a"), ShardId(1), None, FRESH, now).unwrap();
+        let recovery = engine.follow(&name("a"), ShardId(1), None, Updates::Whole, FRESH, now).unwrap();
         assert_eq!(recovery.position.offset, 1);
         let appended = append(&mut engine, "a", "2", now);
         assert_eq!((appended.position.offset, appended.followers), (2, 1));
         assert_eq!(engine.following(&name("a")).collect::<Vec<_>>(), [ShardId(1)]);
-        assert_eq!(engine.leave(&Left { channel: name("a"), epoch: Epoch(1) }, ShardId(1)), 0);
+        assert_eq!(
+            engine.leave(&Left { channel: name("a"), epoch: Epoch(1), updates: Updates::Whole }, ShardId(1)),
+            0
+        );
         assert_eq!(engine.following(&name("a")).count(), 0);
     }
 
     #[test]
     fn whoever_leaves_an_earlier_life_is_not_missed_in_this_one() {
         let (now, mut engine) = (Instant::now(), Engine::new(1, LIMITS));
-        engine.follow(&name("a"), ShardId(0), None, FRESH, now).unwrap();
+        engine.follow(&name("a"), ShardId(0), None, Updates::Whole, FRESH, now).unwrap();
         engine.remove(&name("a"));
         let again = Fresh { epoch: Epoch(2), ..FRESH };
-        engine.follow(&name("a"), ShardId(0), None, again, now).unwrap();
-        let left = |epoch| Left { channel: name("a"), epoch: Epoch(epoch) };
+        engine.follow(&name("a"), ShardId(0), None, Updates::Whole, again, now).unwrap();
+        let left = |epoch| Left { channel: name("a"), epoch: Epoch(epoch), updates: Updates::Whole };
         assert_eq!(engine.leave(&left(1), ShardId(0)), 1);
         assert_eq!(engine.leave(&left(2), ShardId(0)), 0);
     }
@@ -341,9 +435,9 @@ mod tests {
         for channel in ["a", "b", "c"] {
             append(&mut engine, channel, "", now);
         }
-        let refused = engine.append(&name("d"), Payload::from("x").into(), FRESH, now);
+        let refused = engine.append(&name("d"), Payload::from("x").into(), None, FRESH, now);
         assert_eq!(refused.unwrap_err(), TooManyChannels);
-        assert!(engine.follow(&name("d"), ShardId(0), None, FRESH, now).is_err());
+        assert!(engine.follow(&name("d"), ShardId(0), None, Updates::Whole, FRESH, now).is_err());
         append(&mut engine, "a", "still open", now);
     }
 
@@ -355,7 +449,7 @@ mod tests {
         append(&mut engine, "b", "12345", now);
         assert_eq!(engine.log(&name("a")).map(Log::position), None, "nobody followed it: it goes whole");
         assert_eq!(engine.kept_bytes(), 10);
-        engine.follow(&name("b"), ShardId(0), None, FRESH, now).unwrap();
+        engine.follow(&name("b"), ShardId(0), None, Updates::Whole, FRESH, now).unwrap();
         append(&mut engine, "c", "1234567890", now);
         assert_eq!(engine.log(&name("b")).unwrap().position().offset, 2, "followed: its offsets go on");
         assert_eq!(engine.kept_bytes(), 10);
@@ -373,7 +467,7 @@ mod tests {
     fn the_newest_of_a_document_is_not_forgotten_for_others() {
         let (now, mut engine) = (Instant::now(), Engine::new(1, LIMITS));
         let document = Fresh { retention: Retention { document: true, ..FRESH.retention }, ..FRESH };
-        engine.append(&name("polled"), Payload::from("12345").into(), document, now).unwrap();
+        engine.append(&name("polled"), Payload::from("12345").into(), None, document, now).unwrap();
         append(&mut engine, "a", "1234567890", now);
         append(&mut engine, "b", "1234567890", now);
         assert_eq!(engine.log(&name("polled")).map(Log::kept), Some(1));
@@ -384,7 +478,7 @@ mod tests {
     fn a_sweep_frees_what_nobody_needs() {
         let (now, mut engine) = (Instant::now(), Engine::new(1, LIMITS));
         append(&mut engine, "a", "1", now);
-        engine.follow(&name("b"), ShardId(0), None, FRESH, now).unwrap();
+        engine.follow(&name("b"), ShardId(0), None, Updates::Whole, FRESH, now).unwrap();
         engine.sweep(now);
         assert_eq!(engine.len(), 2);
         engine.sweep(now + Duration::from_secs(61));
@@ -403,5 +497,33 @@ mod tests {
         };
         assert_eq!(names(None, 2), ["a", "b"]);
         assert_eq!(names(Some("b"), 2), ["c"]);
+    }
+
+    #[test]
+    fn increments_are_wanted_while_somebody_gets_them_and_a_little_longer() {
+        let (now, mut engine) = (Instant::now(), Engine::new(1, LIMITS));
+        let increments = Increments { json_patch: true, merge_patch: false };
+        let fresh = Fresh { retention: Retention { increments, ..FRESH.retention }, ..FRESH };
+        let mut wanted = |updates: &[(bool, Updates)], published: u32| {
+            for (joins, updates) in updates {
+                if *joins {
+                    engine.follow(&name("a"), ShardId(0), None, *updates, fresh, now).unwrap();
+                } else {
+                    let left = Left { channel: name("a"), epoch: Epoch(1), updates: *updates };
+                    engine.leave(&left, ShardId(0));
+                }
+            }
+            for _ in 0..published {
+                engine.append(&name("a"), Payload::from("1").into(), None, fresh, now).unwrap();
+            }
+            engine.basis(&name("a")).map(|basis| basis.wanted)
+        };
+        assert_eq!(wanted(&[(true, Updates::Whole)], 1), None);
+        assert_eq!(wanted(&[(true, Updates::MergePatch)], 1), None, "the channel has none of these");
+        assert_eq!(wanted(&[(true, Updates::JsonPatch), (true, Updates::JsonPatch)], 1), Some(increments));
+        assert_eq!(wanted(&[(false, Updates::JsonPatch)], 100), Some(increments));
+        assert_eq!(wanted(&[(false, Updates::MergePatch)], 100), Some(increments));
+        assert_eq!(wanted(&[(false, Updates::JsonPatch)], LINGERING_PUBLICATIONS - 1), Some(increments));
+        assert_eq!(wanted(&[], 1), None);
     }
 }

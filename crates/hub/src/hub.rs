@@ -2,14 +2,14 @@
 //!
 //! Publications come from the channels' homes, in order; commands come from the sessions' protocols. What
 //! goes out: bytes in send queues, the list of dirty sessions to flush, and the names of channels whose homes
-//! must learn that a session left. Encoding is the caller's, asked once for each form, packing and round.
+//! must learn that a session left. Encoding is the caller's, asked once for each form, kind of updates and round.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
 use slab::Slab;
 
-use crate::audience::Audiences;
+use crate::audience::{Audiences, Taste};
 use crate::encode::{Encode, Form, Packing};
 use crate::name::ChannelName;
 use crate::position::Epoch;
@@ -17,6 +17,7 @@ use crate::publication::Publication;
 use crate::queue::{Full, Outgoing, QueueLimits, SendQueue};
 use crate::session_id::SessionId;
 use crate::subscription::{Left, SubscribeError, Subscription, SubscriptionState, Ticket};
+use crate::updates::Updates;
 
 /// Publications of one channel that are fanned out in one round, and about how many of their bytes: the rest
 /// waits for the next, so that what was queued is sent before more is.
@@ -186,7 +187,12 @@ impl<T> Hub<T> {
     }
 
     /// Notes that `id` wants to follow `name`: from now until [`Hub::begin`] the home's answer is awaited.
-    pub fn await_home(&mut self, id: SessionId, name: &ChannelName) -> Result<Ticket, SubscribeError> {
+    pub fn await_home(
+        &mut self,
+        id: SessionId,
+        name: &ChannelName,
+        updates: Updates,
+    ) -> Result<Ticket, SubscribeError> {
         let channel = self.channel_index(name);
         let max = self.max_channels_per_session;
         self.tickets = self.tickets.wrapping_add(1);
@@ -198,9 +204,8 @@ impl<T> Hub<T> {
             }
             Some(session) if session.subscriptions.len() >= max => Some(SubscribeError::TooMany),
             Some(session) => {
-                session
-                    .subscriptions
-                    .push(Subscription { channel, state: SubscriptionState::AwaitHome(ticket) });
+                let state = SubscriptionState::AwaitHome(updates, ticket);
+                session.subscriptions.push(Subscription { channel, state });
                 None
             }
         };
@@ -231,12 +236,11 @@ impl<T> Hub<T> {
         let session =
             self.sessions.get_mut(id.index as usize).filter(|session| session.generation == id.generation);
         let Some(session) = session else { return false };
-        let waiting = |one: &&mut Subscription| {
-            one.channel == index && one.state == SubscriptionState::AwaitHome(ticket)
-        };
-        let Some(subscription) = session.subscriptions.iter_mut().find(waiting) else { return false };
-        let place = channel.live.push(session.form, session.packing, id.index);
-        subscription.state = SubscriptionState::Live(place);
+        let own = session.subscriptions.iter_mut().find(|one| one.channel == index);
+        let Some(Subscription { state, .. }) = own else { return false };
+        let Some(updates) = state.awaited_by(ticket) else { return false };
+        let taste = Taste { form: session.form, updates, packing: session.packing };
+        *state = SubscriptionState::Live(updates, channel.live.push(taste, id.index));
         channel.awaiting -= 1;
         // Whoever followed an earlier life here has been told that it is over, before this answer.
         channel.epoch = epoch;
@@ -256,8 +260,7 @@ impl<T> Hub<T> {
     /// The home refuses what was asked with `ticket`. True if that is what `id` still waits for.
     pub fn refused(&mut self, id: SessionId, ticket: Ticket, name: &ChannelName) -> bool {
         let Some(&index) = self.by_name.get(name) else { return false };
-        let waits =
-            |one: &Subscription| one.channel == index && one.state == SubscriptionState::AwaitHome(ticket);
+        let waits = |one: &Subscription| one.channel == index && one.state.awaited_by(ticket).is_some();
         let waiting = self.session(id).is_some_and(|session| session.subscriptions.iter().any(waits));
         // Nobody has counted it.
         waiting && self.unsubscribe(id, name).is_none()
@@ -275,7 +278,7 @@ impl<T> Hub<T> {
         let channel = self.by_name.get(name).and_then(|index| self.channels.get(*index as usize));
         let audiences = channel.into_iter().flat_map(|channel| channel.live.iter());
         audiences
-            .flat_map(|audience| audience.sessions.iter().map(|at| (*at, audience.form)))
+            .flat_map(|audience| audience.sessions.iter().map(|at| (*at, audience.taste.form)))
             .filter_map(|(at, form)| {
                 let session = self.sessions.get(at as usize)?;
                 Some((id_of(at as usize, session), form))
@@ -342,17 +345,18 @@ impl<T> Hub<T> {
             messages: u32::try_from(publications.len()).unwrap_or(u32::MAX),
             queued: 0,
         };
-        let mut encoded: Option<(Form, Bytes)> = None;
+        let mut encoded: Option<(Taste, Bytes)> = None;
         for audience in channel.live.iter() {
+            let taste = audience.taste;
             let (_, bytes) = match encoded.take() {
-                Some((form, bytes)) if form == audience.form => encoded.insert((form, bytes)),
+                Some((last, bytes)) if last.shares_encoding(taste) => encoded.insert((last, bytes)),
                 _ => {
-                    let form = audience.form;
-                    let bytes = encoder.encode(form, &channel.name, channel.epoch, &publications);
-                    encoded.insert((form, bytes))
+                    let Taste { form, updates, .. } = taste;
+                    let bytes = encoder.encode(form, updates, &channel.name, channel.epoch, &publications);
+                    encoded.insert((taste, bytes))
                 }
             };
-            match audience.packing {
+            match taste.packing {
                 Packing::Plain => portion.queue(&audience.sessions, |_| bytes.clone()),
                 Packing::Deflated => {
                     let bytes = encoder.deflate(bytes);
@@ -445,24 +449,23 @@ impl<T> Hub<T> {
         index
     }
 
-    /// Takes a subscription out of its channel. Gives the name if its home knows of it.
+    /// Takes a subscription out of its channel. Gives what its home must be told, if it knows of it.
     fn unlink(&mut self, subscription: Subscription, form: Form, packing: Packing) -> Option<Left> {
         let channel = self.channels.get_mut(subscription.channel as usize)?;
-        let left = Left { channel: channel.name.clone(), epoch: channel.epoch };
         let told = match subscription.state {
-            SubscriptionState::AwaitHome(_) => {
+            SubscriptionState::AwaitHome(..) => {
                 channel.awaiting -= 1;
                 None
             }
-            SubscriptionState::Live(place) => {
-                let moved = channel.live.remove(form, packing, place);
+            SubscriptionState::Live(updates, place) => {
+                let moved = channel.live.remove(Taste { form, updates, packing }, place);
                 if let Some(moved) = moved.and_then(|at| self.sessions.get_mut(at as usize)) {
                     let same = |one: &&mut Subscription| one.channel == subscription.channel;
                     if let Some(other) = moved.subscriptions.iter_mut().find(same) {
-                        other.state = SubscriptionState::Live(place);
+                        other.state = SubscriptionState::Live(updates, place);
                     }
                 }
-                Some(left)
+                Some(Left { channel: channel.name.clone(), epoch: channel.epoch, updates })
             }
         };
         self.free_if_unused(subscription.channel);

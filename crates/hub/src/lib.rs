@@ -13,6 +13,7 @@
 
 pub mod name;
 pub mod position;
+pub mod updates;
 pub mod publication;
 pub mod queue;
 pub mod log;
@@ -25,7 +26,7 @@ mod audience;
 pub mod hub;
 
 pub use encode::{Encode, FORMS, Form, Packing};
-pub use engine::{Appended, ChannelStatus, Engine, EngineLimits, Fresh, ShardId, TooManyChannels};
+pub use engine::{Appended, Basis, ChannelStatus, Engine, EngineLimits, Fresh, ShardId, TooManyChannels};
 pub use hub::{Hub, Session};
 pub use log::{Log, Recovery, Retention};
 pub use name::{ChannelName, NameError};
@@ -35,3 +36,4 @@ pub use queue::{Full, Outgoing, QueueLimits, SendQueue};
 pub use repeats::{IDEMPOTENCY_KEY_MAX_BYTES, RepeatLimits, Repeats};
 pub use session_id::SessionId;
 pub use subscription::{Left, SubscribeError, Ticket};
+pub use updates::{Change, Compared, Increments, Updates, UpdatesError};

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::position::{Epoch, Position};
 use crate::publication::{Item, Publication};
+use crate::updates::{Compared, Increments, Updates};
 
 /// What a log keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,9 @@ pub struct Retention {
     /// Each publication is the whole document, so the newest one alone is worth having: it is kept
     /// whatever its age, and a new subscriber gets it first.
     pub document: bool,
+    /// What subscribers may have instead of whole publications. With any, the newest publication is kept whatever
+    /// `size` says: the next one is compared with it.
+    pub increments: Increments,
 }
 
 /// The answer to a subscriber: what to send before what is live.
@@ -69,7 +73,7 @@ impl Log {
         self.retention
     }
 
-    /// Bytes of payload kept.
+    /// Bytes of payload and of changes kept.
     #[must_use]
     pub fn kept_bytes(&self) -> usize {
         self.kept_bytes
@@ -81,11 +85,14 @@ impl Log {
         self.kept.len()
     }
 
-    /// Gives `item` the next offset.
-    pub fn append(&mut self, item: Item, now: Instant) -> Publication {
+    /// Gives `item` the next offset. What it was compared with must be the newest publication, else its change is
+    /// dropped.
+    pub fn append(&mut self, item: Item, compared: Option<Compared>, now: Instant) -> Publication {
+        let compared = compared.filter(|compared| compared.from == self.position());
+        let change = compared.map(|compared| compared.change);
         self.newest += 1;
-        let publication = Publication { offset: self.newest, item };
-        self.kept_bytes += publication.item.payload.bytes().len();
+        let publication = Publication { offset: self.newest, item, change };
+        self.kept_bytes += publication.size();
         self.kept.push_back(Kept { publication: publication.clone(), appended: now });
         self.trim(now);
         publication
@@ -94,7 +101,8 @@ impl Log {
     /// Forgets what is too old or too many.
     pub fn trim(&mut self, now: Instant) {
         let floor = usize::from(self.retention.document);
-        let size = usize::try_from(self.retention.size).unwrap_or(usize::MAX).max(floor);
+        let least = floor.max(usize::from(!self.retention.increments.is_none()));
+        let size = usize::try_from(self.retention.size).unwrap_or(usize::MAX).max(least);
         while self.kept.len() > floor {
             let Some(oldest) = self.kept.front() else { break };
             let aged = now.saturating_duration_since(oldest.appended) > self.retention.ttl;
@@ -108,7 +116,7 @@ impl Log {
     /// Forgets the oldest publication, to make room for other channels; false if there is none.
     pub fn forget_oldest(&mut self) -> bool {
         let Some(oldest) = self.kept.pop_front() else { return false };
-        self.kept_bytes -= oldest.publication.item.payload.bytes().len();
+        self.kept_bytes -= oldest.publication.size();
         true
     }
 
@@ -121,7 +129,7 @@ impl Log {
     /// Everything after `after`, oldest first, if all of it is kept; `None` if the position is of another
     /// epoch, lies in the future, or something after it has gone.
     #[must_use]
-    pub fn after(&self, after: Position) -> Option<impl Iterator<Item = &Publication>> {
+    pub fn after(&self, after: Position) -> Option<impl Iterator<Item = &Publication> + Clone> {
         if after.epoch != self.epoch || after.offset > self.newest {
             return None;
         }
@@ -138,22 +146,31 @@ impl Log {
 
     /// What a subscriber gets first. `max_bytes` bounds the replay: more than that counts as not
     /// recoverable, because it would overflow the send queue that it goes to.
-    pub fn recover(&mut self, after: Option<Position>, max_bytes: usize, now: Instant) -> Recovery {
+    ///
+    /// Who gets increments begins with the newest publication, without its change, unless it resumes: then it has
+    /// what was published at `after`, and gets what came since. Of documents it gets the newest one alone where that
+    /// is less than what it missed.
+    pub fn recover(
+        &mut self,
+        after: Option<Position>,
+        updates: Updates,
+        max_bytes: usize,
+        now: Instant,
+    ) -> Recovery {
         self.trim(now);
         let position = self.position();
-        let missed: Option<Vec<_>> =
-            after.and_then(|after| self.after(after)).map(|all| all.cloned().collect());
-        let size =
-            |all: &Vec<Publication>| all.iter().map(|one| one.item.payload.bytes().len()).sum::<usize>();
-        match missed {
-            Some(publications) if size(&publications) <= max_bytes => {
-                Recovery { position, recovered: true, publications }
-            }
-            _ => {
-                let newest = self.newest().filter(|_| self.retention.document).cloned();
-                Recovery { position, recovered: after.is_none(), publications: newest.into_iter().collect() }
-            }
+        let incremental = self.retention.increments.include(updates);
+        let missed = after.and_then(|after| self.after(after)).filter(|missed| {
+            let size = missed.clone().map(|one| one.size_as(updates)).sum::<usize>();
+            let newest = self.newest().map_or(0, |newest| newest.item.payload.bytes().len());
+            size <= max_bytes && (size <= newest || !incremental || !self.retention.document)
+        });
+        if let Some(missed) = missed {
+            return Recovery { position, recovered: true, publications: missed.cloned().collect() };
         }
+        let newest = self.newest().filter(|_| self.retention.document || incremental);
+        let publications = newest.map(Publication::whole).into_iter().collect();
+        Recovery { position, recovered: after.is_none(), publications }
     }
 }
 
@@ -162,13 +179,15 @@ impl Log {
 mod tests {
     use super::*;
     use crate::publication::Payload;
+    use crate::updates::Change;
 
-    const KEEP: Retention = Retention { size: 3, ttl: Duration::from_secs(60), document: false };
+    const KEEP: Retention =
+        Retention { size: 3, ttl: Duration::from_secs(60), document: false, increments: Increments::NONE };
 
     fn log(retention: Retention, count: u64, now: Instant) -> Log {
         let mut log = Log::new(Epoch(7), retention);
         for number in 1..=count {
-            let publication = log.append(Payload::from(number.to_string().as_str()).into(), now);
+            let publication = log.append(Payload::from(number.to_string().as_str()).into(), None, now);
             assert_eq!(publication.offset, number);
         }
         log
@@ -195,11 +214,14 @@ mod tests {
             (at(6), false, vec![]),
             (Some(Position { epoch: Epoch(8), offset: 5 }), false, vec![]),
         ] {
-            let recovery = log.recover(after, 1024, now);
+            let recovery = log.recover(after, Updates::Whole, 1024, now);
             assert_eq!((recovery.recovered, offsets(&recovery)), (recovered, expected), "after {after:?}");
             assert_eq!(Some(recovery.position), at(5));
         }
-        assert!(!log.recover(at(2), 2, now).recovered, "a replay past the queue's bound is refused");
+        assert!(
+            !log.recover(at(2), Updates::Whole, 2, now).recovered,
+            "a replay past the queue's bound is refused"
+        );
     }
 
     #[test]
@@ -207,9 +229,9 @@ mod tests {
         let now = Instant::now();
         let mut log = log(Retention { document: true, ..KEEP }, 5, now);
         let later = now + Duration::from_secs(61);
-        let recovery = log.recover(None, 1024, later);
+        let recovery = log.recover(None, Updates::Whole, 1024, later);
         assert_eq!((recovery.recovered, offsets(&recovery)), (true, vec![5]));
-        let stale = log.recover(at(3), 1024, later);
+        let stale = log.recover(at(3), Updates::Whole, 1024, later);
         assert_eq!((stale.recovered, offsets(&stale)), (false, vec![5]));
         assert_eq!(log.kept(), 1);
     }
@@ -219,10 +241,10 @@ mod tests {
         let now = Instant::now();
         let mut log = log(KEEP, 2, now);
         let later = now + Duration::from_secs(61);
-        assert!(!log.recover(at(1), 1024, later).recovered);
+        assert!(!log.recover(at(1), Updates::Whole, 1024, later).recovered);
         assert_eq!((log.kept(), log.kept_bytes()), (0, 0));
-        assert_eq!(log.append(Payload::from("3").into(), later).offset, 3);
-        assert!(log.recover(at(2), 1024, later).recovered);
+        assert_eq!(log.append(Payload::from("3").into(), None, later).offset, 3);
+        assert!(log.recover(at(2), Updates::Whole, 1024, later).recovered);
     }
 
     #[test]
@@ -230,7 +252,77 @@ mod tests {
         let now = Instant::now();
         let mut log = log(Retention { size: 0, ..KEEP }, 2, now);
         assert_eq!(log.kept(), 0);
-        assert!(log.recover(at(2), 0, now).recovered);
-        assert!(!log.recover(at(1), 1024, now).recovered);
+        assert!(log.recover(at(2), Updates::Whole, 0, now).recovered);
+        assert!(!log.recover(at(1), Updates::Whole, 1024, now).recovered);
+    }
+
+    /// A log whose publications are three bytes and their patches two, but where one is not there.
+    fn changing(document: bool, has_patch: impl Fn(u64) -> bool, count: u64, now: Instant) -> Log {
+        let mut log = Log::new(Epoch(7), Retention { document, increments: Increments::ALL, ..KEEP });
+        for number in 1..=count {
+            let json_patch = has_patch(number).then(|| bytes::Bytes::from_static(b"[]"));
+            let change = Change { json_patch, merge_patch: None };
+            let compared = Compared { from: log.position(), change: change.into() };
+            log.append(Payload::from("doc").into(), Some(compared), now);
+        }
+        log
+    }
+
+    #[test]
+    fn a_document_comes_back_as_its_patches_or_whole_whichever_is_less() {
+        let now = Instant::now();
+        let mut log = changing(true, |_| true, 3, now);
+        let patched = |recovery: &Recovery| -> Vec<bool> {
+            recovery.publications.iter().map(|one| one.patch(Updates::JsonPatch).is_some()).collect()
+        };
+        for (after, updates, recovered, expected, patches) in [
+            (None, Updates::JsonPatch, true, vec![3], vec![false]),
+            (at(3), Updates::JsonPatch, true, vec![], vec![]),
+            (at(2), Updates::JsonPatch, true, vec![3], vec![true]),
+            (at(1), Updates::JsonPatch, false, vec![3], vec![false]),
+            (at(1), Updates::Whole, true, vec![2, 3], vec![true, true]),
+            (at(2), Updates::MergePatch, true, vec![3], vec![false; 1]),
+            (at(9), Updates::JsonPatch, false, vec![3], vec![false]),
+        ] {
+            let recovery = log.recover(after, updates, 1024, now);
+            assert_eq!(
+                (recovery.recovered, offsets(&recovery)),
+                (recovered, expected),
+                "{after:?} {updates:?}"
+            );
+            if updates != Updates::MergePatch {
+                assert_eq!(patched(&recovery), patches, "{after:?} {updates:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_channel_with_increments_owes_every_publication_and_first_a_whole_one() {
+        let now = Instant::now();
+        let mut log = changing(false, |number| number != 4, 5, now);
+        let recovery = log.recover(at(2), Updates::JsonPatch, 7, now);
+        assert_eq!((recovery.recovered, offsets(&recovery)), (true, vec![3, 4, 5]));
+        assert!(!log.recover(at(2), Updates::Whole, 7, now).recovered, "whole they are too much");
+        let first = log.recover(None, Updates::JsonPatch, 1024, now);
+        assert_eq!((first.recovered, offsets(&first)), (true, vec![5]));
+        assert_eq!(
+            first.publications[0].change, None,
+            "there is nothing yet that a patch could be applied to"
+        );
+        assert_eq!(offsets(&log.recover(None, Updates::Whole, 1024, now)), [] as [u64; 0]);
+    }
+
+    #[test]
+    fn what_the_next_one_is_compared_with_is_kept_and_counted() {
+        let now = Instant::now();
+        let mut log = Log::new(Epoch(7), Retention { size: 0, increments: Increments::ALL, ..KEEP });
+        let change = Change { json_patch: Some("[]".into()), merge_patch: Some("{}".into()) }.into();
+        let from = log.append(Payload::from("one").into(), None, now).offset;
+        let compared = Compared { from: Position { offset: from, epoch: Epoch(7) }, change };
+        assert!(log.append(Payload::from("two").into(), Some(compared.clone()), now).change.is_some());
+        assert_eq!((log.kept(), log.kept_bytes()), (1, 7));
+        assert_eq!(log.append(Payload::from("3").into(), Some(compared), now).change, None, "from elsewhere");
+        log.trim(now + Duration::from_secs(61));
+        assert_eq!((log.kept(), log.kept_bytes()), (0, 0), "a channel nobody fills frees its place");
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::updates::{Change, Updates};
+
 /// Whether a payload leaves as a text or as a binary message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PayloadKind {
@@ -41,6 +43,8 @@ pub struct Publication {
     pub offset: u64,
     /// What was published.
     pub item: Item,
+    /// How it differs from what was published at the offset before it, where somebody asked.
+    pub change: Option<Arc<Change>>,
 }
 
 impl Payload {
@@ -84,6 +88,32 @@ impl Payload {
             PayloadKind::Text => std::str::from_utf8(&self.bytes).ok(),
             PayloadKind::Binary => None,
         }
+    }
+}
+
+impl Publication {
+    /// The same without its change: for who does not have what was published before it.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        Self { offset: self.offset, item: self.item.clone(), change: None }
+    }
+
+    /// What a subscription with such updates gets instead of the payload.
+    #[must_use]
+    pub fn patch(&self, updates: Updates) -> Option<&Bytes> {
+        self.change.as_ref()?.patch(updates)
+    }
+
+    /// Bytes of what such a subscription gets: of the patch, or of the payload.
+    #[must_use]
+    pub fn size_as(&self, updates: Updates) -> usize {
+        self.patch(updates).unwrap_or(self.item.payload.bytes()).len()
+    }
+
+    /// Bytes of the payload and of all patches.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.item.payload.bytes().len() + self.change.as_ref().map_or(0, |change| change.size())
     }
 }
 

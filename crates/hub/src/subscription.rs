@@ -3,6 +3,7 @@
 
 use crate::name::ChannelName;
 use crate::position::Epoch;
+use crate::updates::Updates;
 
 /// Why a subscription could not be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct Left {
     pub channel: ChannelName,
     /// The life of the channel that was followed. Another one since has not lost this follower.
     pub epoch: Epoch,
+    /// What was asked for.
+    pub updates: Updates,
 }
 
 /// One channel that a session follows or has asked for.
@@ -41,7 +44,17 @@ pub(crate) struct Subscription {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SubscriptionState {
     /// The home has been asked.
-    AwaitHome(Ticket),
-    /// At this place of the channel's list for the session's form and packing.
-    Live(u32),
+    AwaitHome(Updates, Ticket),
+    /// At this place of the channel's list for the session's form and packing and these updates.
+    Live(Updates, u32),
+}
+
+impl SubscriptionState {
+    /// What was asked for, if `ticket` is that of the question that awaits its answer.
+    pub(crate) fn awaited_by(self, ticket: Ticket) -> Option<Updates> {
+        match self {
+            Self::AwaitHome(updates, own) if own == ticket => Some(updates),
+            Self::AwaitHome(..) | Self::Live(..) => None,
+        }
+    }
 }

@@ -4,8 +4,8 @@
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use tidegate_hub::{
-    ChannelName, Encode, Epoch, Form, Hub, Item, Left, Packing, Payload, Publication, QueueLimits, SessionId,
-    SubscribeError, Ticket,
+    Change, ChannelName, Encode, Epoch, Form, Hub, Item, Left, Packing, Payload, Publication, QueueLimits,
+    SessionId, SubscribeError, Ticket, Updates,
 };
 
 const EPOCH: Epoch = Epoch(1);
@@ -21,11 +21,20 @@ struct Lines {
 }
 
 impl Encode<u64> for Lines {
-    fn encode(&mut self, form: Form, name: &ChannelName, _: Epoch, publications: &[Publication]) -> Bytes {
+    fn encode(
+        &mut self,
+        form: Form,
+        updates: Updates,
+        name: &ChannelName,
+        _: Epoch,
+        publications: &[Publication],
+    ) -> Bytes {
         self.calls += 1;
         let mut text = BytesMut::new();
         for publication in publications {
-            text.extend_from_slice(format!("{form:?} {name} {}\n", publication.offset).as_bytes());
+            let patch =
+                publication.patch(updates).map(|patch| String::from_utf8_lossy(patch)).unwrap_or_default();
+            text.extend_from_slice(format!("{form:?} {name} {}{patch}\n", publication.offset).as_bytes());
         }
         text.freeze()
     }
@@ -53,7 +62,7 @@ fn name(number: usize) -> ChannelName {
 }
 
 fn publication(offset: u64) -> Publication {
-    Publication { offset, item: Item::from(Payload::from("x")) }
+    Publication { offset, item: Item::from(Payload::from("x")), change: None }
 }
 
 #[derive(Debug, Clone)]
@@ -78,7 +87,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-const SESSIONS: [(Form, Packing); 7] = [
+const SESSIONS: [(Form, Packing); 10] = [
     (Form::Bare, Packing::Plain),
     (Form::Envelope, Packing::Own),
     (Form::EventStream, Packing::Plain),
@@ -86,6 +95,9 @@ const SESSIONS: [(Form, Packing); 7] = [
     (Form::Bare, Packing::Deflated),
     (Form::Bare, Packing::Own),
     (Form::Bare, Packing::Own),
+    (Form::Envelope, Packing::Plain),
+    (Form::Envelope, Packing::Plain),
+    (Form::Envelope, Packing::Plain),
 ];
 
 #[derive(Default, Clone, Copy, PartialEq)]
@@ -148,7 +160,7 @@ fn unpacked(seen: &str, packing: Packing) -> Vec<String> {
 fn apply(step: &Step, hub: &mut Hub<u64>, sessions: &[SessionId], model: &mut Model, lines: &mut Lines) {
     match *step {
         Step::Subscribe { session, channel } => {
-            let result = hub.await_home(sessions[session], &name(channel));
+            let result = hub.await_home(sessions[session], &name(channel), updates_of(session));
             match model.follows[session][channel] {
                 Follows::No => {
                     model.follows[session][channel] = Follows::Awaits(result.expect("a ticket"));
@@ -169,7 +181,7 @@ fn apply(step: &Step, hub: &mut Hub<u64>, sessions: &[SessionId], model: &mut Mo
             // What came before is still owed to the others only: fan out first, as the shard does.
             hub.fan_out(lines);
             let live = model.follows[session][channel] == Follows::Live;
-            let left = Left { channel: name(channel), epoch: EPOCH };
+            let left = Left { channel: name(channel), epoch: EPOCH, updates: updates_of(session) };
             assert_eq!(hub.unsubscribe(sessions[session], &name(channel)), live.then_some(left));
             model.follows[session][channel] = Follows::No;
         }
@@ -184,6 +196,15 @@ fn apply(step: &Step, hub: &mut Hub<u64>, sessions: &[SessionId], model: &mut Mo
         }
         Step::FanOut => hub.fan_out(lines),
         Step::Drain { session } => drain(hub, sessions[session], &mut model.seen[session]),
+    }
+}
+
+/// Sessions of one form and packing share an audience or not, as they want updates.
+fn updates_of(session: usize) -> Updates {
+    match session {
+        1 | 5 | 6 => Updates::JsonPatch,
+        8 | 9 => Updates::MergePatch,
+        _ => Updates::Whole,
     }
 }
 
@@ -204,7 +225,7 @@ proptest! {
 
 /// Asks and answers.
 fn follow(hub: &mut Hub<u64>, id: SessionId, lines: &mut Lines) {
-    let ticket = hub.await_home(id, &name(0)).unwrap();
+    let ticket = hub.await_home(id, &name(0), Updates::Whole).unwrap();
     assert!(hub.begin(id, ticket, &name(0), EPOCH, lines));
 }
 
@@ -228,6 +249,28 @@ fn a_round_is_encoded_once_for_each_form_and_joined() {
     }
     assert_eq!(hub.poll_dirty(), None);
     assert_eq!(hub.enqueued_messages(), 1600);
+}
+
+#[test]
+fn who_wants_patches_gets_them_where_there_are_any() {
+    let (mut hub, mut lines) = (Hub::new(LIMITS, 128), Lines::default());
+    let kinds = [Updates::Whole, Updates::JsonPatch, Updates::MergePatch];
+    let ids: Vec<_> = (0..99).map(|_| hub.attach(Form::Envelope, Packing::Plain, 0)).collect();
+    for (id, updates) in ids.iter().zip(kinds.iter().cycle()) {
+        let ticket = hub.await_home(*id, &name(0), *updates).unwrap();
+        assert!(hub.begin(*id, ticket, &name(0), EPOCH, &mut lines));
+    }
+    let change = Change { json_patch: Some("[j]".into()), merge_patch: None };
+    hub.publish(&name(0), EPOCH, publication(1));
+    hub.publish(&name(0), EPOCH, Publication { change: Some(change.into()), ..publication(2) });
+    hub.fan_out(&mut lines);
+    assert_eq!(lines.calls, 3, "once for each kind");
+    for (id, updates) in ids.iter().zip(kinds.iter().cycle()) {
+        let mut seen = String::new();
+        drain(&mut hub, *id, &mut seen);
+        let patch = if *updates == Updates::JsonPatch { "[j]" } else { "" };
+        assert_eq!(seen, format!("Envelope c0 1\nEnvelope c0 2{patch}\n"));
+    }
 }
 
 #[test]
@@ -295,20 +338,20 @@ fn a_slow_consumer_overflows_alone() {
 fn a_session_follows_a_bounded_number_of_channels() {
     let mut hub = Hub::new(LIMITS, 2);
     let id = hub.attach(Form::Envelope, Packing::Plain, 0);
-    assert!(hub.await_home(id, &name(0)).is_ok());
-    assert!(hub.await_home(id, &name(1)).is_ok());
-    assert_eq!(hub.await_home(id, &name(2)), Err(SubscribeError::TooMany));
+    assert!(hub.await_home(id, &name(0), Updates::Whole).is_ok());
+    assert!(hub.await_home(id, &name(1), Updates::Whole).is_ok());
+    assert_eq!(hub.await_home(id, &name(2), Updates::Whole), Err(SubscribeError::TooMany));
     assert_eq!(hub.unsubscribe(id, &name(0)), None, "its home was not told of it yet");
-    assert!(hub.await_home(id, &name(2)).is_ok());
+    assert!(hub.await_home(id, &name(2), Updates::Whole).is_ok());
 }
 
 #[test]
 fn an_answer_to_an_earlier_question_is_not_taken_for_the_new_one() {
     let (mut hub, mut lines) = (Hub::new(LIMITS, 128), Lines::default());
     let id = hub.attach(Form::Envelope, Packing::Plain, 0);
-    let first = hub.await_home(id, &name(0)).unwrap();
+    let first = hub.await_home(id, &name(0), Updates::Whole).unwrap();
     hub.unsubscribe(id, &name(0));
-    let second = hub.await_home(id, &name(0)).unwrap();
+    let second = hub.await_home(id, &name(0), Updates::Whole).unwrap();
     assert!(!hub.begin(id, first, &name(0), EPOCH, &mut lines));
     assert!(!hub.refused(id, first, &name(0)));
     assert!(hub.begin(id, second, &name(0), EPOCH, &mut lines));

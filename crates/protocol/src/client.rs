@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tidegate_hub::{Payload, Position};
+use tidegate_hub::{Payload, Position, Updates};
 
 use crate::command::Content;
 use crate::envelope::{begin, field, write_payload};
@@ -39,6 +39,17 @@ pub enum Envelope {
         event: Option<String>,
         /// The id that a stream gave it.
         source_id: Option<String>,
+    },
+    /// A publication as the change from that before it.
+    Patch {
+        /// The channel's name.
+        channel: String,
+        /// Its place.
+        position: Position,
+        /// Of which kind it is, never [`Updates::Whole`].
+        updates: Updates,
+        /// The patch as JSON.
+        patch: String,
     },
     /// Something failed; the connection goes on.
     Error {
@@ -108,6 +119,9 @@ struct Wire<'a> {
     recovered: Option<bool>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    patch: Option<&'a RawValue>,
+    format: Option<String>,
     text: Option<String>,
     binary: Option<String>,
     event: Option<String>,
@@ -131,11 +145,20 @@ struct WireFailure {
 }
 
 /// Appends a command to follow a channel.
-pub fn write_subscribe(output: &mut Vec<u8>, channel: &str, after: Option<Position>, id: u64) {
+pub fn write_subscribe(
+    output: &mut Vec<u8>,
+    channel: &str,
+    after: Option<Position>,
+    updates: Updates,
+    id: u64,
+) {
     begin(output, "subscribe");
     field(output, "channel", channel);
     if let Some(after) = after {
         field(output, "after", &after.to_string());
+    }
+    if let Some(name) = updates.name() {
+        field(output, "updates", name);
     }
     end(output, id);
 }
@@ -178,6 +201,12 @@ impl Envelope {
                 event: wire.event,
                 source_id: wire.source_id,
             }),
+            "patch" => Ok(Self::Patch {
+                position: wire.position()?,
+                updates: wire.format()?,
+                patch: wire.patch.ok_or_else(|| missing("patch"))?.get().to_owned(),
+                channel: wire.channel.ok_or_else(|| missing("channel"))?,
+            }),
             "error" => {
                 let code = wire.code().ok_or_else(|| missing("code"))?;
                 let failure = Failure { code, message: wire.message.unwrap_or_default() };
@@ -217,6 +246,14 @@ impl<'a> Wire<'a> {
             }
             (None, None, None) => return Ok(None),
         }))
+    }
+
+    fn format(&self) -> Result<Updates, EnvelopeError> {
+        match self.format.as_deref() {
+            None => Ok(Updates::JsonPatch),
+            Some("merge") => Ok(Updates::MergePatch),
+            Some(_) => Err(EnvelopeError("the field 'format' is not 'merge'".to_owned())),
+        }
     }
 
     fn code<T: Deserialize<'a>>(&self) -> Option<T> {
@@ -269,7 +306,7 @@ mod tests {
     }
 
     fn message(item: Item) -> Content {
-        let publication = Publication { offset: 42, item };
+        let publication = Publication { offset: 42, item, change: None };
         let read = read(|output| envelope::write_message(output, &channel(), POSITION, &publication));
         let Envelope::Message { channel: name, position, content, .. } = read else { panic!("{read:?}") };
         assert_eq!((name.as_str(), position), (channel().public_part(), POSITION));
@@ -299,6 +336,21 @@ mod tests {
     }
 
     #[test]
+    fn patches_are_read() {
+        for (updates, patch) in [(Updates::JsonPatch, "[{}]"), (Updates::MergePatch, r#"{"n":1.0}"#)] {
+            assert_eq!(
+                read(|output| envelope::write_patch(output, &channel(), POSITION, updates, patch.as_bytes())),
+                Envelope::Patch {
+                    channel: "quotes/\"BTC\"".into(),
+                    position: POSITION,
+                    updates,
+                    patch: patch.into()
+                }
+            );
+        }
+    }
+
+    #[test]
     fn replies_are_read() {
         let outcome = |reply: Reply<'_>| {
             let read = read(|output| envelope::write_reply(output, None, Some("c"), reply));
@@ -322,8 +374,12 @@ mod tests {
             write(&mut output);
             Command::parse(std::str::from_utf8(&output).unwrap()).unwrap()
         };
-        let command = parsed(&|output| write_subscribe(output, "a\"b", Some(POSITION), 7));
-        let Command::Subscribe { channel, after, id: Some(id) } = command else { panic!("{command:?}") };
+        let command =
+            parsed(&|output| write_subscribe(output, "a\"b", Some(POSITION), Updates::MergePatch, 7));
+        let Command::Subscribe { channel, after, updates: Updates::MergePatch, id: Some(id) } = command
+        else {
+            panic!("{command:?}")
+        };
         assert_eq!((channel.as_str(), after, id.as_json()), ("a\"b", Some(POSITION.to_string()), "7"));
         let command = parsed(&|output| write_unsubscribe(output, "a", 8));
         assert!(matches!(command, Command::Unsubscribe { channel, .. } if channel == "a"));
@@ -344,6 +400,8 @@ mod tests {
             r#"{"type":"message","channel":"c","position":"k:1"}"#,
             r#"{"type":"message","channel":"c","position":"k:1","binary":"?"}"#,
             r#"{"type":"close","code":"x"}"#,
+            r#"{"type":"patch","channel":"c","position":"k:1"}"#,
+            r#"{"type":"patch","channel":"c","position":"k:1","patch":{},"format":"xml"}"#,
         ] {
             assert!(Envelope::parse(text).is_err(), "{text}");
         }

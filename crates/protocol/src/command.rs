@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tidegate_hub::Payload;
+use tidegate_hub::{Payload, Updates, UpdatesError};
 
 /// Longest `id` in bytes, quotes included: it comes back in the reply.
 pub const REQUEST_ID_MAX_BYTES: usize = 64;
@@ -28,6 +28,8 @@ pub enum Command {
         channel: String,
         /// The position after which to resume, not yet parsed.
         after: Option<String>,
+        /// How to hear of changes.
+        updates: Updates,
         /// Comes back in the reply.
         id: Option<RequestId>,
     },
@@ -103,10 +105,9 @@ impl Command {
                 if kind == "unsubscribe" {
                     return Ok(Self::Unsubscribe { channel, id });
                 }
-                if wire.updates.is_some() {
-                    return Err(failed("'updates' is not available in this version: leave it out"));
-                }
-                Ok(Self::Subscribe { channel, after: wire.after, id })
+                let updates = wire.updates.as_deref().map_or(Ok(Updates::Whole), str::parse);
+                let updates = updates.map_err(|error: UpdatesError| failed(&error.to_string()))?;
+                Ok(Self::Subscribe { channel, after: wire.after, updates, id })
             }
             "message" => {
                 let content = Content::of(wire.data, wire.text, wire.binary).map_err(failed)?;
@@ -176,8 +177,15 @@ mod tests {
     fn the_commands_are_read() {
         assert_eq!(
             Command::parse(r#"{"type":"subscribe","channel":"q","after":"k:1","id":1,"more":[]}"#),
-            Ok(Command::Subscribe { channel: "q".into(), after: Some("k:1".into()), id: id("1") })
+            Ok(Command::Subscribe {
+                channel: "q".into(),
+                after: Some("k:1".into()),
+                updates: Updates::Whole,
+                id: id("1")
+            })
         );
+        let asked = Command::parse(r#"{"type":"subscribe","channel":"q","updates":"merge-patch"}"#);
+        assert!(matches!(asked, Ok(Command::Subscribe { updates: Updates::MergePatch, .. })));
         assert_eq!(
             Command::parse(r#"{"type":"unsubscribe","channel":"q","id":"x"}"#),
             Ok(Command::Unsubscribe { channel: "q".into(), id: id("\"x\"") })
@@ -204,7 +212,7 @@ mod tests {
             ("{}", "'type' is missing"),
             (r#"{"type":"join"}"#, "must be 'subscribe'"),
             (r#"{"type":"subscribe"}"#, "'channel' is missing"),
-            (r#"{"type":"subscribe","channel":"q","updates":"json-patch"}"#, "not available"),
+            (r#"{"type":"subscribe","channel":"q","updates":"diff"}"#, "json-patch or merge-patch"),
             (r#"{"type":"message"}"#, "exactly one of"),
             (r#"{"type":"message","data":1,"text":""}"#, "exactly one of"),
             (r#"{"type":"message","binary":"?"}"#, "not base64"),

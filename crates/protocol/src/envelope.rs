@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use tidegate_hub::{ChannelName, Payload, PayloadKind, Position, Publication};
+use tidegate_hub::{ChannelName, Payload, PayloadKind, Position, Publication, Updates};
 
 use crate::code::ErrorCode;
 use crate::command::RequestId;
@@ -50,6 +50,25 @@ pub fn write_message(
         field(output, "source_id", source_id);
     }
     write_payload(output, &publication.item.payload);
+    output.push(b'}');
+}
+
+/// One publication as the change from that before it: a patch of this kind, which is JSON on one line.
+pub fn write_patch(
+    output: &mut Vec<u8>,
+    channel: &ChannelName,
+    position: Position,
+    updates: Updates,
+    patch: &[u8],
+) {
+    begin(output, "patch");
+    field(output, "channel", channel.public_part());
+    output.extend_from_slice(format!(r#","position":"{position}""#).as_bytes());
+    if updates == Updates::MergePatch {
+        output.extend_from_slice(b",\"format\":\"merge\"");
+    }
+    output.extend_from_slice(b",\"patch\":");
+    output.extend_from_slice(patch);
     output.push(b'}');
 }
 
@@ -195,7 +214,9 @@ mod tests {
     }
 
     fn message(item: Item) -> Value {
-        written(|output| write_message(output, &channel(), POSITION, &Publication { offset: 42, item }))
+        written(|output| {
+            write_message(output, &channel(), POSITION, &Publication { offset: 42, item, change: None })
+        })
     }
 
     #[test]
@@ -216,6 +237,19 @@ mod tests {
             Item { event: Some("tick".into()), source_id: Some("7".into()), ..Payload::from("1").into() };
         let value = message(item);
         assert_eq!((&value["event"], &value["source_id"]), (&json!("tick"), &json!("7")));
+    }
+
+    #[test]
+    fn a_patch_says_of_which_format_it_is() {
+        let patch = |updates, patch: &str| {
+            written(|output| write_patch(output, &channel(), POSITION, updates, patch.as_bytes()))
+        };
+        assert_eq!(
+            patch(Updates::JsonPatch, r#"[{"op":"remove","path":"/a"}]"#),
+            json!({"type":"patch","channel":"quotes/\"BTC\"","position":"k8b9:42","patch":[{"op":"remove","path":"/a"}]})
+        );
+        let merge = patch(Updates::MergePatch, r#"{"a":null}"#);
+        assert_eq!((&merge["format"], &merge["patch"]), (&json!("merge"), &json!({"a":null})));
     }
 
     #[test]

@@ -23,9 +23,22 @@ pub fn write_message(output: &mut Vec<u8>, position: Position, publication: &Pub
     output.push(b'\n');
 }
 
-/// `tidegate-open`: the subscription stands.
-pub fn write_open(output: &mut Vec<u8>, channel: &ChannelName, position: Position, recovered: bool) {
-    own(output, "tidegate-open", Some(position), |body| {
+/// `tidegate-patch`: one publication as the change from that before it, bare like a payload. What kind of patch it is,
+/// the client has asked for.
+pub fn write_patch(output: &mut Vec<u8>, position: Position, patch: &[u8]) {
+    own(output, "tidegate-patch", Some(position), |body| body.extend_from_slice(patch));
+}
+
+/// `tidegate-open`: the subscription stands. Its position becomes the stream's id, from which an EventSource resumes,
+/// only where the client has what was published there.
+pub fn write_open(
+    output: &mut Vec<u8>,
+    channel: &ChannelName,
+    position: Position,
+    recovered: bool,
+    is_held: bool,
+) {
+    own(output, "tidegate-open", Some(position).filter(|_| is_held), |body| {
         envelope::write_open(body, channel, position, recovered)
     });
 }
@@ -53,7 +66,7 @@ fn own(output: &mut Vec<u8>, event: &str, id: Option<Position>, write: impl FnOn
         line(output, "id", &position.to_string());
     }
     output.extend_from_slice(b"data: ");
-    // An envelope is JSON on one line: its strings escape every control character.
+    // JSON on one line: its strings escape every control character.
     write(output);
     output.extend_from_slice(b"\n\n");
 }
@@ -97,7 +110,7 @@ mod tests {
 
     fn event(item: Item) -> String {
         let mut output = Vec::new();
-        write_message(&mut output, POSITION, &Publication { offset: 7, item });
+        write_message(&mut output, POSITION, &Publication { offset: 7, item, change: None });
         String::from_utf8(output).unwrap()
     }
 
@@ -126,14 +139,24 @@ mod tests {
     fn our_own_events_are_named() {
         let channel = ChannelName::from_text("c").unwrap();
         let mut output = Vec::new();
-        write_open(&mut output, &channel, POSITION, true);
+        write_open(&mut output, &channel, POSITION, true, true);
+        write_patch(&mut output, POSITION, b"[]");
         write_error(&mut output, &channel, ErrorCode::Upstream, "a\nb", true);
         write_close(&mut output, 1012, "restarting", Some(500));
         let text = String::from_utf8(output).unwrap();
         let events: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
-        assert_eq!(events, ["tidegate-open", "tidegate-error", "tidegate-close"]);
+        assert_eq!(events, ["tidegate-open", "tidegate-patch", "tidegate-error", "tidegate-close"]);
+        assert!(text.contains("event: tidegate-patch\nid: 1:7\ndata: []\n\n"));
         assert!(text.contains("retry: 500\n"));
         assert!(text.contains(r#""message":"a\nb""#));
+    }
+
+    #[test]
+    fn nobody_resumes_from_a_document_that_is_still_to_come() {
+        let channel = ChannelName::from_text("c").unwrap();
+        let mut output = Vec::new();
+        write_open(&mut output, &channel, POSITION, true, false);
+        assert!(!String::from_utf8(output).unwrap().contains("id:"));
     }
 
     proptest! {

@@ -20,7 +20,7 @@ pub use client::{Envelope, EnvelopeError};
 pub use code::{ErrorCode, close_code};
 pub use command::{Command, CommandError, Content, RequestId};
 pub use query::{OwnParameters, split_query};
-pub use tidegate_hub::{Epoch, Payload, PayloadKind, Position};
+pub use tidegate_hub::{Epoch, Payload, PayloadKind, Position, Updates, UpdatesError};
 
 /// The subprotocol's name on the handshake.
 pub const SUBPROTOCOL: &str = "tidegate.v1";

@@ -12,7 +12,7 @@ use tidegate_client::Http;
 use tidegate_gateway::limits::quantity;
 use tidegate_gateway::route::{Share, Subscribe};
 use tidegate_gateway::settings::{Listener, parse_address};
-use tidegate_hub::{ChannelName, Position};
+use tidegate_hub::{ChannelName, Position, Updates};
 
 use crate::exit;
 
@@ -139,6 +139,9 @@ pub(crate) struct Connect {
     /// Resume after this position of the channel
     #[arg(long, value_name = "POSITION", value_parser = position)]
     pub(crate) after: Option<String>,
+    /// Ask for changes instead of whole documents: json-patch or merge-patch; offers tidegate.v1
+    #[arg(long, value_name = "KIND")]
+    pub(crate) updates: Option<Updates>,
     /// Close after N messages came
     #[arg(short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) n: Option<u64>,
@@ -316,7 +319,8 @@ mod tests {
     #[test]
     fn connect() {
         let line = "connect ws://x -i -H A:b -H C:d:e --subprotocol p --origin http://o -k --after k3f9:41 -n 3 \
-                    --expect re:a+ --timeout 1.5 --no-auto-pong --linger 200ms --json --http 2 --compress --reconnect";
+                    --expect re:a+ --timeout 1.5 --no-auto-pong --linger 200ms --json --http 2 --compress --reconnect \
+                    --updates merge-patch";
         let Ok(Command::Connect(connect)) = parse(line) else { panic!("{:?}", parse(line)) };
         let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(connect.header, [header("A", "b"), header("C", "d:e")]);
@@ -324,6 +328,7 @@ mod tests {
         assert_eq!(connect.linger, Some(Duration::from_millis(200)));
         assert_eq!((connect.after.as_deref(), connect.n), (Some("k3f9:41"), Some(3)));
         assert!(connect.expect.is_some_and(|regex| regex.is_match("caab")));
+        assert_eq!(connect.updates, Some(Updates::MergePatch));
         assert_eq!((connect.http, connect.compress, connect.reconnect), (HttpVersion::V2, true, true));
         for wrong in [
             "connect",
@@ -335,6 +340,7 @@ mod tests {
             "connect ws://x --timeout -1",
             "connect ws://x --timeout 9999h",
             "connect ws://x -H novalue",
+            "connect ws://x --updates diff",
             "connect ws://x --http 3",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");

@@ -389,7 +389,8 @@ fn handshakes_that_cannot_be_are_refused_with_a_sentence() {
         ("/elsewhere", 404, "no route"),
         ("/feed/%2e%2e", 404, "no route"),
         ("/feed/a%2Fb", 400, "%2F"),
-        ("/feed/a?updates=json-patch", 400, "updates"),
+        ("/feed/a?updates=json-patch", 400, "tidegate.v1"),
+        ("/feed/a?updates=diff", 400, "json-patch or merge-patch"),
     ] {
         let answer = refused(target);
         assert_eq!(answer.status, status, "{target}: {}", answer.text());

@@ -3,7 +3,7 @@
 //!
 //! No IO and no clock: commands are asked for, envelopes are handed in.
 
-use tidegate_protocol::Position;
+use tidegate_protocol::{Position, Updates};
 
 /// Most channels of one follower.
 pub(super) const CHANNELS_MAX: usize = 1000;
@@ -14,6 +14,8 @@ pub(super) struct Channels {
     list: Vec<Channel>,
     /// The name of that of the URL, once the gateway has told it. It may be followed again after it ended.
     own_name: Option<String>,
+    /// What all channels are asked for with. With increments a position is that of a document that was read.
+    updates: Updates,
     /// The handshake of this connection has asked for that of the URL, and that stands.
     asked_for_own: bool,
     next_id: u64,
@@ -50,6 +52,7 @@ enum State {
 pub(super) struct Subscribe<'c> {
     pub(super) channel: &'c str,
     pub(super) after: Option<Position>,
+    pub(super) updates: Updates,
     pub(super) id: u64,
 }
 
@@ -67,6 +70,11 @@ pub(super) enum Arrived {
 }
 
 impl Channels {
+    /// None yet.
+    pub(super) fn new(updates: Updates) -> Self {
+        Self { updates, ..Self::default() }
+    }
+
     /// Adds that of the URL.
     pub(super) fn follow_own(&mut self, after: Option<Position>) {
         let state = State::Following;
@@ -140,7 +148,8 @@ impl Channels {
         let channel = self.list.iter_mut().find(|channel| channel.state == State::Wanted)?;
         self.next_id += 1;
         channel.state = State::Asked(id);
-        Some(Subscribe { channel: channel.name.as_deref()?, after: channel.position, id })
+        let (after, updates) = (channel.position, self.updates);
+        Some(Subscribe { channel: channel.name.as_deref()?, after, updates, id })
     }
 
     /// A number for a command that is not asked for here.
@@ -188,6 +197,7 @@ impl Channels {
         position: Position,
         recovered: bool,
     ) -> Option<(Position, bool)> {
+        let incremental = self.updates != Updates::Whole;
         let Some(channel) = self.find_or_own(name) else {
             self.asked_for_own &= !self.is_own(name);
             return None;
@@ -199,8 +209,25 @@ impl Channels {
             Some(last) if recovered && last.epoch == position.epoch => (last, true),
             Some(_) => (position, false),
         };
-        channel.position = Some(told.0);
+        let is_resumed = channel.position.is_some() && told.1;
+        channel.position = Some(told.0).filter(|_| is_resumed || !incremental);
         Some(told)
+    }
+
+    /// A publication came as a change.
+    pub(super) fn handle_patch(&mut self, name: &str, position: Position) -> Arrived {
+        let has_document = self.position(name).is_some();
+        match self.handle_message(name, position) {
+            Arrived::Next if !has_document => Arrived::AfterGap,
+            arrived => arrived,
+        }
+    }
+
+    /// What was read of a channel is of no use: it is asked for again from its newest publication on.
+    pub(super) fn begin_anew(&mut self, name: &str) {
+        if let Some(channel) = self.list.iter_mut().find(|channel| channel.is(name)) {
+            (channel.position, channel.state, channel.is_open) = (None, State::Wanted, false);
+        }
     }
 
     /// A publication came.
@@ -344,6 +371,28 @@ mod tests {
         ] {
             assert_eq!(channels.handle_open("own", position, recovered), Some(told), "{position}");
         }
+    }
+
+    #[test]
+    fn with_increments_a_position_is_that_of_a_document() {
+        let mut channels = Channels::new(Updates::JsonPatch);
+        channels.follow_own(None);
+        assert_eq!(channels.handle_open("own", at(1, 4), true), Some((at(1, 4), true)));
+        assert_eq!(channels.own_position(), None, "its document is still to come");
+        assert_eq!(channels.handle_patch("own", at(1, 5)), Arrived::AfterGap);
+        channels.begin_anew("own");
+        let asked = channels.poll_subscribe().unwrap();
+        assert_eq!((asked.channel, asked.after, asked.updates), ("own", None, Updates::JsonPatch));
+        assert_eq!(channels.handle_message("own", at(1, 5)), Arrived::Unknown, "of the subscription before");
+        channels.handle_open("own", at(1, 4), true);
+        assert_eq!(channels.handle_message("own", at(1, 5)), Arrived::Next);
+        assert_eq!(channels.handle_patch("own", at(1, 6)), Arrived::Next);
+        assert_eq!(channels.handle_patch("own", at(1, 6)), Arrived::Again);
+        assert_eq!(channels.handle_open("own", at(1, 6), true), Some((at(1, 6), true)));
+        assert_eq!(channels.own_position(), Some(at(1, 6)));
+        assert_eq!(channels.handle_patch("own", at(1, 8)), Arrived::AfterGap);
+        channels.handle_open("own", at(1, 9), false);
+        assert_eq!(channels.own_position(), None);
     }
 
     proptest! {

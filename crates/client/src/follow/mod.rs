@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use tidegate_protocol::client::{Failure, Outcome, write_message, write_subscribe, write_unsubscribe};
-use tidegate_protocol::{Content, Envelope, Payload, Position, SUBPROTOCOL};
+use tidegate_protocol::{Content, Envelope, Payload, Position, SUBPROTOCOL, Updates};
 use tidegate_websocket as websocket;
 use tidegate_websocket::CloseCode;
 use tokio::time::{Instant, Sleep, sleep};
@@ -39,7 +39,7 @@ pub use attempts::Attempts;
 use attempts::random;
 use backoff::Asked;
 pub use backoff::Backoff;
-use channels::{Arrived, Channels};
+use channels::{Arrived, Channels, Subscribe};
 pub use interruption::Interruption;
 
 /// Whom to follow, and how.
@@ -51,6 +51,8 @@ pub struct Options {
     pub backoff: Backoff,
     /// The position after which to begin with the channel of the URL; if none, what its query calls `after`.
     pub after: Option<Position>,
+    /// How to hear that a document has changed, for all channels.
+    pub updates: Updates,
     /// Give up after so many attempts in a row without a connection that lasted. None: never.
     pub attempts_max: Option<u32>,
 }
@@ -79,6 +81,18 @@ pub enum Event {
         event: Option<String>,
         /// The id that a stream gave it.
         source_id: Option<String>,
+    },
+    /// A publication as the change from the one before it, which has been told; only where [`Options::updates`] asks
+    /// for it.
+    Patch {
+        /// The channel.
+        channel: String,
+        /// Its place; who keeps it must keep the document with it.
+        position: Position,
+        /// The kind of patch.
+        updates: Updates,
+        /// The patch as JSON.
+        patch: String,
     },
     /// Something failed, and the gateway said so: behind a channel, or with something that was asked for.
     Error {
@@ -191,7 +205,8 @@ impl Default for Options {
     fn default() -> Self {
         let connection =
             options::Options { ping_interval: Some(Duration::from_secs(30)), ..options::Options::default() };
-        Self { connection, backoff: Backoff::default(), after: None, attempts_max: None }
+        let (backoff, updates) = (Backoff::default(), Updates::Whole);
+        Self { connection, backoff, after: None, updates, attempts_max: None }
     }
 }
 
@@ -215,7 +230,8 @@ impl Follower {
         let mut url = Url::parse(url).map_err(|error| UrlError::Malformed(error.to_string()))?;
         let after = query::take_after(&mut url)?;
         options.connection.subprotocols = vec![SUBPROTOCOL.to_owned()];
-        let mut channels = Channels::default();
+        query::add_updates(&mut url, options.updates);
+        let mut channels = Channels::new(options.updates);
         channels.follow_own(options.after.or(after));
         let state = State::Waiting(None);
         let attempts = Attempts::new(options.backoff, options.attempts_max);
@@ -368,6 +384,20 @@ impl Follower {
                 }
                 self.pending.push_back(Event::Message { channel, position, content, event, source_id });
             }
+            Envelope::Patch { channel, position, updates, patch } => {
+                match self.channels.handle_patch(&channel, position) {
+                    Arrived::Next => {
+                        self.pending.push_back(Event::Patch { channel, position, updates, patch });
+                    }
+                    Arrived::Again | Arrived::Unknown => {}
+                    // There is nothing that it could be applied to.
+                    Arrived::AfterGap => {
+                        self.unsubscribe(&channel);
+                        self.channels.begin_anew(&channel);
+                        self.pending.push_back(Event::Open { channel, position, recovered: false });
+                    }
+                }
+            }
             Envelope::Error { channel, failure, retry } => {
                 let (code, message) = (failure.code, failure.message);
                 self.pending.push_back(Event::Error { channel, code, message, retry });
@@ -474,9 +504,9 @@ impl Link {
     fn ask(&mut self, channels: &mut Channels) {
         while self.connection.has_room() && self.connection.is_open() {
             let Some(asked) = channels.poll_subscribe() else { return };
-            let (channel, after, id) = (asked.channel, asked.after, asked.id);
+            let Subscribe { channel, after, updates, id } = asked;
             // There is room; a connection that is over asks again on the next one.
-            let _ = self.queue(|command| write_subscribe(command, channel, after, id));
+            let _ = self.queue(|command| write_subscribe(command, channel, after, updates, id));
         }
     }
 

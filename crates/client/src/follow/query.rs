@@ -1,9 +1,9 @@
-//! The position in the query of the URL that is followed.
+//! The position in the query of the URL that is followed, and the kind of updates.
 //!
 //! It is read and taken out once, when a follower is made; each connection gets its own. What else is in the
 //! query is the gateway's and stays as it came.
 
-use tidegate_protocol::Position;
+use tidegate_protocol::{Position, Updates};
 use url::{Url, form_urlencoded};
 
 use crate::address::UrlError;
@@ -26,9 +26,20 @@ pub(super) fn take_after(url: &mut Url) -> Result<Option<Position>, UrlError> {
 
 /// Adds the position to a query that has none.
 pub(super) fn add_after(url: &mut Url, position: Position) {
+    add(url, &format!("after={position}"));
+}
+
+/// Adds what kind of updates is asked for, unless whole documents are.
+pub(super) fn add_updates(url: &mut Url, updates: Updates) {
+    if let Some(name) = updates.name() {
+        add(url, &format!("updates={name}"));
+    }
+}
+
+fn add(url: &mut Url, pair: &str) {
     let query = match url.query().filter(|query| !query.is_empty()) {
-        Some(query) => format!("{query}&after={position}"),
-        None => format!("after={position}"),
+        Some(query) => format!("{query}&{pair}"),
+        None => pair.to_owned(),
     };
     url.set_query(Some(&query));
 }

@@ -49,7 +49,7 @@ pub(crate) async fn handle(
     found: &Found<'_>,
 ) -> Result<Response<Body>, Refusal> {
     let (parts, _) = request.into_parts();
-    let Wish { wanted, credentials, after } = read_wish(visit, generation, &parts, host, found, false)?;
+    let Wish { wanted, credentials, resume } = read_wish(visit, generation, &parts, host, found, false)?;
     let (remote, _) = visit.client(&parts.headers, &generation.settings);
     let route = Arc::clone(found.route);
     let OpenChannel { name, retention, sourced, set_cookie } = open(&visit.shard, wanted).await?;
@@ -69,7 +69,7 @@ pub(crate) async fn handle(
     let id = visit.shard.with(|shard| {
         let id = shard.attach_body(Form::EventStream, about, Rc::clone(&visit.cut));
         // A new session follows nothing yet, so this cannot be refused.
-        let _ = shard.subscribe(id, &name, after, retention, sourced);
+        let _ = shard.subscribe(id, &name, resume, retention, sourced);
         id
     });
     let body = EventStreamBody { shard: visit.shard.clone(), id };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
-use tidegate_hub::{ChannelName, Position};
+use tidegate_hub::{ChannelName, Position, Updates};
 use tidegate_protocol::{OwnParameters, split_query};
 
 use crate::access::{Credentials, check_origin};
@@ -18,12 +18,13 @@ use crate::open::Wanted;
 use crate::process::Generation;
 use crate::refusal::Refusal;
 use crate::route::Found;
+use crate::shard::crossing::Resume;
 
 /// A request to subscribe, understood.
 pub(crate) struct Wish {
     pub(crate) wanted: Wanted,
     pub(crate) credentials: Credentials,
-    pub(crate) after: Option<Position>,
+    pub(crate) resume: Resume,
 }
 
 /// Reads what a handshake or an event-stream request wants, or says why it cannot have it.
@@ -44,24 +45,22 @@ pub(crate) fn read_wish(
     let (_, scheme) = visit.client(&parts.headers, &generation.settings);
     check_origin(&parts.headers, host, scheme, &generation.settings)?;
     let (own, query) = split_query(parts.uri.query());
-    refuse_absent(&own)?;
     let named_by_query = found.route.backend().is_some();
     let name_query = query.as_deref().filter(|_| named_by_query);
     let bad = |error: tidegate_hub::NameError| Refusal::new(StatusCode::BAD_REQUEST, error.to_string());
     let name = ChannelName::from_path(parts.uri.path(), name_query).map_err(bad)?;
     let credentials = Credentials::of_request(&parts.headers, websocket);
     let wanted = Wanted::new(name, found, query.as_deref(), &credentials)?;
-    Ok(Wish { wanted, credentials, after: after_of(&own, &parts.headers, websocket) })
+    let resume = Resume { after: after_of(&own, &parts.headers, websocket), updates: updates_of(&own)? };
+    Ok(Wish { wanted, credentials, resume })
 }
 
-fn refuse_absent(own: &OwnParameters) -> Result<(), Refusal> {
-    match &own.updates {
-        Some(_) => {
-            let sentence = "the query parameter 'updates' is not available in this version: leave it out";
-            Err(Refusal::new(StatusCode::BAD_REQUEST, sentence))
-        }
-        None => Ok(()),
-    }
+/// How the client wants to hear of changes.
+fn updates_of(own: &OwnParameters) -> Result<Updates, Refusal> {
+    let Some(name) = &own.updates else { return Ok(Updates::Whole) };
+    name.parse().map_err(|error: tidegate_hub::UpdatesError| {
+        Refusal::new(StatusCode::BAD_REQUEST, format!("the query parameter {error}"))
+    })
 }
 
 /// Where the client wants to resume: `after` in the query, or what an EventSource remembers by itself.

@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use rustls::ServerConnection;
-use tidegate_hub::Form;
+use tidegate_hub::{Form, Updates};
 use tidegate_protocol::SUBPROTOCOL;
 use tidegate_websocket::deflate::Acceptance;
 use tidegate_websocket::handshake::server::{self, Accepted, HttpVersion};
@@ -46,11 +46,16 @@ pub(crate) async fn handle(
     let upgrade = hyper::upgrade::on(&mut request);
     let (parts, body) = request.into_parts();
     // Nothing is agreed on before the request has been let in: this only judges the handshake.
-    let _ = accept(&parts, None)?;
+    let judged = accept(&parts, None)?;
     let wish = read_wish(visit, generation, &parts, host, found, true)?;
+    if judged.subprotocol.is_none() && wish.resume.updates != Updates::Whole {
+        let sentence = "the query parameter 'updates' needs positions, which a bare WebSocket has not: \
+                        offer the subprotocol tidegate.v1";
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, sentence));
+    }
     let (remote, _) = visit.client(&parts.headers, &generation.settings);
     let route = Arc::clone(found.route);
-    let Wish { wanted, credentials, after } = wish;
+    let Wish { wanted, credentials, resume } = wish;
     let OpenChannel { name, retention, sourced, set_cookie } = open(&visit.shard, wanted).await?;
 
     let answer = |policy: Option<&Acceptance>| accept(&parts, policy);
@@ -73,7 +78,7 @@ pub(crate) async fn handle(
         let id = visit.shard.with(|shard| {
             let id = shard.attach_stream(form, websocket, about);
             // A new session follows nothing yet, so this cannot be refused.
-            let _ = shard.subscribe(id, &name, after, retention, sourced);
+            let _ = shard.subscribe(id, &name, resume, retention, sourced);
             id
         });
         place.replace(Some(Tunnel::new(visit.shard.clone(), id, body.into_stream())));
@@ -85,7 +90,7 @@ pub(crate) async fn handle(
         let adopted = visit.shard.with(|shard| {
             let id = shard.adopt(stream, tls, websocket, form, about, &mut early)?;
             // A new session follows nothing yet, so this cannot be refused.
-            let _ = shard.subscribe(id, &name, after, retention, sourced);
+            let _ = shard.subscribe(id, &name, resume, retention, sourced);
             std::io::Result::Ok(())
         });
         if let Err(error) = adopted {

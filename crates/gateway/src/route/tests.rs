@@ -12,6 +12,7 @@ fn route(path: &str) -> Route {
         publish: Publish::Nobody,
         history: HistoryPolicy { size: 100, ttl: Duration::from_secs(300) },
         messages: Messages::Refused,
+        increments: Increments::NONE,
         compression: Compression::default(),
         limits: RouteLimits { ws_max_message: 65_536, ws_max_frames_per_s: 500 },
     }

@@ -22,6 +22,7 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use tidegate_hub::Increments;
 use toml::de::DeTable;
 
 pub use self::access::{Access, AccessError, Network, Origin, Secret};
@@ -231,12 +232,13 @@ impl Overrides {
 
 impl Fallback {
     fn route(&self, limits: &Limits) -> Route {
-        let (kind, messages) = match self {
+        let (kind, messages, increments) = match self {
             Self::Backend { base, share } => (
                 Kind::Auto { base: base.clone(), share: share.clone() },
                 Messages::Post { content_type: None },
+                Increments::ALL,
             ),
-            Self::Channels => (Kind::Channel, Messages::Refused),
+            Self::Channels => (Kind::Channel, Messages::Refused, Increments::NONE),
         };
         Route {
             pattern: Pattern::parse("/{*rest}").expect("a well-formed pattern"),
@@ -245,6 +247,7 @@ impl Fallback {
             publish: Publish::Nobody,
             history: HistoryPolicy { size: limits.history_size, ttl: limits.history_ttl },
             messages,
+            increments,
             compression: Compression::default(),
             limits: RouteLimits {
                 ws_max_message: limits.ws_max_message,

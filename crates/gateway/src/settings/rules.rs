@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use tidegate_hub::{Increments, Updates};
+
 use super::bounds;
 use super::document::{Entry, Section};
 use super::fault::{Collector, shown};
@@ -65,10 +67,12 @@ fn read_route(section: Section<'_>, limits: &Limits, faults: &mut Collector<'_>)
     let history = read_history(section, limits, faults);
     let messages = read_messages(section, kind.as_ref(), faults);
     let compression = read_compression(section, faults);
+    let increments = read_updates(section, kind.as_ref(), faults);
     check_slow(section, faults);
     let limits = read_limits(section, limits, faults);
     let (pattern, kind) = (pattern?, kind?);
-    let route = Route { pattern, kind, subscribe, publish, history, messages, compression, limits };
+    let route =
+        Route { pattern, kind, subscribe, publish, history, messages, increments, compression, limits };
     Some(PlacedRoute { route, at: section.get("path").map(|entry| entry.at) })
 }
 
@@ -271,6 +275,37 @@ fn read_compression(section: Section<'_>, faults: &mut Collector<'_>) -> Compres
         wrong_word("compression", text, "\"shared\", \"takeover\" or \"off\"", at, faults);
         Compression::default()
     })
+}
+
+/// Documents that are polled always come as increments to those who ask; a channel's publications are compared only
+/// where the route says so.
+fn read_updates(section: Section<'_>, kind: Option<&Kind>, faults: &mut Collector<'_>) -> Increments {
+    let mut stated = Increments::NONE;
+    let entry = section.get("updates");
+    for (text, at) in section.texts("updates", faults).unwrap_or_default() {
+        match text.parse() {
+            Ok(Updates::JsonPatch) => stated.json_patch = true,
+            Ok(Updates::MergePatch) => stated.merge_patch = true,
+            Ok(Updates::Whole) | Err(_) => {
+                let mend = "\"json-patch\", \"merge-patch\" or a list of both";
+                wrong_word("updates", text, mend, at, faults);
+            }
+        }
+    }
+    match (kind, entry) {
+        (Some(Kind::Auto { .. } | Kind::Poll { .. }), None) => Increments::ALL,
+        (Some(Kind::Auto { .. } | Kind::Poll { .. }), Some(entry)) => {
+            let what = "clients that ask get increments of polled documents in any case";
+            faults.add(entry.key_at, what, "remove it");
+            stated
+        }
+        (Some(Kind::Stream { .. }), Some(entry)) => {
+            let what = "the publications of a stream are events, not versions of one document";
+            faults.add(entry.key_at, what, "remove it");
+            stated
+        }
+        (Some(Kind::Channel | Kind::Stream { .. }) | None, _) => stated,
+    }
 }
 
 fn check_slow(section: Section<'_>, faults: &mut Collector<'_>) {

@@ -65,6 +65,7 @@ pub(super) static ROUTE: Vocabulary = Vocabulary {
         "history",
         "messages",
         "messages_type",
+        "updates",
         "compression",
         "slow",
         "limits",
@@ -76,24 +77,17 @@ pub(super) static ROUTE: Vocabulary = Vocabulary {
         ("process", "use 'stream' with a server that writes SSE or NDJSON"),
         ("authorize", REMOVE),
         ("presence", REMOVE),
-        ("updates", "remove it: clients get whole documents"),
         ("doors", REMOVE),
         ("centrifuge", REMOVE),
         ("on_backend_loss", REMOVE),
     ],
 };
 
-pub(super) static AUTO: Vocabulary = Vocabulary {
-    name: "[[route]].auto",
-    known: &["url", "share"],
-    absent: &[("updates", "remove it: clients get whole documents")],
-};
+pub(super) static AUTO: Vocabulary =
+    Vocabulary { name: "[[route]].auto", known: &["url", "share"], absent: &[] };
 
-pub(super) static POLL: Vocabulary = Vocabulary {
-    name: "[[route]].poll",
-    known: &["url", "interval", "forward"],
-    absent: &[("updates", "remove it: clients get whole documents")],
-};
+pub(super) static POLL: Vocabulary =
+    Vocabulary { name: "[[route]].poll", known: &["url", "interval", "forward"], absent: &[] };
 
 pub(super) static STREAM: Vocabulary =
     Vocabulary { name: "[[route]].stream", known: &["url"], absent: &[("forward", REMOVE)] };

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use tidegate_hub::{
-    ChannelName, Epoch, Left, Position, Publication, Recovery, Retention, SessionId, ShardId, Ticket,
+    ChannelName, Epoch, Left, Position, Publication, Recovery, Retention, SessionId, ShardId, Ticket, Updates,
 };
 use tidegate_protocol::ErrorCode;
 use tidegate_websocket::CloseCode;
@@ -50,6 +50,13 @@ pub(crate) enum Crossing<S> {
     Call(Box<dyn FnOnce(&mut S) + Send>),
 }
 
+/// Where a subscription begins, and how it hears of changes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Resume {
+    pub(crate) after: Option<Position>,
+    pub(crate) updates: Updates,
+}
+
 /// A wish to follow a channel.
 #[derive(Debug, Clone)]
 pub(crate) struct Follow {
@@ -57,7 +64,7 @@ pub(crate) struct Follow {
     pub(crate) ticket: Ticket,
     pub(crate) shard: ShardId,
     pub(crate) channel: ChannelName,
-    pub(crate) after: Option<Position>,
+    pub(crate) resume: Resume,
     pub(crate) retention: Retention,
     /// Only with a running source is there something to follow.
     pub(crate) sourced: bool,
@@ -78,6 +85,7 @@ pub(crate) struct Followed {
     pub(crate) session: SessionId,
     pub(crate) ticket: Ticket,
     pub(crate) channel: ChannelName,
+    pub(crate) updates: Updates,
     pub(crate) recovery: Result<Recovery, NotFollowed>,
     /// The channel holds whole documents.
     pub(crate) document: bool,

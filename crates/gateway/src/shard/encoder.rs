@@ -2,7 +2,7 @@
 //! the hub's fan-out; queues nothing.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use tidegate_hub::{ChannelName, Encode, Epoch, Form, PayloadKind, Position, Publication};
+use tidegate_hub::{ChannelName, Encode, Epoch, Form, PayloadKind, Position, Publication, Updates};
 use tidegate_protocol::{envelope, event_stream};
 use tidegate_websocket::deflate::Effort;
 use tidegate_websocket::frame::Header;
@@ -58,11 +58,12 @@ impl Encode<Connection> for Encoder {
     fn encode(
         &mut self,
         form: Form,
+        updates: Updates,
         channel: &ChannelName,
         epoch: Epoch,
         publications: &[Publication],
     ) -> Bytes {
-        let payload: usize = publications.iter().map(|one| one.item.payload.bytes().len()).sum();
+        let payload: usize = publications.iter().map(|one| one.size_as(updates)).sum();
         let mut output = BytesMut::with_capacity(payload + publications.len() * SERVER_HEADER_MAX_BYTES);
         self.frames += publications.len() as u64;
         for publication in publications {
@@ -74,12 +75,20 @@ impl Encode<Connection> for Encoder {
                 }
                 Form::Envelope => {
                     self.text.clear();
-                    envelope::write_message(&mut self.text, channel, position, publication);
+                    match publication.patch(updates) {
+                        Some(patch) => {
+                            envelope::write_patch(&mut self.text, channel, position, updates, patch);
+                        }
+                        None => envelope::write_message(&mut self.text, channel, position, publication),
+                    }
                     put_frame(&mut output, Opcode::Text, &self.text);
                 }
                 Form::EventStream => {
                     self.text.clear();
-                    event_stream::write_message(&mut self.text, position, publication);
+                    match publication.patch(updates) {
+                        Some(patch) => event_stream::write_patch(&mut self.text, position, patch),
+                        None => event_stream::write_message(&mut self.text, position, publication),
+                    }
                     output.put_slice(&self.text);
                 }
             }

@@ -14,7 +14,9 @@ use std::time::{Instant, SystemTime};
 
 use proptest::prelude::*;
 use serde_json::Value;
-use tidegate_hub::{ChannelName, Epoch, Form, Payload, Position, Retention, SessionId, ShardId};
+use tidegate_hub::{
+    ChannelName, Epoch, Form, Increments, Payload, Position, Retention, SessionId, ShardId, Updates,
+};
 use tidegate_protocol::ErrorCode;
 use tidegate_source::{Roots, Trust, Upstream, UpstreamLimits};
 use tidegate_websocket::CloseCode;
@@ -22,7 +24,7 @@ use tokio::sync::mpsc;
 
 use self::record::{Ledger, Record};
 use super::connection::About;
-use super::crossing::{Crossing, Notice};
+use super::crossing::{Crossing, Notice, Resume};
 use super::{Batch, BodyPart, Published, Shard, ShardRef, mailboxes};
 use crate::access::Credentials;
 use crate::compression::Agreed;
@@ -192,7 +194,7 @@ impl World {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let home = self.home(channel);
         let publish = move |there: &mut Shard| {
-            let _ = sender.send(there.publish_once_at_home(&name, item, RETENTION, None));
+            let _ = sender.send(there.publish_once_at_home(&name, item, None, RETENTION, None));
         };
         self.shards[shard].0.with(|here| {
             if shard == home {
@@ -258,8 +260,9 @@ impl World {
             After::OtherEpoch => Some(Position { epoch: Epoch(0), offset: 3 }),
             After::Future => seen.map(|seen| Position { offset: seen.offset + 1_000, ..seen }),
         };
-        let subscribed =
-            self.shards[*shard].0.with(|shard| shard.subscribe(*id, &name(channel), after, RETENTION, false));
+        let subscribed = self.shards[*shard].0.with(|shard| {
+            shard.subscribe(*id, &name(channel), Resume { after, updates: Updates::Whole }, RETENTION, false)
+        });
         // A session that is gone is found gone when it next takes.
         if subscribed.is_ok() {
             record.ask(after);
@@ -361,8 +364,12 @@ impl World {
     }
 }
 
-const RETENTION: Retention =
-    Retention { size: KEPT, ttl: std::time::Duration::from_secs(3600), document: false };
+const RETENTION: Retention = Retention {
+    size: KEPT,
+    ttl: std::time::Duration::from_secs(3600),
+    document: false,
+    increments: Increments::NONE,
+};
 
 fn shard_id(index: usize) -> ShardId {
     ShardId(u16::try_from(index).expect("few shards"))

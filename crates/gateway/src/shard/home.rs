@@ -6,13 +6,13 @@ use std::task::Waker;
 use std::time::Instant;
 
 use tidegate_hub::{
-    ChannelName, Encode, Epoch, Form, Fresh, Item, Left, Packing, Position, Recovery, RepeatLimits,
-    Retention, SessionId,
+    ChannelName, Compared, Encode, Epoch, Form, Fresh, Item, Left, Packing, Position, Recovery, RepeatLimits,
+    Retention, SessionId, Updates,
 };
 use tidegate_protocol::{ErrorCode, close_code, envelope, event_stream};
 use tidegate_websocket::CloseCode;
 
-use super::crossing::{Crossing, Follow, Followed, NotFollowed, Notice, OUTBOX_MAX};
+use super::crossing::{Crossing, Follow, Followed, NotFollowed, Notice, OUTBOX_MAX, Resume};
 use super::{Closing, Shard};
 
 /// Publications that may wait on the way to their subscribers before sources pause.
@@ -23,6 +23,15 @@ const SOURCE_PAUSES_AT: usize = 4096;
 pub(crate) struct Published {
     pub(crate) position: Position,
     pub(crate) subscribers: u32,
+}
+
+/// What an `open` says.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    position: Position,
+    recovered: bool,
+    /// The client has what was published there, or needs it not.
+    is_held: bool,
 }
 
 /// Nothing was appended, for want of room.
@@ -40,10 +49,11 @@ impl Shard {
         &mut self,
         channel: &ChannelName,
         item: Item,
+        compared: Option<Compared>,
         retention: Retention,
         key: Option<&str>,
     ) -> Result<Published, Busy> {
-        let Some(key) = key else { return self.publish_at_home(channel, item, retention) };
+        let Some(key) = key else { return self.publish_at_home(channel, item, compared, retention) };
         let limits = &self.generation.settings.limits;
         let max_keys = limits.dedup_max_keys as usize / usize::from(self.process.shards);
         let limits = RepeatLimits { window: limits.dedup_window, max_keys };
@@ -51,7 +61,7 @@ impl Shard {
         if let Some(position) = self.repeats.find(channel, key, limits, now) {
             return Ok(Published { position, subscribers: self.engine.followers(channel) });
         }
-        let published = self.publish_at_home(channel, item, retention)?;
+        let published = self.publish_at_home(channel, item, compared, retention)?;
         self.repeats.note(channel, key, published.position, limits, now);
         Ok(published)
     }
@@ -61,14 +71,15 @@ impl Shard {
         &mut self,
         channel: &ChannelName,
         item: Item,
+        compared: Option<Compared>,
         retention: Retention,
     ) -> Result<Published, Busy> {
         if self.is_behind(OUTBOX_MAX) {
             return Err(Busy::Overloaded);
         }
         let fresh = Fresh { retention, epoch: Epoch(fastrand::u32(1..)) };
-        let appended =
-            self.engine.append(channel, item, fresh, Instant::now()).map_err(|_| Busy::TooManyChannels)?;
+        let appended = self.engine.append(channel, item, compared, fresh, Instant::now());
+        let appended = appended.map_err(|_| Busy::TooManyChannels)?;
         self.counters.published += 1;
         let epoch = appended.position.epoch;
         for shard in self.engine.following(channel) {
@@ -103,17 +114,18 @@ impl Shard {
     }
 
     pub(super) fn follow_at_home(&mut self, follow: Follow) {
-        let Follow { session, ticket, shard, channel, after, retention, sourced } = follow;
+        let Follow { session, ticket, shard, channel, resume, retention, sourced } = follow;
+        let Resume { after, updates } = resume;
         let fresh = Fresh { retention, epoch: Epoch(fastrand::u32(1..)) };
         let recovery = if sourced && !self.sources.is_running(&channel) {
             Err(NotFollowed::SourceEnded)
         } else {
-            let followed = self.engine.follow(&channel, shard, after, fresh, Instant::now());
+            let followed = self.engine.follow(&channel, shard, after, updates, fresh, Instant::now());
             followed.map_err(|_| NotFollowed::TooManyChannels)
         };
         let document = self.engine.log(&channel).is_some_and(|log| log.retention().document);
         let trouble = self.troubles.get(&channel).cloned();
-        let followed = Followed { session, ticket, channel, recovery, document, trouble };
+        let followed = Followed { session, ticket, channel, updates, recovery, document, trouble };
         self.cross(shard, Crossing::Followed(followed));
     }
 
@@ -136,6 +148,7 @@ impl Shard {
     /// Forgets a channel that is at home here, with its history. Those who follow it are told first, if
     /// there are any.
     pub(crate) fn drop_channel(&mut self, channel: &ChannelName, notice: Notice) -> bool {
+        self.append_waiting(channel);
         self.notify_followers(channel, notice);
         self.sources.stop(channel);
         self.engine.remove(channel).is_some()
@@ -151,6 +164,7 @@ impl Shard {
 
     /// Forgets a channel that nobody follows, with what was the matter with its source.
     pub(crate) fn forget_channel(&mut self, channel: &ChannelName) {
+        self.append_waiting(channel);
         self.troubles.remove(channel);
         self.engine.remove(channel);
     }
@@ -162,7 +176,7 @@ impl Shard {
 
     /// The home has answered: what was missed goes out, then what is live.
     pub(super) fn begin_subscription(&mut self, followed: Followed) {
-        let Followed { session, ticket, channel, recovery, document, trouble } = followed;
+        let Followed { session, ticket, channel, updates, recovery, document, trouble } = followed;
         let recovery = match recovery {
             Ok(recovery) => recovery,
             Err(why) => {
@@ -174,12 +188,12 @@ impl Shard {
         };
         let epoch = recovery.position.epoch;
         if !self.hub.begin(session, ticket, &channel, epoch, &mut self.encoder) {
-            self.leave(Left { channel, epoch });
+            self.leave(Left { channel, epoch, updates });
             return;
         }
         let Some(form) = self.hub.session(session).map(tidegate_hub::Session::form) else { return };
         let lost = !recovery.recovered && !document;
-        self.send_recovery(session, form, &channel, &recovery);
+        self.send_recovery(session, form, updates, &channel, &recovery);
         if lost && form == Form::Bare {
             // Nothing in a bare payload can declare the gap: the close does.
             let code = CloseCode::new(close_code::POSITION_UNRECOVERABLE);
@@ -190,16 +204,27 @@ impl Shard {
         }
     }
 
-    fn send_recovery(&mut self, id: SessionId, form: Form, channel: &ChannelName, recovery: &Recovery) {
+    fn send_recovery(
+        &mut self,
+        id: SessionId,
+        form: Form,
+        updates: Updates,
+        channel: &ChannelName,
+        recovery: &Recovery,
+    ) {
         let Recovery { position, recovered, publications } = recovery;
         // Where the client stands before the replay: who is cut off in the middle of it resumes from what it
         // really has.
         let offset = publications.first().map_or(position.offset, |first| first.offset - 1);
-        self.send_open(id, form, channel, Position { offset, ..*position }, *recovered);
+        // A patch cannot be applied to what is still to come.
+        let is_held =
+            updates == Updates::Whole || publications.first().is_none_or(|one| one.change.is_some());
+        let open = Open { position: Position { offset, ..*position }, recovered: *recovered, is_held };
+        self.send_open(id, form, channel, open);
         if publications.is_empty() {
             return;
         }
-        let encoded = self.encoder.encode(form, channel, position.epoch, publications);
+        let encoded = self.encoder.encode(form, updates, channel, position.epoch, publications);
         let Some(session) = self.hub.session_mut(id) else { return };
         let bytes = match session.packing() {
             Packing::Plain => encoded,
@@ -215,8 +240,7 @@ impl Shard {
         id: SessionId,
         form: Form,
         channel: &ChannelName,
-        position: Position,
-        recovered: bool,
+        Open { position, recovered, is_held }: Open,
     ) {
         match form {
             Form::Bare => {}
@@ -227,7 +251,7 @@ impl Shard {
             }
             Form::EventStream => {
                 let mut open = Vec::new();
-                event_stream::write_open(&mut open, channel, position, recovered);
+                event_stream::write_open(&mut open, channel, position, recovered, is_held);
                 self.send(id, open.into(), 1);
             }
         }
@@ -286,7 +310,10 @@ impl Shard {
         for (id, form) in self.hub.followers(channel) {
             match notice {
                 Notice::Failing(reason) => self.send_trouble(id, form, channel, reason),
-                Notice::Recovered(position) => self.send_open(id, form, channel, *position, true),
+                Notice::Recovered(position) => {
+                    let open = Open { position: *position, recovered: true, is_held: true };
+                    self.send_open(id, form, channel, open);
+                }
                 Notice::Over { code, error, reason } => {
                     self.end_subscription(id, form, channel, *code, *error, reason);
                 }

@@ -14,6 +14,7 @@ pub(crate) mod crossing;
 pub(crate) mod connection;
 mod packer;
 pub(crate) mod encoder;
+mod compare;
 mod home;
 mod records;
 mod inbox;
@@ -35,14 +36,15 @@ use std::task::Waker;
 use std::time::Instant;
 
 use tidegate_hub::{
-    ChannelName, Engine, EngineLimits, Form, Hub, Left, Outgoing, Position, QueueLimits, Repeats, Retention,
-    SessionId, ShardId,
+    ChannelName, Engine, EngineLimits, Form, Hub, Left, Outgoing, QueueLimits, Repeats, Retention, SessionId,
+    ShardId,
 };
 use tidegate_source::Upstream;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use self::compare::Comparisons;
 use self::connection::{About, Bucket, Connection, Transport};
-use self::crossing::{Crossing, Follow, MAILBOX_BATCHES};
+use self::crossing::{Crossing, Follow, MAILBOX_BATCHES, Resume};
 use self::encoder::Encoder;
 use self::inbox::Inbox;
 use self::packer::Packed;
@@ -87,6 +89,7 @@ pub(crate) struct Shard {
     pub(crate) upstream: Upstream,
     pub(crate) counters: Counters,
     pub(crate) encoder: Encoder,
+    comparisons: Comparisons,
     /// What clients said in this round, for the layer above.
     inbox: Inbox,
     /// What publishers may still send to the admin listener, which is on one shard.
@@ -163,6 +166,7 @@ impl Shard {
                 upstream,
                 counters: Counters::default(),
                 encoder,
+                comparisons: Comparisons::default(),
                 inbox: Inbox::default(),
                 publishes: Bucket::default(),
                 repeats: Repeats::default(),
@@ -195,6 +199,7 @@ impl Shard {
     pub(crate) fn round(&mut self, mailbox: &mut mpsc::Receiver<Batch>, now: Instant) -> io::Result<bool> {
         self.turn_wheel(now);
         self.encoder.packer.begin_round();
+        self.comparisons.begin_round();
         // What they said last has been taken from the inbox since.
         for id in std::mem::take(&mut self.leaving) {
             self.forget(id);
@@ -357,18 +362,18 @@ impl Shard {
         &mut self,
         id: SessionId,
         channel: &ChannelName,
-        after: Option<Position>,
+        resume: Resume,
         retention: Retention,
         sourced: bool,
     ) -> Result<(), tidegate_hub::SubscribeError> {
-        let ticket = self.hub.await_home(id, channel)?;
+        let ticket = self.hub.await_home(id, channel, resume.updates)?;
         let home = self.process.home_of(channel);
         let follow = Follow {
             session: id,
             ticket,
             shard: self.id,
             channel: channel.clone(),
-            after,
+            resume,
             retention,
             sourced,
         };

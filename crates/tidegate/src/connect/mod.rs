@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use tidegate_client::deflate::Offer;
 use tidegate_client::follow::{Attempts, Backoff, Interruption};
-use tidegate_client::{Connection, Options, Trust};
+use tidegate_client::{Connection, Options, Trust, Updates};
+use tidegate_protocol::SUBPROTOCOL;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
 use url::Url;
@@ -56,8 +57,10 @@ async fn connect(arguments: &Connect, report: &Report) -> Result<Exit, Failure> 
     let mut attempts = Attempts::new(Backoff::default(), None);
     let mut position = arguments.after.clone();
     let mut session = None;
+    let updates = arguments.updates.and_then(Updates::name);
+    let asked = with_parameter(&arguments.url, "updates", updates)?;
     loop {
-        let url = with_position(&arguments.url, position.as_deref())?;
+        let url = with_parameter(&asked, "after", position.as_deref())?;
         let connected = tokio::select! {
             connected = tidegate_client::connect(&url, options(arguments)) => connected,
             // The first attempt has a time-out of its own, which says what was awaited.
@@ -131,17 +134,17 @@ fn begin<'r>(
         linger: linger(arguments, kind),
         deadline,
         auto_pong: !arguments.no_auto_pong,
-        progress: Progress::default(),
+        progress: Progress::new(arguments.updates.is_some()),
     })
 }
 
-/// The URL, with the position as the only `after` of its query, if there is one: of several the first counts.
-fn with_position(url: &str, position: Option<&str>) -> Result<String, Failure> {
-    let Some(position) = position else { return Ok(url.to_owned()) };
+/// The URL, with the value as the only one of that name in its query, if there is one: of several the first counts.
+fn with_parameter(url: &str, name: &str, value: Option<&str>) -> Result<String, Failure> {
+    let Some(value) = value else { return Ok(url.to_owned()) };
     let mut url = Url::parse(url).map_err(|error| Failure::new(Exit::Usage, format!("{url}: {error}")))?;
     let others = url.query().unwrap_or_default().split('&');
-    let others = others.filter(|pair| !pair.is_empty() && pair.split('=').next() != Some("after"));
-    let own = format!("after={position}");
+    let others = others.filter(|pair| !pair.is_empty() && pair.split('=').next() != Some(name));
+    let own = format!("{name}={value}");
     let query: Vec<&str> = others.chain([own.as_str()]).collect();
     url.set_query(Some(&query.join("&")));
     Ok(url.into())
@@ -157,7 +160,7 @@ fn options(arguments: &Connect) -> Options {
     let connect_timeout = defaults.connect_timeout;
     Options {
         headers: arguments.header.clone(),
-        subprotocols: arguments.subprotocol.clone(),
+        subprotocols: subprotocols(arguments),
         origin: arguments.origin.clone(),
         http: arguments.http.into(),
         deflate: arguments.compress.then(Offer::default),
@@ -166,6 +169,15 @@ fn options(arguments: &Connect) -> Options {
         auto_pong: !arguments.no_auto_pong,
         ..defaults
     }
+}
+
+/// Increments come in envelopes only.
+fn subprotocols(arguments: &Connect) -> Vec<String> {
+    let mut offered = arguments.subprotocol.clone();
+    if arguments.updates.is_some() && !offered.iter().any(|name| name == SUBPROTOCOL) {
+        offered.push(SUBPROTOCOL.to_owned());
+    }
+    offered
 }
 
 /// One rule for the end of stdin: keep reading until the server closes or nothing came for this time.
@@ -199,9 +211,17 @@ mod tests {
             ("ws://h/a?after=k:1", "ws://h/a?after=k:1"),
         ] {
             let arguments = parsed(line);
-            let found = with_position(&arguments.url, arguments.after.as_deref()).expect("a URL");
+            let found = with_parameter(&arguments.url, "after", arguments.after.as_deref()).expect("a URL");
             assert_eq!(found, url);
         }
+    }
+
+    #[test]
+    fn increments_come_in_envelopes() {
+        assert_eq!(subprotocols(&parsed("ws://h --subprotocol p")), ["p"]);
+        assert_eq!(subprotocols(&parsed("ws://h --updates json-patch")), [SUBPROTOCOL]);
+        let twice = parsed("ws://h --updates json-patch --subprotocol tidegate.v1");
+        assert_eq!(subprotocols(&twice), [SUBPROTOCOL]);
     }
 
     #[test]

@@ -17,9 +17,15 @@ pub(super) struct Place {
     /// The URL's channel: the first that opens.
     channel: Option<String>,
     has_envelopes: bool,
+    /// What comes are changes: a position counts only with the document that stands there.
+    is_incremental: bool,
 }
 
 impl Place {
+    pub(super) fn new(is_incremental: bool) -> Self {
+        Self { is_incremental, ..Self::default() }
+    }
+
     /// Another connection, with this subprotocol.
     pub(super) fn handle_connection(&mut self, subprotocol: Option<&str>) {
         self.has_envelopes = subprotocol == Some(SUBPROTOCOL);
@@ -30,8 +36,15 @@ impl Place {
     pub(super) fn handle_message(&mut self, message: &Message) {
         let (true, Message::Text(text)) = (self.has_envelopes, message) else { return };
         match Envelope::parse(text) {
-            Ok(Envelope::Open { channel, position, .. } | Envelope::Message { channel, position, .. }) => {
-                self.handle_position(&channel, position);
+            Ok(Envelope::Open { channel, position, recovered }) => {
+                if !self.is_incremental {
+                    self.handle_position(&channel, Some(position));
+                } else if !recovered {
+                    self.handle_position(&channel, None);
+                }
+            }
+            Ok(Envelope::Message { channel, position, .. } | Envelope::Patch { channel, position, .. }) => {
+                self.handle_position(&channel, Some(position));
             }
             Ok(Envelope::Close { channel: None, reconnect_in_ms, .. }) => {
                 self.hint = reconnect_in_ms.map(Duration::from_millis);
@@ -40,9 +53,9 @@ impl Place {
         }
     }
 
-    fn handle_position(&mut self, channel: &str, position: Position) {
+    fn handle_position(&mut self, channel: &str, position: Option<Position>) {
         if self.channel.get_or_insert_with(|| channel.to_owned()) == channel {
-            self.position = Some(position);
+            self.position = position;
         }
     }
 }
@@ -50,6 +63,22 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn changes_go_on_from_a_document() {
+        let mut place = Place::new(true);
+        place.handle_connection(Some(SUBPROTOCOL));
+        for (text, position) in [
+            (r#"{"type":"open","channel":"a","position":"k:1","recovered":true}"#, None),
+            (r#"{"type":"message","channel":"a","position":"k:2","data":1}"#, Some("k:2")),
+            (r#"{"type":"patch","channel":"a","position":"k:3","patch":[]}"#, Some("k:3")),
+            (r#"{"type":"open","channel":"a","position":"k:3","recovered":true}"#, Some("k:3")),
+            (r#"{"type":"open","channel":"a","position":"z:8","recovered":false}"#, None),
+        ] {
+            place.handle_message(&Message::Text(text.to_owned()));
+            assert_eq!(place.position.map(|position| position.to_string()).as_deref(), position, "{text}");
+        }
+    }
 
     #[test]
     fn the_first_channel_that_opens_is_that_of_the_url() {

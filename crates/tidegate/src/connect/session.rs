@@ -68,6 +68,13 @@ pub(super) struct Progress {
     place: Place,
 }
 
+impl Progress {
+    /// `is_incremental` says that changes were asked for.
+    pub(super) fn new(is_incremental: bool) -> Self {
+        Self { place: Place::new(is_incremental), ..Self::default() }
+    }
+}
+
 impl Session<'_> {
     /// Runs to the end of the connection.
     pub(super) async fn run(&mut self, mut connection: Connection, interrupts: &mut Signal) -> Outcome {

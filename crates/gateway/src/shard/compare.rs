@@ -1,0 +1,174 @@
+//! How publications differ from those before them, for channels whose subscribers want to know: compared once, at the
+//! channel's home, before they are appended.
+//!
+//! What is small is compared at once. What would hold up the shard is compared elsewhere, and until that is done the
+//! channel's publications wait here in order; those who follow it meanwhile get the log as it is.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use tidegate_hub::{Basis, Change, ChannelName, Compared, Payload, PayloadKind};
+use tidegate_source::Difference;
+
+use super::Shard;
+
+/// Bytes that are compared on the shard itself in one round, both sides counted: a tenth of a millisecond for most
+/// documents, and one for the worst, which are long lists of numbers with nothing in common.
+const ROUND_BYTES: usize = 16 * 1024;
+
+/// Bytes of all publications of a shard that may wait. Beyond it they go whole.
+const WAITING_MAX_BYTES: usize = 32 * 1024 * 1024;
+
+/// What appends a publication once it was compared.
+type Append = Box<dyn FnOnce(&mut Shard, Option<Compared>)>;
+
+/// The publications of one shard that wait to be compared.
+#[derive(Default)]
+pub(super) struct Comparisons {
+    channels: HashMap<ChannelName, Waiting>,
+    bytes: usize,
+    /// What may still be compared on the shard itself in this round.
+    left: usize,
+    jobs: u64,
+}
+
+/// Those of one channel; the first is being compared.
+struct Waiting {
+    job: u64,
+    publications: VecDeque<(Payload, Append)>,
+}
+
+/// Where the next comparison is made.
+enum Plan {
+    /// It was made, or there is none.
+    Here(Option<Compared>),
+    Elsewhere(Basis),
+}
+
+impl Comparisons {
+    pub(super) fn begin_round(&mut self) {
+        self.left = ROUND_BYTES;
+    }
+
+    /// Takes the publication that was compared, if this is still the job that is awaited.
+    fn take_first(&mut self, channel: &ChannelName, job: u64) -> Option<Append> {
+        let waiting = self.channels.get_mut(channel).filter(|waiting| waiting.job == job)?;
+        let (payload, append) = waiting.publications.pop_front()?;
+        self.bytes -= payload.bytes().len();
+        Some(append)
+    }
+
+    /// Takes all that waits of a channel. A comparison that is under way comes to nothing.
+    fn take_all(&mut self, channel: &ChannelName) -> VecDeque<(Payload, Append)> {
+        let all = self.channels.remove(channel).map(|waiting| waiting.publications).unwrap_or_default();
+        self.bytes -= all.iter().map(|(payload, _)| payload.bytes().len()).sum::<usize>();
+        all
+    }
+}
+
+impl Shard {
+    /// Lets `append` happen as soon as it is known how `payload` differs from what the channel, which is at home here,
+    /// holds: at once where nobody wants to know, and in the order of these calls.
+    pub(crate) fn compared(
+        &mut self,
+        channel: &ChannelName,
+        payload: &Payload,
+        append: impl FnOnce(&mut Self, Option<Compared>) + 'static,
+    ) {
+        if !self.comparisons.channels.contains_key(channel) {
+            match self.plan(channel, payload) {
+                Plan::Here(compared) => append(self, compared),
+                Plan::Elsewhere(basis) => {
+                    let publications = VecDeque::from([(payload.clone(), Box::new(append) as Append)]);
+                    self.comparisons.bytes += payload.bytes().len();
+                    self.comparisons.channels.insert(channel.clone(), Waiting { job: 0, publications });
+                    self.compare_elsewhere(channel, basis, payload.clone());
+                }
+            }
+            return;
+        }
+        let max_pending = self.generation.settings.limits.patch_max_pending as usize;
+        let Some(waiting) = self.comparisons.channels.get_mut(channel) else { return };
+        let bytes = self.comparisons.bytes + payload.bytes().len();
+        if waiting.publications.len() >= max_pending || bytes > WAITING_MAX_BYTES {
+            self.append_waiting(channel);
+            self.counters.uncompared += 1;
+            append(self, None);
+        } else {
+            self.comparisons.bytes = bytes;
+            waiting.publications.push_back((payload.clone(), Box::new(append)));
+        }
+    }
+
+    /// Appends what waits of a channel as it is, so that something else can be said after it.
+    pub(super) fn append_waiting(&mut self, channel: &ChannelName) {
+        for (_, append) in self.comparisons.take_all(channel) {
+            self.counters.uncompared += 1;
+            append(self, None);
+        }
+    }
+
+    fn plan(&mut self, channel: &ChannelName, payload: &Payload) -> Plan {
+        let Some(basis) = self.engine.basis(channel) else { return Plan::Here(None) };
+        if basis.payload.kind() != PayloadKind::Text || payload.kind() != PayloadKind::Text {
+            return Plan::Here(None);
+        }
+        let max = self.generation.settings.limits.patch_max_document;
+        let (before, after) = (basis.payload.bytes().len(), payload.bytes().len());
+        if before.max(after) > max {
+            self.counters.uncompared += 1;
+            return Plan::Here(None);
+        }
+        let Some(left) = self.comparisons.left.checked_sub(before + after) else {
+            return Plan::Elsewhere(basis);
+        };
+        self.comparisons.left = left;
+        self.counters.compared += 1;
+        Plan::Here(compare(&basis, payload))
+    }
+
+    fn compare_elsewhere(&mut self, channel: &ChannelName, basis: Basis, payload: Payload) {
+        let Some(local) = self.reference() else { return };
+        let Some(waiting) = self.comparisons.channels.get_mut(channel) else { return };
+        self.comparisons.jobs += 1;
+        let job = self.comparisons.jobs;
+        waiting.job = job;
+        self.counters.compared += 1;
+        let (process, channel) = (Arc::clone(&self.process), channel.clone());
+        tokio::task::spawn_local(async move {
+            // It is never closed.
+            let place = process.comparisons.acquire().await;
+            let compared = tokio::task::spawn_blocking(move || compare(&basis, &payload)).await;
+            drop(place);
+            local.with(|shard| shard.handle_compared(&channel, job, compared.ok().flatten()));
+        });
+    }
+
+    fn handle_compared(&mut self, channel: &ChannelName, job: u64, compared: Option<Compared>) {
+        let Some(append) = self.comparisons.take_first(channel, job) else { return };
+        append(self, compared);
+        loop {
+            let waiting = self.comparisons.channels.get(channel);
+            let Some((payload, _)) = waiting.and_then(|waiting| waiting.publications.front()) else { break };
+            let payload = payload.clone();
+            match self.plan(channel, &payload) {
+                Plan::Here(compared) => {
+                    let Some(append) = self.comparisons.take_first(channel, job) else { break };
+                    append(self, compared);
+                }
+                Plan::Elsewhere(basis) => return self.compare_elsewhere(channel, basis, payload),
+            }
+        }
+        self.comparisons.channels.remove(channel);
+    }
+}
+
+/// The changes that are wanted, where both are JSON and a patch is the smaller of the two.
+fn compare(basis: &Basis, payload: &Payload) -> Option<Compared> {
+    let difference = Difference::between(basis.payload.bytes(), payload.bytes())?;
+    let change = Change {
+        json_patch: basis.wanted.json_patch.then(|| difference.json_patch()).flatten(),
+        merge_patch: basis.wanted.merge_patch.then(|| difference.merge_patch()).flatten(),
+    };
+    (change != Change::default()).then(|| Compared { from: basis.position, change: Arc::new(change) })
+}

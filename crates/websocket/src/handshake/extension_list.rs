@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::field::{Fields, ListError, OFFERS_MAX, is_token_byte};
+use super::field::{Fields, ListError, OFFERS_MAX, OFFERS_MAX_BYTES, is_token_byte};
 use crate::deflate::{self, Acceptance, AnswerError, Offer, Parameter};
 use crate::extension::Extensions;
 
@@ -53,7 +53,7 @@ pub(super) fn confirm(fields: Fields<'_>, deflate: Option<&Offer>) -> Result<Ext
 
 /// All extensions, in the order of the fields and within them; empty if there is no such field.
 fn read(fields: Fields<'_>) -> Result<Vec<Element<'_>>, ListError> {
-    fields.check_length(HEADER)?;
+    fields.check_length(HEADER, OFFERS_MAX_BYTES)?;
     let mut elements = Vec::new();
     for value in fields.all(HEADER) {
         Scanner(value).read_list(&mut elements)?;

@@ -9,7 +9,10 @@ use std::fmt;
 pub(super) const OFFERS_MAX: usize = 16;
 
 /// Bytes that the values of one of these fields may hold together.
-const OFFERS_MAX_BYTES: usize = 1024;
+pub(super) const OFFERS_MAX_BYTES: usize = 1024;
+
+/// The same for subprotocols: pages can set no header of a handshake but this one, so credentials come in it.
+pub(super) const SUBPROTOCOLS_MAX_BYTES: usize = 8192;
 
 /// Fields that frame the message or belong to the handshake: nobody else may add them.
 const RESERVED: [&str; 9] = [
@@ -72,8 +75,8 @@ impl<'a> Fields<'a> {
     }
 
     /// The distinct tokens of a list field that may be spread over several fields; empty if it is absent.
-    pub(super) fn tokens(self, name: &'static str) -> Result<Vec<&'a str>, ListError> {
-        self.check_length(name)?;
+    pub(super) fn tokens(self, name: &'static str, most_bytes: usize) -> Result<Vec<&'a str>, ListError> {
+        self.check_length(name, most_bytes)?;
         let mut tokens = Vec::new();
         for value in self.all(name) {
             let before = tokens.len();
@@ -95,9 +98,9 @@ impl<'a> Fields<'a> {
     }
 
     /// Refuses a list field that is longer than a handshake needs.
-    pub(super) fn check_length(self, name: &'static str) -> Result<(), ListError> {
+    pub(super) fn check_length(self, name: &'static str, most_bytes: usize) -> Result<(), ListError> {
         let length: usize = self.all(name).map(<[u8]>::len).sum();
-        if length > OFFERS_MAX_BYTES { Err(ListError::TooLong) } else { Ok(()) }
+        if length > most_bytes { Err(ListError::TooLong) } else { Ok(()) }
     }
 }
 
@@ -152,7 +155,7 @@ mod tests {
     use super::*;
 
     fn tokens(value: &str) -> Option<String> {
-        Fields(&[("X", value.as_bytes())]).tokens("x").ok().map(|tokens| tokens.join(" "))
+        Fields(&[("X", value.as_bytes())]).tokens("x", 1024).ok().map(|tokens| tokens.join(" "))
     }
 
     #[test]

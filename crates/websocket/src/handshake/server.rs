@@ -5,7 +5,9 @@
 //! refused is refused in words that a person can act upon; nothing that the peer sent is repeated in them.
 
 use super::extension_list;
-use super::field::{Fields, HeaderError, ListError, Repeated, check_extra, write_field};
+use super::field::{
+    Fields, HeaderError, ListError, Repeated, SUBPROTOCOLS_MAX_BYTES, check_extra, write_field,
+};
 use super::head::HEADERS_MAX;
 use super::key::{accept_key, decoded_length};
 use crate::deflate::Acceptance;
@@ -188,7 +190,8 @@ fn choose(
     subprotocols: &[&str],
     deflate: Option<&Acceptance>,
 ) -> Result<Accepted, Refusal> {
-    let offered = fields.tokens("sec-websocket-protocol").map_err(refuse_subprotocol)?;
+    let offered =
+        fields.tokens("sec-websocket-protocol", SUBPROTOCOLS_MAX_BYTES).map_err(refuse_subprotocol)?;
     let extensions = extension_list::accept(fields, deflate).map_err(refuse_extensions)?;
     let supported = |offer: &&str| subprotocols.contains(offer);
     let subprotocol = offered.into_iter().find(supported).map(str::to_owned);
@@ -293,7 +296,7 @@ fn refuse_subprotocol(error: ListError) -> Refusal {
             ListError::Malformed => {
                 "Sec-WebSocket-Protocol must list one or more distinct tokens, divided by commas."
             }
-            ListError::TooLong => "Sec-WebSocket-Protocol may list 16 subprotocols in 1024 bytes.",
+            ListError::TooLong => "Sec-WebSocket-Protocol may list 16 subprotocols in 8192 bytes.",
         },
     )
 }

@@ -52,5 +52,6 @@ mod driver;
 mod token;
 mod gateway;
 
+pub use admin::{ADMIN_CALLS, AdminCall};
 pub use gateway::{Gateway, Options, StartError, Stopped};
 pub use token::{read_token, token_path};

@@ -1,10 +1,11 @@
 //! The admin listener against those who have no token, the wrong one, or a page of another origin.
 
+use tidegate_gateway::ADMIN_CALLS;
 use tidegate_hostile::gate::{Gate, TOKEN};
 use tidegate_hostile::socket::{Socket, handshake};
 use tidegate_hostile::wire::Wire;
 
-/// Every call of the admin listener; the last says whether it needs the token.
+/// Calls of the admin listener as somebody may write them; the last says whether it needs the token.
 const CALLS: &[(&str, &str, bool)] = &[
     ("GET", "/live", false),
     ("GET", "/ready", false),
@@ -32,6 +33,16 @@ fn ask(gate: &Gate, method: &str, target: &str, extra: &str) -> (u16, String) {
     wire.send(format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n{extra}\r\n"));
     let answer = wire.answer();
     (answer.status, answer.head)
+}
+
+#[test]
+fn every_call_of_the_listener_has_its_row() {
+    for call in ADMIN_CALLS {
+        let path = call.path.replace("{channel}", "x").replace("{id}", "0-0.0");
+        for method in call.methods.iter().filter(|method| **method != "HEAD") {
+            assert!(CALLS.contains(&(*method, path.as_str(), call.needs_token)), "{method} {path}");
+        }
+    }
 }
 
 #[test]

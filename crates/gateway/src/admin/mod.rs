@@ -30,6 +30,60 @@ use crate::shard::{Shard, ShardRef};
 /// Admin connections at the same time; publishers keep theirs.
 const CONNECTIONS_MAX: usize = 1024;
 
+/// One call of the admin listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AdminCall {
+    /// Its path; what begins with `{` stands for the rest.
+    pub path: &'static str,
+    /// The methods that it takes; a call that needs no token takes any.
+    pub methods: &'static [&'static str],
+    /// Whether it needs the admin token.
+    pub needs_token: bool,
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    Live,
+    Ready,
+    Metrics,
+    Channels,
+    Channel,
+    Connections,
+    Connection,
+}
+
+/// All calls of the admin listener; there are no others.
+pub const ADMIN_CALLS: &[AdminCall] = &[
+    AdminCall { path: "/live", methods: &["GET", "HEAD"], needs_token: false, what: What::Live },
+    AdminCall { path: "/ready", methods: &["GET", "HEAD"], needs_token: false, what: What::Ready },
+    AdminCall { path: "/metrics", methods: &["GET", "HEAD"], needs_token: true, what: What::Metrics },
+    AdminCall { path: "/channels", methods: &["GET", "HEAD"], needs_token: true, what: What::Channels },
+    AdminCall {
+        path: "/channels/{channel}",
+        methods: &["GET", "HEAD", "POST", "DELETE"],
+        needs_token: true,
+        what: What::Channel,
+    },
+    AdminCall { path: "/connections", methods: &["GET", "HEAD"], needs_token: true, what: What::Connections },
+    AdminCall {
+        path: "/connections/{id}",
+        methods: &["GET", "HEAD", "DELETE"],
+        needs_token: true,
+        what: What::Connection,
+    },
+];
+
+impl AdminCall {
+    /// The part of a path that stands for the braces, if the path is this call's.
+    fn rest<'p>(&self, path: &'p str) -> Option<&'p str> {
+        match self.path.split_once('{') {
+            Some((before, _)) => path.strip_prefix(before),
+            None => (path == self.path).then_some(""),
+        }
+    }
+}
+
 /// Accepts for ever.
 pub(crate) async fn serve(shard: ShardRef, listener: TcpListener, token: Arc<Secret>) {
     let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
@@ -90,36 +144,25 @@ async fn answer(
     let host = check_host(request.headers(), request.uri(), visit.local, &generation.settings, false)?;
     refuse_foreign_pages(request.headers(), &host)?;
     let path = request.uri().path().to_owned();
-    match path.as_str() {
-        "/live" => return Ok(json(StatusCode::OK, r#"{"live":true}"#)),
-        "/ready" => return Ok(ready(&visit.shard)),
-        _ => check_token(request.headers(), token)?,
+    let call = ADMIN_CALLS.iter().find_map(|call| Some((call, call.rest(&path)?)));
+    if call.is_none_or(|(call, _)| call.needs_token) {
+        check_token(request.headers(), token)?;
     }
-    let method = request.method().clone();
-    match path.as_str() {
-        "/metrics" => {
-            allow(&method, &[Method::GET, Method::HEAD])?;
-            metrics_text(&visit.shard).await
-        }
-        "/channels" => {
-            allow(&method, &[Method::GET, Method::HEAD])?;
-            channels::list(visit, request.uri().query()).await
-        }
-        "/connections" => {
-            allow(&method, &[Method::GET, Method::HEAD])?;
-            connections::list(visit, request.uri().query()).await
-        }
-        other => {
-            if let Some(name) = other.strip_prefix("/channels/") {
-                allow(&method, &[Method::GET, Method::HEAD, Method::POST, Method::DELETE])?;
-                return channels::handle(visit, &generation, name, request).await;
-            }
-            if let Some(id) = other.strip_prefix("/connections/") {
-                allow(&method, &[Method::GET, Method::HEAD, Method::DELETE])?;
-                return connections::handle(visit, id, &method, request.uri().query()).await;
-            }
-            Err(Refusal::new(StatusCode::NOT_FOUND, "there is nothing of this name on the admin listener"))
-        }
+    let Some((call, rest)) = call else {
+        let sentence = "there is nothing of this name on the admin listener";
+        return Err(Refusal::new(StatusCode::NOT_FOUND, sentence));
+    };
+    if call.needs_token {
+        allow(request.method(), call.methods)?;
+    }
+    match call.what {
+        What::Live => Ok(json(StatusCode::OK, r#"{"live":true}"#)),
+        What::Ready => Ok(ready(&visit.shard)),
+        What::Metrics => metrics_text(&visit.shard).await,
+        What::Channels => channels::list(visit, request.uri().query()).await,
+        What::Channel => channels::handle(visit, &generation, rest, request).await,
+        What::Connections => connections::list(visit, request.uri().query()).await,
+        What::Connection => connections::handle(visit, rest, request.method(), request.uri().query()).await,
     }
 }
 
@@ -148,11 +191,11 @@ fn check_token(headers: &HeaderMap, token: &Secret) -> Result<(), Refusal> {
     Err(refusal.with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tidegate\"")))
 }
 
-fn allow(method: &Method, allowed: &[Method]) -> Result<(), Refusal> {
-    if allowed.contains(method) {
+fn allow(method: &Method, allowed: &[&str]) -> Result<(), Refusal> {
+    if allowed.contains(&method.as_str()) {
         return Ok(());
     }
-    let list = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    let list = allowed.join(", ");
     let value = HeaderValue::from_str(&list).unwrap_or(HeaderValue::from_static("GET"));
     Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, format!("this takes {list}")).with(ALLOW, value))
 }

@@ -1,19 +1,47 @@
-//! Who may come in: Host names, origins, which credentials of a request count, and as whom a backend is
-//! asked. Decisions only; whoever asks answers the request.
+//! Who may come in, and do what: Host names, origins, which credentials of a request count, which channels
+//! they open, and as whom a backend is asked. Decisions only; whoever asks answers the request.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HOST, ORIGIN, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use tidegate_hub::ChannelName;
 
 use crate::refusal::Refusal;
-use crate::route::{Forward, Kind, Route, Share};
+use crate::route::{Forward, Kind, Publish, Route, Share, Subscribe};
 use crate::settings::Settings;
+use crate::tokens::{Authority, Grants, Rejected};
 
 /// What a client says of itself that may go on to a backend, copied so that nothing of the request's buffer
-/// is kept.
+/// is kept, and what its token grants.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Credentials(Box<[(HeaderName, HeaderValue)]>);
+pub(crate) struct Credentials {
+    fields: Box<[(HeaderName, HeaderValue)]>,
+    /// None without a token.
+    authority: Option<Arc<Authority>>,
+}
+
+/// A token that counts, and where it was: there it does not go on to a backend.
+#[derive(Debug, Clone)]
+pub(crate) struct Taken {
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) place: Place,
+}
+
+/// Where in a request a token is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// `token` of the query.
+    Query,
+    /// `bearer.TOKEN` among the subprotocols.
+    Subprotocol,
+    /// `Authorization: Bearer`.
+    Authorization,
+    /// The cookie of this name.
+    Cookie(String),
+}
 
 /// Names of what [`Credentials`] keep.
 const KEPT: [HeaderName; 5] = [COOKIE, AUTHORIZATION, ORIGIN, ACCEPT_LANGUAGE, USER_AGENT];
@@ -81,24 +109,83 @@ pub(crate) fn check_origin(
     Err(Refusal::new(StatusCode::FORBIDDEN, sentence))
 }
 
+/// Cookies of a request without Origin count only if the browser says that its own page asks, or, for what is
+/// no WebSocket, if it says nothing.
+pub(crate) fn cookies_count(headers: &HeaderMap, websocket: bool) -> bool {
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    headers.contains_key(ORIGIN) || site == Some(b"same-origin") || (!websocket && site.is_none())
+}
+
+/// Whether a client may follow a channel of this route.
+pub(crate) fn check_subscribe(
+    route: &Route,
+    channel: &ChannelName,
+    credentials: &Credentials,
+) -> Result<(), Refusal> {
+    match route.subscribe {
+        None | Some(Subscribe::Anyone) => Ok(()),
+        Some(Subscribe::Token) => credentials.check(channel, |authority| &authority.subscribe),
+    }
+}
+
+/// Whether a client may publish to a channel of this route.
+pub(crate) fn check_publish(
+    route: &Route,
+    channel: &ChannelName,
+    credentials: &Credentials,
+) -> Result<(), Refusal> {
+    match route.publish {
+        Publish::Nobody => {
+            Err(Refusal::new(StatusCode::FORBIDDEN, "the route takes no messages from clients"))
+        }
+        Publish::Anyone => check_subscribe(route, channel, credentials),
+        Publish::Token => credentials.check(channel, |authority| &authority.publish),
+    }
+}
+
 impl Credentials {
-    /// What counts of a request's headers. Cookies of a request without Origin count only if the browser
-    /// says that its own page asks, or, for what is no WebSocket, if it says nothing.
-    pub(crate) fn of_request(headers: &HeaderMap, websocket: bool) -> Self {
-        let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-        let cookies_count =
-            headers.contains_key(ORIGIN) || site == Some(b"same-origin") || (!websocket && site.is_none());
-        let kept = KEPT.iter().filter(|name| **name != COOKIE || cookies_count).flat_map(|name| {
-            // A copy: the value as hyper gives it holds the whole read buffer.
-            let copy = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
+    /// What counts of a request's headers, but for the token in them.
+    pub(crate) fn of_request(headers: &HeaderMap, websocket: bool, taken: Option<Taken>) -> Self {
+        let cookies_count = cookies_count(headers, websocket);
+        let place = taken.as_ref().map(|taken| &taken.place);
+        let counts = |name: &HeaderName| match *name {
+            COOKIE => cookies_count,
+            AUTHORIZATION => place != Some(&Place::Authorization),
+            _ => true,
+        };
+        let kept = KEPT.iter().filter(|name| counts(name)).flat_map(|name| {
+            let copy = move |value: &HeaderValue| match place {
+                Some(Place::Cookie(token)) if *name == COOKIE => without_cookie(value, token),
+                // A copy: the value as hyper gives it holds the whole read buffer.
+                _ => HeaderValue::from_bytes(value.as_bytes()).ok(),
+            };
             headers.get_all(name).iter().filter_map(copy).map(|value| (name.clone(), value))
         });
-        Self(kept.collect())
+        let fields = kept.collect();
+        Self { fields, authority: taken.map(|taken| taken.authority) }
+    }
+
+    /// What the client's token grants.
+    pub(crate) fn authority(&self) -> Option<&Arc<Authority>> {
+        self.authority.as_ref()
+    }
+
+    /// Whether the token grants a channel. What there is at the channel makes no difference to the answer.
+    fn check(
+        &self,
+        channel: &ChannelName,
+        grants: impl FnOnce(&Authority) -> &Grants,
+    ) -> Result<(), Refusal> {
+        let Some(authority) = &self.authority else { return Err(Refusal::without_token()) };
+        if authority.is_expired(SystemTime::now()) {
+            return Err(Refusal::of_token(Rejected::Expired));
+        }
+        if grants(authority).has(channel) { Ok(()) } else { Err(Refusal::beyond_token()) }
     }
 
     /// All of it, for a request that is this client's alone.
     pub(crate) fn own(&self) -> HeaderMap {
-        self.0.iter().cloned().collect()
+        self.fields.iter().cloned().collect()
     }
 
     /// As whom a route's backend is asked: the headers that make the identity, and nothing else.
@@ -119,20 +206,31 @@ impl Credentials {
 
     fn only(&self, names: &[HeaderName]) -> HeaderMap {
         let mut only = HeaderMap::new();
-        for (name, value) in self.0.iter().filter(|(name, _)| names.contains(name)) {
+        for (name, value) in self.fields.iter().filter(|(name, _)| names.contains(name)) {
             only.append(name.clone(), value.clone());
         }
         only
     }
 
     fn one_cookie(&self, wanted: &str) -> HeaderMap {
-        let lines =
-            self.0.iter().filter(|(name, _)| *name == COOKIE).filter_map(|(_, value)| value.to_str().ok());
+        let lines = self
+            .fields
+            .iter()
+            .filter(|(name, _)| *name == COOKIE)
+            .filter_map(|(_, value)| value.to_str().ok());
         let mut pairs = lines.flat_map(|line| line.split(';')).map(str::trim);
         let found = pairs.find(|pair| pair.split_once('=').is_some_and(|(name, _)| name == wanted));
         let value = found.and_then(|pair| HeaderValue::from_str(pair).ok());
         value.map(|value| (COOKIE, value)).into_iter().collect()
     }
+}
+
+/// A `Cookie` field without one cookie; nothing if nothing else is in it.
+fn without_cookie(field: &HeaderValue, name: &str) -> Option<HeaderValue> {
+    let text = field.to_str().ok()?;
+    let is_it = |pair: &&str| pair.trim().split_once('=').is_some_and(|(other, _)| other == name);
+    let others: Vec<&str> = text.split(';').filter(|pair| !is_it(pair)).map(str::trim).collect();
+    HeaderValue::from_str(&others.join("; ")).ok().filter(|left| !left.is_empty())
 }
 
 #[cfg(test)]
@@ -230,10 +328,10 @@ mod tests {
             (&[("cookie", "a=1"), ("sec-fetch-site", "cross-site")], false, false),
             (&[("cookie", "a=1")], false, true),
         ] {
-            let credentials = Credentials::of_request(&headers(pairs), websocket);
+            let credentials = Credentials::of_request(&headers(pairs), websocket, None);
             assert_eq!(credentials.own().contains_key(COOKIE), counts, "{pairs:?} {websocket}");
         }
-        let program = Credentials::of_request(&headers(&[("authorization", "Bearer x")]), true);
+        let program = Credentials::of_request(&headers(&[("authorization", "Bearer x")]), true, None);
         assert!(program.own().contains_key(AUTHORIZATION));
     }
 
@@ -245,7 +343,7 @@ mod tests {
             ("origin", "http://x"),
             ("user-agent", "test"),
         ]);
-        let credentials = Credentials::of_request(&all, true);
+        let credentials = Credentials::of_request(&all, true, None);
         for (share, names) in [
             ("identity", vec!["cookie: sid=1; theme=dark", "authorization: Bearer x"]),
             ("public", vec![]),

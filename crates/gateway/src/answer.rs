@@ -25,7 +25,10 @@ pub(crate) async fn answer(visit: &Rc<Visit>, request: Request<RequestBody>) -> 
 
 /// The answer to a request that comes to no door.
 pub(crate) fn refuse(visit: &Visit, refusal: Refusal) -> Response<Body> {
-    visit.shard.tidy(|shard| shard.counters.refused_with(refusal.status.as_u16()));
+    visit.shard.tidy(|shard| {
+        shard.counters.refused_with(refusal.status.as_u16());
+        shard.counters.credential_refused(refusal.credential);
+    });
     tracing::debug!(event = "refused", status = refusal.status.as_u16(), "{}", refusal.sentence);
     refusal_response(refusal)
 }

@@ -15,11 +15,14 @@
 pub mod limits;
 mod certificate;
 pub mod route;
+mod tokens;
 pub mod settings;
 
 // What all shards share, and one shard.
 mod refusal;
 mod access;
+mod key_sets;
+mod failures;
 mod process;
 mod compression;
 mod metrics;
@@ -34,6 +37,7 @@ mod messages;
 
 // HTTP.
 mod http_body;
+mod credential;
 mod client_body;
 mod client_socket;
 mod head_timer;

@@ -16,7 +16,7 @@ use tidegate_protocol::envelope::{self, Reply};
 use tidegate_protocol::{Command, CommandError, Content, ErrorCode, RequestId};
 use tidegate_websocket::CloseCode;
 
-use crate::access::Credentials;
+use crate::access::{Credentials, check_publish, check_subscribe};
 use crate::open::{Wanted, open};
 use crate::process::Seat;
 use crate::publish::publish;
@@ -77,8 +77,11 @@ impl Desk {
     }
 
     fn handle_bare(self: &Rc<Self>, id: SessionId, speaker: Speaker, payload: Payload) {
-        if speaker.route.publish == Publish::Anyone {
-            self.publish(id, speaker.channel, None, payload, None);
+        if speaker.route.publish != Publish::Nobody {
+            match check_publish(&speaker.route, &speaker.channel, &speaker.credentials) {
+                Ok(()) => self.publish(id, speaker.channel, None, payload, None),
+                Err(refusal) => self.close_for(id, &refusal),
+            }
             return;
         }
         let Messages::Post { .. } = speaker.route.messages else {
@@ -137,7 +140,11 @@ impl Desk {
             self.fail(id, request.as_ref(), Some(&channel), ErrorCode::RateLimited, reason);
             return;
         }
-        let wanted = match self.wanted(&channel, &speaker.credentials) {
+        let allowed = self.wanted(&channel, &speaker.credentials).and_then(|wanted| {
+            check_subscribe(&wanted.route, &wanted.name, &speaker.credentials)?;
+            Ok(wanted)
+        });
+        let wanted = match allowed {
             Ok(wanted) => wanted,
             Err(refusal) => {
                 self.refuse(id, request.as_ref(), &channel, &refusal);
@@ -233,22 +240,22 @@ impl Desk {
         request: Option<RequestId>,
     ) {
         let name = channel.clone().unwrap_or_else(|| speaker.channel.public_part().to_owned());
-        let wanted = match self.wanted(&name, &speaker.credentials) {
-            Ok(wanted) => wanted,
-            Err(refusal) => {
-                self.refuse(id, request.as_ref(), &name, &refusal);
-                return;
+        let allowed = self.wanted(&name, &speaker.credentials).and_then(|wanted| {
+            let check = if wanted.route.posts() { check_subscribe } else { check_publish };
+            check(&wanted.route, &wanted.name, &speaker.credentials)?;
+            Ok(wanted)
+        });
+        match allowed {
+            Err(refusal) => self.refuse(id, request.as_ref(), &name, &refusal),
+            Ok(wanted) if wanted.route.posts() => {
+                let Speaker { credentials, seat, .. } = speaker;
+                let payload = content.payload;
+                self.post(
+                    id,
+                    Letter { wanted, payload, credentials, channel: Some(name), id: request, seat },
+                );
             }
-        };
-        if wanted.route.publish == Publish::Anyone {
-            self.publish(id, wanted.name, Some(name), content.payload, request);
-        } else if let Messages::Post { .. } = wanted.route.messages {
-            let Speaker { credentials, seat, .. } = speaker;
-            let payload = content.payload;
-            self.post(id, Letter { wanted, payload, credentials, channel: Some(name), id: request, seat });
-        } else {
-            let reason = "the route takes no messages from clients";
-            self.fail(id, request.as_ref(), Some(&name), ErrorCode::Forbidden, reason);
+            Ok(wanted) => self.publish(id, wanted.name, Some(name), content.payload, request),
         }
     }
 
@@ -365,6 +372,7 @@ impl Desk {
     }
 
     fn refuse(&self, id: SessionId, request: Option<&RequestId>, channel: &str, refusal: &Refusal) {
+        self.shard.tidy(|shard| shard.counters.credential_refused(refusal.credential));
         self.fail(id, request, Some(channel), refusal.error_code(), &refusal.sentence);
     }
 
@@ -385,6 +393,7 @@ impl Desk {
 
     fn close_for(&self, id: SessionId, refusal: &Refusal) {
         self.shard.with(|shard| {
+            shard.counters.credential_refused(refusal.credential);
             let closing =
                 Closing { code: refusal.close_code(), reason: &refusal.sentence, ..Closing::default() };
             shard.close(id, closing);

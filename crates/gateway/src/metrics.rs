@@ -26,8 +26,13 @@ pub(crate) struct Counters {
     pub(crate) refused: BTreeMap<u16, u64>,
     /// Passed-through requests, by the class of their answer's status.
     pub(crate) forwarded: BTreeMap<u16, u64>,
+    /// Requests and commands refused for their credential, by the reason.
+    pub(crate) credentials_refused: BTreeMap<&'static str, u64>,
     /// TLS handshakes that came to nothing, by the reason.
     pub(crate) tls_handshake_failed: BTreeMap<&'static str, u64>,
+    pub(crate) tokens_expired: u64,
+    pub(crate) jwks_fetched: u64,
+    pub(crate) jwks_failed: u64,
     pub(crate) tls_handshakes: u64,
     pub(crate) tls_reload_failed: u64,
     pub(crate) received_messages: u64,
@@ -84,6 +89,13 @@ impl Counters {
         *self.forwarded.entry(status / 100).or_default() += 1;
     }
 
+    /// `reason` is one of a few words, if a credential was the reason.
+    pub(crate) fn credential_refused(&mut self, reason: Option<&'static str>) {
+        if let Some(reason) = reason {
+            *self.credentials_refused.entry(reason).or_default() += 1;
+        }
+    }
+
     /// `reason` is one of a few words.
     pub(crate) fn no_handshake(&mut self, reason: &'static str) {
         *self.tls_handshake_failed.entry(reason).or_default() += 1;
@@ -105,8 +117,14 @@ impl Counters {
                 *sum.entry(*key).or_default() += count;
             }
         }
-        for (reason, count) in &other.tls_handshake_failed {
-            *self.tls_handshake_failed.entry(reason).or_default() += count;
+        let reasons = [
+            (&mut self.tls_handshake_failed, &other.tls_handshake_failed),
+            (&mut self.credentials_refused, &other.credentials_refused),
+        ];
+        for (sum, part) in reasons {
+            for (reason, count) in part {
+                *sum.entry(*reason).or_default() += count;
+            }
         }
         for ((_, _, sum), (_, _, part)) in self.plain_mut().into_iter().zip(other.plain()) {
             *sum += part;
@@ -135,6 +153,9 @@ enum Kind {
 }
 
 plain! {
+    Counter tokens_expired "Connections closed because their token ended";
+    Counter jwks_fetched "Key sets fetched";
+    Counter jwks_failed "Key sets that could not be fetched or read";
     Counter tls_handshakes "TLS handshakes done on the public listeners";
     Counter tls_reload_failed "Times a new certificate was not taken";
     Counter received_messages "Messages from WebSocket clients";
@@ -211,14 +232,19 @@ impl Collector for Sum {
             ("refused", "Requests that the gateway refused", "status", &self.0.refused),
             ("forwarded", "Requests passed through", "status_class", &self.0.forwarded),
         ];
-        let mut failed = encoder.encode_descriptor(
-            "tls_handshake_failed",
-            "TLS handshakes that came to nothing",
-            None,
-            MetricType::Counter,
-        )?;
-        for (reason, value) in &self.0.tls_handshake_failed {
-            ConstCounter::new(*value).encode(failed.encode_family(&[("reason", *reason)])?)?;
+        let reasons = [
+            ("tls_handshake_failed", "TLS handshakes that came to nothing", &self.0.tls_handshake_failed),
+            (
+                "credentials_refused",
+                "Requests and commands refused for their credential",
+                &self.0.credentials_refused,
+            ),
+        ];
+        for (name, help, map) in reasons {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (reason, value) in map {
+                ConstCounter::new(*value).encode(family.encode_family(&[("reason", *reason)])?)?;
+            }
         }
         for (name, help, label, map) in maps {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;

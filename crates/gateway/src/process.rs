@@ -11,7 +11,10 @@ use http::StatusCode;
 use tidegate_hub::{ChannelName, ShardId};
 use tokio::sync::{Semaphore, watch};
 
+use crate::failures::Failures;
+use crate::key_sets::KeySets;
 use crate::settings::Settings;
+use crate::tokens::Issuer;
 
 /// One configuration in force. A connection keeps the route that it came by; what begins later uses the
 /// newest generation.
@@ -33,6 +36,10 @@ pub(crate) struct Process {
     open: AtomicU32,
     max_connections: AtomicU32,
     by_address: Mutex<HashMap<IpAddr, u32>>,
+    /// What issuers of tokens publish.
+    pub(crate) key_sets: KeySets,
+    /// Who brings credentials that are no good.
+    pub(crate) failures: Arc<Failures>,
     homes: foldhash::fast::FixedState,
     sources: AtomicU32,
     contexts: AtomicU32,
@@ -115,6 +122,8 @@ impl Process {
             open: AtomicU32::new(0),
             max_connections: AtomicU32::new(max_connections),
             by_address: Mutex::default(),
+            key_sets: KeySets::default(),
+            failures: Arc::default(),
             sources: AtomicU32::new(0),
             contexts: AtomicU32::new(0),
             opaque: [RandomState::new(), RandomState::new()],
@@ -138,6 +147,7 @@ impl Process {
     /// Puts another configuration in force and gives it to be handed to the shards.
     pub(crate) fn reload(&self, settings: Settings, max_connections: u32) -> Arc<Generation> {
         let mut current = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        self.key_sets.keep(settings.access.tokens.iter().filter_map(Issuer::url));
         let generation = Arc::new(Generation { number: current.number + 1, settings });
         *current = Arc::clone(&generation);
         self.max_connections.store(max_connections, Ordering::Relaxed);

@@ -4,10 +4,12 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, Response, StatusCode};
 use tidegate_protocol::{ErrorCode, close_code};
 use tidegate_websocket::CloseCode;
+
+use crate::tokens::Rejected;
 
 /// An answer that is a refusal.
 #[derive(Debug, Clone)]
@@ -18,6 +20,8 @@ pub(crate) struct Refusal {
     body: Bytes,
     /// For envelopes and logs.
     pub(crate) sentence: String,
+    /// What is wrong with the client's credential, as a label of metrics, where it was that.
+    pub(crate) credential: Option<&'static str>,
 }
 
 impl Refusal {
@@ -27,7 +31,53 @@ impl Refusal {
         let mut headers = Box::new(HeaderMap::new());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         let body = Bytes::from(format!("{sentence}\n"));
-        Self { status, headers, body, sentence }
+        Self { status, headers, body, sentence, credential: None }
+    }
+
+    /// A token is needed and none came.
+    pub(crate) fn without_token() -> Self {
+        let sentence = "this needs a token: send 'Authorization: Bearer TOKEN'";
+        let refusal = Self::new(StatusCode::UNAUTHORIZED, sentence).for_credential("missing");
+        refusal.with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tidegate\""))
+    }
+
+    /// The admin listener is for who has its token.
+    pub(crate) fn without_admin_token() -> Self {
+        let sentence = "the admin listener needs 'Authorization: Bearer TOKEN' with the admin token";
+        let refusal = Self::new(StatusCode::UNAUTHORIZED, sentence).for_credential("admin_token");
+        refusal.with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tidegate\""))
+    }
+
+    /// The token that came does not count (RFC 6750, section 3.1).
+    pub(crate) fn of_token(rejected: Rejected) -> Self {
+        let sentence = rejected.sentence();
+        let challenge =
+            format!("Bearer realm=\"tidegate\", error=\"invalid_token\", error_description=\"{sentence}\"");
+        let refusal = Self::new(StatusCode::UNAUTHORIZED, sentence).for_credential(rejected.name());
+        let challenge = HeaderValue::from_str(&challenge).unwrap_or(HeaderValue::from_static("Bearer"));
+        refusal.with(WWW_AUTHENTICATE, challenge)
+    }
+
+    /// The token counts, but not for this.
+    pub(crate) fn beyond_token() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "the token does not grant this channel").for_credential("beyond")
+    }
+
+    /// Nobody can say whether the token counts.
+    pub(crate) fn without_keys(seconds: u32) -> Self {
+        let sentence = "the keys that tokens are checked with cannot be fetched just now";
+        let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, sentence).for_credential("keys_unavailable");
+        refusal.retry_after(seconds)
+    }
+
+    /// The address has brought too many credentials that are no good, or brings too many at once.
+    pub(crate) fn too_many_credentials(sentence: &str, seconds: u32) -> Self {
+        let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, sentence).for_credential("too_many");
+        refusal.retry_after(seconds)
+    }
+
+    fn for_credential(self, reason: &'static str) -> Self {
+        Self { credential: Some(reason), ..self }
     }
 
     /// Nobody can say whether it was done: the same request may be made again.
@@ -56,7 +106,7 @@ impl Refusal {
     pub(crate) fn of_backend(answer: Response<Bytes>) -> Self {
         let (parts, body) = answer.into_parts();
         let sentence = format!("the backend answered {}", parts.status);
-        Self { status: parts.status, headers: Box::new(parts.headers), body, sentence }
+        Self { status: parts.status, headers: Box::new(parts.headers), body, sentence, credential: None }
     }
 
     /// The code of an `error` envelope that says the same.

@@ -80,6 +80,8 @@ pub enum Kind {
 pub enum Subscribe {
     /// Everybody who reaches the listener.
     Anyone,
+    /// Who has a token that grants the channel.
+    Token,
 }
 
 /// Who may publish from the public listener.
@@ -90,6 +92,8 @@ pub enum Publish {
     Nobody,
     /// Everybody who may subscribe.
     Anyone,
+    /// Who has a token that grants it.
+    Token,
 }
 
 /// Which clients of one path share an upstream request in an `auto` route.
@@ -286,10 +290,16 @@ impl Route {
         }
     }
 
+    /// True if something here is for those who have a token.
+    #[must_use]
+    pub fn asks_for_tokens(&self) -> bool {
+        self.subscribe == Some(Subscribe::Token) || self.publish == Publish::Token
+    }
+
     /// True if what bare clients say is posted to the backend.
     #[must_use]
     pub fn posts(&self) -> bool {
-        self.publish != Publish::Anyone && matches!(self.messages, Messages::Post { .. })
+        self.publish == Publish::Nobody && matches!(self.messages, Messages::Post { .. })
     }
 }
 
@@ -336,7 +346,7 @@ impl FromStr for Share {
 }
 
 /// A cookie's name is a token of RFC 9110, section 5.6.2.
-fn is_token(name: &str) -> bool {
+pub(crate) fn is_token(name: &str) -> bool {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.len() <= 256 && name.bytes().all(token)
 }

@@ -77,12 +77,15 @@ pub(crate) enum LogFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Who {
     Anyone,
+    /// Who has a token; the configuration says whose tokens count
+    Token,
 }
 
 impl From<Who> for Subscribe {
     fn from(who: Who) -> Self {
         match who {
             Who::Anyone => Self::Anyone,
+            Who::Token => Self::Token,
         }
     }
 }
@@ -113,6 +116,9 @@ pub(crate) struct Connect {
     /// A further header of the request; may be repeated
     #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = header)]
     pub(crate) header: Vec<(String, String)>,
+    /// A token, sent as 'Authorization: Bearer TOKEN'; from the environment nobody else sees it
+    #[arg(long, value_name = "TOKEN", env = "TIDEGATE_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
     /// A subprotocol to offer; may be repeated, the preferred one first
     #[arg(long, value_name = "NAME")]
     pub(crate) subprotocol: Vec<String>,
@@ -310,7 +316,7 @@ mod tests {
             "serve --shards 0",
             "serve --tls-key k",
             "serve --tls-certificate c",
-            "serve --subscribe token",
+            "serve --subscribe callback",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

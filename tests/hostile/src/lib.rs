@@ -7,6 +7,7 @@
 pub mod certificate;
 pub mod wire;
 pub mod log;
+pub mod signer;
 pub mod http2;
 pub mod socket;
 pub mod gate;

@@ -85,6 +85,10 @@ fn parse(id: &str) -> Result<(ShardId, SessionId), Refusal> {
 fn describe(shard: &mut Shard, id: SessionId) -> Option<Value> {
     let session = shard.hub.session(id)?;
     let about = &session.attachment.about;
+    let authority = about.credentials.authority();
+    let user = authority.and_then(|authority| authority.user.as_deref());
+    let info = authority.and_then(|authority| authority.info.as_deref());
+    let info: Option<Value> = info.and_then(|info| serde_json::from_str(info).ok());
     let opened = about.opened.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let all = shard.hub.subscriptions(id).map(ToString::to_string);
     let channels: Vec<_> = all.take(CHANNELS_SHOWN).collect();
@@ -97,6 +101,8 @@ fn describe(shard: &mut Shard, id: SessionId) -> Option<Value> {
         "remote": about.remote.to_string(),
         "tls": about.tls,
         "route": about.route.pattern.as_str(),
+        "user": user,
+        "info": info,
         "channels": channels,
         "opened": opened,
         "queue_bytes": session.queue.bytes(),

@@ -9,8 +9,9 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
-use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -22,6 +23,7 @@ use crate::access::check_host;
 use crate::head_timer::timed;
 use crate::http_body::{Body, Visit, full, refusal_response};
 use crate::metrics::{self, Counters};
+use crate::process::Generation;
 use crate::public::builder;
 use crate::refusal::Refusal;
 use crate::settings::Secret;
@@ -123,7 +125,10 @@ async fn serve_connection(shard: ShardRef, stream: TcpStream, token: Arc<Secret>
         async move {
             let head = *request.method() == Method::HEAD;
             let response = answer(&visit, &token, request).await.unwrap_or_else(|refusal| {
-                visit.shard.tidy(|shard| shard.counters.refused_with(refusal.status.as_u16()));
+                visit.shard.tidy(|shard| {
+                    shard.counters.refused_with(refusal.status.as_u16());
+                    shard.counters.credential_refused(refusal.credential);
+                });
                 refusal_response(refusal)
             });
             Ok::<_, Infallible>(if head { response.map(|_| full("")) } else { response })
@@ -146,7 +151,7 @@ async fn answer(
     let path = request.uri().path().to_owned();
     let call = ADMIN_CALLS.iter().find_map(|call| Some((call, call.rest(&path)?)));
     if call.is_none_or(|(call, _)| call.needs_token) {
-        check_token(request.headers(), token)?;
+        check_token(visit, &generation, request.headers(), token)?;
     }
     let Some((call, rest)) = call else {
         let sentence = "there is nothing of this name on the admin listener";
@@ -179,16 +184,25 @@ fn refuse_foreign_pages(headers: &HeaderMap, host: &str) -> Result<(), Refusal> 
     Ok(())
 }
 
-fn check_token(headers: &HeaderMap, token: &Secret) -> Result<(), Refusal> {
+fn check_token(
+    visit: &Visit,
+    generation: &Generation,
+    headers: &HeaderMap,
+    token: &Secret,
+) -> Result<(), Refusal> {
+    let (client, _) = visit.client(headers, &generation.settings);
+    let failures = &visit.shard.process.failures;
+    failures.check(client, &generation.settings.limits)?;
     let mut fields = headers.get_all(AUTHORIZATION).iter();
     let credential = fields.next().map(HeaderValue::as_bytes).unwrap_or_default();
     let (scheme, candidate) = credential.split_at(credential.len().min(7));
     if fields.next().is_none() && scheme.eq_ignore_ascii_case(b"bearer ") && token.is(candidate) {
         return Ok(());
     }
-    let sentence = "the admin listener needs 'Authorization: Bearer TOKEN' with the admin token";
-    let refusal = Refusal::new(StatusCode::UNAUTHORIZED, sentence);
-    Err(refusal.with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tidegate\"")))
+    if !credential.is_empty() {
+        failures.note(client, Instant::now());
+    }
+    Err(Refusal::without_admin_token())
 }
 
 fn allow(method: &Method, allowed: &[&str]) -> Result<(), Refusal> {

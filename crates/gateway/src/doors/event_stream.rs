@@ -49,7 +49,8 @@ pub(crate) async fn handle(
     found: &Found<'_>,
 ) -> Result<Response<Body>, Refusal> {
     let (parts, _) = request.into_parts();
-    let Wish { wanted, credentials, resume } = read_wish(visit, generation, &parts, host, found, false)?;
+    let Wish { wanted, credentials, resume } =
+        read_wish(visit, generation, &parts, host, found, false).await?;
     let (remote, _) = visit.client(&parts.headers, &generation.settings);
     let route = Arc::clone(found.route);
     let OpenChannel { name, retention, sourced, set_cookie } = open(&visit.shard, wanted).await?;

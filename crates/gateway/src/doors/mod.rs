@@ -11,7 +11,8 @@ use http::{HeaderMap, StatusCode};
 use tidegate_hub::{ChannelName, Position, Updates};
 use tidegate_protocol::{OwnParameters, split_query};
 
-use crate::access::{Credentials, check_origin};
+use crate::access::{Credentials, check_origin, check_subscribe};
+use crate::credential::authenticate;
 use crate::http_body::Visit;
 use crate::messages::position_of;
 use crate::open::Wanted;
@@ -28,7 +29,7 @@ pub(crate) struct Wish {
 }
 
 /// Reads what a handshake or an event-stream request wants, or says why it cannot have it.
-pub(crate) fn read_wish(
+pub(crate) async fn read_wish(
     visit: &Visit,
     generation: &Arc<Generation>,
     parts: &Parts,
@@ -49,7 +50,8 @@ pub(crate) fn read_wish(
     let name_query = query.as_deref().filter(|_| named_by_query);
     let bad = |error: tidegate_hub::NameError| Refusal::new(StatusCode::BAD_REQUEST, error.to_string());
     let name = ChannelName::from_path(parts.uri.path(), name_query).map_err(bad)?;
-    let credentials = Credentials::of_request(&parts.headers, websocket);
+    let credentials = authenticate(visit, generation, &parts.headers, &own, found.route, websocket).await?;
+    check_subscribe(found.route, &name, &credentials)?;
     let wanted = Wanted::new(name, found, query.as_deref(), &credentials)?;
     let resume = Resume { after: after_of(&own, &parts.headers, websocket), updates: updates_of(&own)? };
     Ok(Wish { wanted, credentials, resume })

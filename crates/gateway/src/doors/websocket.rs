@@ -47,7 +47,7 @@ pub(crate) async fn handle(
     let (parts, body) = request.into_parts();
     // Nothing is agreed on before the request has been let in: this only judges the handshake.
     let judged = accept(&parts, None)?;
-    let wish = read_wish(visit, generation, &parts, host, found, true)?;
+    let wish = read_wish(visit, generation, &parts, host, found, true).await?;
     if judged.subprotocol.is_none() && wish.resume.updates != Updates::Whole {
         let sentence = "the query parameter 'updates' needs positions, which a bare WebSocket has not: \
                         offer the subprotocol tidegate.v1";

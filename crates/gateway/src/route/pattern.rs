@@ -86,6 +86,22 @@ impl Pattern {
         &self.canonical
     }
 
+    /// Whether a path is one of those that the pattern stands for. The path is in canonical spelling and has
+    /// no segment `.` or `..`.
+    pub(crate) fn matches(&self, path: &str) -> bool {
+        let mut segments = path.split('/');
+        for part in self.canonical.split('/') {
+            let Some(segment) = segments.next() else { return false };
+            if part.starts_with("{*") {
+                return true;
+            }
+            if !segment_matches(part, segment) {
+                return false;
+            }
+        }
+        segments.next().is_none()
+    }
+
     /// What stands before a final `{*name}`: that path belongs to the route too, with nothing as the rest.
     pub(super) fn before_rest(&self) -> Option<&str> {
         let rest = self.parameters.last().filter(|parameter| parameter.rest)?;
@@ -161,6 +177,13 @@ impl Pattern {
         self.parameters.push(Parameter { name: name.to_owned(), rest });
         Ok(())
     }
+}
+
+/// Literal braces are escaped in a pattern, so the first one begins its parameter.
+fn segment_matches(part: &str, segment: &str) -> bool {
+    let Some((before, opened)) = part.split_once('{') else { return part == segment };
+    let after = opened.split_once('}').map_or("", |(_, after)| after);
+    segment.len() > before.len() + after.len() && segment.starts_with(before) && segment.ends_with(after)
 }
 
 fn check_whole(text: &str) -> Result<(), PatternError> {

@@ -101,7 +101,42 @@ fn sharing_is_read_as_it_is_printed() {
     }
 }
 
+#[test]
+fn a_pattern_matches_by_itself_what_it_matches_as_a_route() {
+    for (pattern, paths, others) in [
+        ("/", &["/"][..], &["/a", "//"][..]),
+        ("/a/{x}", &["/a/b", "/a/%2F", "/a/{x}"], &["/a", "/a/", "/a/b/", "/a/b/c", "/b/b"]),
+        ("/a/{*x}", &["/a/", "/a/b", "/a/b/c/"], &["/a", "/ab", "/"]),
+        ("/img-{n}.png", &["/img-1.png", "/img-.png.png"], &["/img-.png", "/img.png", "/img-1.pngx"]),
+        ("/caf\u{e9}", &["/caf%C3%A9"], &["/caf"]),
+        ("/{*all}", &["/", "/a", "/a/b"], &[]),
+    ] {
+        let pattern = Pattern::parse(pattern).unwrap();
+        for path in paths {
+            assert!(pattern.matches(&path::canonical(path).unwrap()), "{} {path}", pattern.as_str());
+        }
+        for path in others {
+            assert!(!pattern.matches(path), "{} {path}", pattern.as_str());
+        }
+    }
+}
+
 proptest! {
+    #[test]
+    fn a_pattern_alone_and_in_a_table_are_of_one_mind(
+        pattern in "(/|/a|/b|/\\{x\\}|/\\{y\\}|/\\{\\*r\\}|/a\\{z\\}|\\{w\\}b|c|%41|é){1,5}",
+        path in "(/|/a|/b|c|b|a|%41|%2F|é|\\{x\\}){1,6}",
+    ) {
+        if let Ok(pattern) = Pattern::parse(&pattern)
+            && let Some(canonical) = path::canonical(&path)
+            && path.starts_with('/')
+        {
+            let alone = pattern.matches(&canonical);
+            let table = Routes::new(vec![Route { pattern, ..route("/") }]).unwrap();
+            prop_assert_eq!(table.find(&path).is_some(), alone);
+        }
+    }
+
     #[test]
     fn no_patterns_and_no_path_panic(
         patterns in prop::collection::vec("(/|/a|/b|/\\{x\\}|/\\{y\\}|/\\{\\*r\\}|/a\\{z\\}|\\{w\\}b|c|%41|é){1,5}", 0..8),

@@ -1,4 +1,4 @@
-//! `[access]`: the admin token, allowed origins, Host names, trusted proxies.
+//! `[access]`: the admin token, allowed origins, Host names, trusted proxies. Clients' tokens are in `tokens`.
 //!
 //! Reads them into values that compare exactly; who is let in is decided by the listeners.
 
@@ -10,6 +10,7 @@ use std::path::Path;
 use super::document::{Entry, Section};
 use super::fault::{Collector, shown};
 use super::vocabulary;
+use crate::tokens::Issuer;
 
 /// Longest secret in bytes; it travels in a header field.
 const SECRET_MAX_BYTES: usize = 4096;
@@ -22,6 +23,8 @@ const LIST_MAX: usize = 1000;
 pub struct Access {
     /// The credential of the admin listener; `None` where one is to be made at start.
     pub admin_token: Option<Secret>,
+    /// Whose tokens count.
+    pub tokens: Vec<Issuer>,
     /// Origins beside the gateway's own that may open connections.
     pub origins: Vec<Origin>,
     /// Proxies whose word about a client's address and scheme counts.
@@ -193,7 +196,7 @@ impl fmt::Display for AccessError {
 
 impl std::error::Error for AccessError {}
 
-/// Reads the table, and the Host names in it.
+/// Reads the table, but for the tokens, and the Host names in it.
 pub(super) fn read(
     section: Section<'_>,
     environment: &dyn Fn(&str) -> Option<String>,
@@ -205,7 +208,7 @@ pub(super) fn read(
     let origins = read_list(section, "origins", Origin::parse, faults);
     let trusted_proxies = read_list(section, "trusted_proxies", Network::parse, faults);
     let hosts = read_list(section, "hosts", parse_host, faults);
-    (Access { admin_token, origins, trusted_proxies }, hosts)
+    (Access { admin_token, tokens: Vec::new(), origins, trusted_proxies }, hosts)
 }
 
 fn read_list<T>(
@@ -241,7 +244,7 @@ fn parse_host(text: &str) -> Result<String, AccessError> {
 }
 
 /// A secret as a string, from the environment or from a file beside the configuration.
-fn read_secret(
+pub(super) fn read_secret(
     entry: Entry<'_>,
     environment: &dyn Fn(&str) -> Option<String>,
     folder: &Path,
@@ -253,7 +256,10 @@ fn read_secret(
             (Some((name, at)), None) => (from_environment(name, at, environment, faults)?, at),
             (None, Some((file, at))) => (from_secret_file(&folder.join(file), at, faults)?, at),
             _ => {
-                let mend = "write admin_token = { env = \"TIDEGATE_ADMIN_TOKEN\" } or { file = \"token\" }";
+                let variable =
+                    if entry.key == "admin_token" { "TIDEGATE_ADMIN_TOKEN" } else { "TIDEGATE_TOKEN_SECRET" };
+                let mend =
+                    format!("write {} = {{ env = \"{variable}\" }} or {{ file = \"token\" }}", entry.key);
                 faults.add(entry.at, "the secret comes from exactly one of 'env' and 'file'", mend);
                 return None;
             }

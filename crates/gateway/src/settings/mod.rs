@@ -12,6 +12,7 @@ mod fault;
 mod document;
 
 mod access;
+mod tokens;
 mod bounds;
 mod listen;
 mod rules;
@@ -30,6 +31,7 @@ pub use self::fault::{Fault, Faults};
 pub use self::listen::{Listen, ListenError, Listener, parse_address};
 pub use self::summary::summary;
 pub use crate::certificate::TlsFiles;
+pub use crate::tokens::{Algorithm, Issuer, IssuerKeys, VerifyingKey};
 
 use self::document::Section;
 use self::fault::{Collector, shown};
@@ -174,9 +176,14 @@ impl Settings {
         let (mut listen, shards, tls_places) = top
             .section("listen", &vocabulary::LISTEN, faults)
             .map_or_else(Default::default, |section| listen::read(section, &folder, faults));
-        let (mut access, hosts) = top
-            .section("access", &vocabulary::ACCESS, faults)
-            .map_or_else(Default::default, |section| access::read(section, environment, &folder, faults));
+        let mut tokens_stated = false;
+        let (mut access, hosts) =
+            top.section("access", &vocabulary::ACCESS, faults).map_or_else(Default::default, |section| {
+                tokens_stated = section.get("tokens").is_some();
+                let (mut access, hosts) = access::read(section, environment, &folder, faults);
+                access.tokens = tokens::read(section, environment, &folder, faults);
+                (access, hosts)
+            });
         let upstream_ca = top
             .section("upstream", &vocabulary::UPSTREAM, faults)
             .and_then(|section| read_ca(section, &folder, faults));
@@ -188,6 +195,9 @@ impl Settings {
         let places = if overrides.tls.is_some() { TlsPlaces::default() } else { tls_places };
         listen.check_tls(places, faults);
         check_exposure(&listen, &routes, faults);
+        if !tokens_stated {
+            check_tokens(&routes, faults);
+        }
         if routes.is_empty() && faults.is_empty() {
             faults.add(
                 0,
@@ -313,8 +323,23 @@ fn check_exposure(listen: &Listen, routes: &[PlacedRoute], faults: &mut Collecto
             shown(placed.route.pattern.as_str())
         );
         let mend = match placed.at {
-            Some(_) => "add subscribe = \"anyone\" to the route, or listen on 127.0.0.1",
+            Some(_) => "add subscribe = \"anyone\" or \"token\" to the route, or listen on 127.0.0.1",
             None => "add --subscribe anyone, or listen on 127.0.0.1",
+        };
+        faults.add(placed.at.unwrap_or(0), what, mend);
+    }
+}
+
+/// A route that asks for tokens needs somebody whose tokens count.
+fn check_tokens(routes: &[PlacedRoute], faults: &mut Collector<'_>) {
+    for placed in routes.iter().filter(|placed| placed.route.asks_for_tokens()) {
+        let path = shown(placed.route.pattern.as_str());
+        let what = format!("the route {path} asks for tokens, and none would count");
+        let mend = match placed.at {
+            Some(_) => "add tokens = { algorithm = \"EdDSA\", public_key = \"key.pem\" } to [access]",
+            None => {
+                "name a --config FILE with tokens = { algorithm = \"EdDSA\", public_key = \"key.pem\" } in [access]"
+            }
         };
         faults.add(placed.at.unwrap_or(0), what, mend);
     }

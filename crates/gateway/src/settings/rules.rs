@@ -185,11 +185,12 @@ fn read_subscribe(section: Section<'_>, faults: &mut Collector<'_>) -> Option<Su
     let (text, at) = section.text("subscribe", faults)?;
     match text {
         "anyone" => return Some(Subscribe::Anyone),
-        "token" | "callback" => {
-            let what = format!("subscribe = \"{text}\" is not available in this version");
-            faults.add(at, what, "write subscribe = \"anyone\", or remove the route");
+        "token" => return Some(Subscribe::Token),
+        "callback" => {
+            let what = "subscribe = \"callback\" is not available in this version";
+            faults.add(at, what, "write subscribe = \"anyone\" or \"token\", or remove the route");
         }
-        other => wrong_word("subscribe", other, "\"anyone\"", at, faults),
+        other => wrong_word("subscribe", other, "\"anyone\" or \"token\"", at, faults),
     }
     None
 }
@@ -198,22 +199,22 @@ fn read_publish(section: Section<'_>, kind: Option<&Kind>, faults: &mut Collecto
     let Some((text, at)) = section.text("publish", faults) else { return Publish::default() };
     match text {
         "nobody" => {}
-        "anyone" => match kind {
-            Some(Kind::Channel) | None => return Publish::Anyone,
+        "anyone" | "token" => match kind {
+            Some(Kind::Channel) | None => {
+                return if text == "token" { Publish::Token } else { Publish::Anyone };
+            }
             Some(other) => {
                 let what = format!("clients cannot publish where a backend does ('{}')", other.name());
                 faults.add(at, what, "write messages = \"post\" to hand their messages to the backend");
             }
         },
-        "token" | "callback" => {
-            let what = format!("publish = \"{text}\" is not available in this version");
-            faults.add(
-                at,
-                what,
-                "write publish = \"nobody\" and publish on the admin listener, or \"anyone\"",
-            );
+        "callback" => {
+            let what = "publish = \"callback\" is not available in this version";
+            let mend =
+                "write publish = \"token\" or \"anyone\", or \"nobody\" and publish on the admin listener";
+            faults.add(at, what, mend);
         }
-        other => wrong_word("publish", other, "\"nobody\" or \"anyone\"", at, faults),
+        other => wrong_word("publish", other, "\"nobody\", \"anyone\" or \"token\"", at, faults),
     }
     Publish::Nobody
 }

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use super::{Settings, fault::shown};
+use super::{Issuer, IssuerKeys, Settings, fault::shown};
 use crate::limits::TABLE;
 use crate::limits::quantity::{duration, duration_text, size};
 use crate::route::{Forward, Kind, Messages, Publish, Route, Subscribe};
@@ -52,6 +52,7 @@ fn push_head(text: &mut String, settings: &Settings) {
         ("admin", settings.listen.admin.to_string()),
         ("admin token", token.to_owned()),
         ("origins", origins),
+        ("tokens", or_none(settings.access.tokens.iter().map(issuer_text).collect::<Vec<_>>().join("; "))),
         ("host names", or_none(settings.hosts.join(", "))),
         ("trusted proxies", or_none(proxies.join(", "))),
         ("shards", settings.shards.map_or("one a core".to_owned(), |count| count.to_string())),
@@ -63,12 +64,14 @@ fn push_head(text: &mut String, settings: &Settings) {
 fn route_cells(route: &Route, settings: &Settings) -> Vec<String> {
     let subscribe = match route.subscribe {
         Some(Subscribe::Anyone) => "subscribe anyone",
+        Some(Subscribe::Token) => "subscribe token",
         None if settings.listen.exposed().is_none() => "subscribe anyone (loopback)",
         None => "subscribe not stated",
     };
     let publish = match route.publish {
         Publish::Nobody => "publish nobody",
         Publish::Anyone => "publish anyone",
+        Publish::Token => "publish token",
     };
     let messages = match &route.messages {
         Messages::Post { content_type: None } => "messages post".to_owned(),
@@ -80,6 +83,22 @@ fn route_cells(route: &Route, settings: &Settings) -> Vec<String> {
     let cells =
         [shown(route.pattern.as_str()), kind_text(&route.kind), subscribe.to_owned(), publish.to_owned()];
     cells.into_iter().chain([messages, compression, history]).collect()
+}
+
+fn issuer_text(issuer: &Issuer) -> String {
+    let mut text = match &issuer.keys {
+        IssuerKeys::Fixed(key) => key.algorithm().name().to_owned(),
+        IssuerKeys::Published(url) => format!("keys of {}", shown(&url.to_string())),
+    };
+    let mut add = |name: &str, values: &[String]| {
+        if !values.is_empty() {
+            let _infallible = write!(text, ", {name} {}", shown(&values.join(" or ")));
+        }
+    };
+    add("issuer", &issuer.issuers);
+    add("audience", &issuer.audiences);
+    add("cookie", issuer.cookie.as_slice());
+    text
 }
 
 fn kind_text(kind: &Kind) -> String {

@@ -228,6 +228,22 @@ fn settings_are_shared_by_all_shards() {
     shared::<Settings>();
 }
 
+#[test]
+fn a_secret_of_tokens_is_not_shown() {
+    let text = r#"
+[access]
+tokens = { algorithm = "HS256", secret = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", cookie = "ticket" }
+[[route]]
+path = "/a"
+channel = {}
+subscribe = "token"
+"#;
+    let settings = Settings::from_text(text, "t", &|_| None).expect("a good configuration");
+    let summary = summary(&settings);
+    assert!(summary.contains("HS256, cookie ticket") && summary.contains("subscribe token"), "{summary}");
+    assert!(!format!("{settings:?}{summary}").contains("xxxx"));
+}
+
 proptest! {
     #[test]
     fn no_text_panics(text in any::<String>()) {

@@ -43,12 +43,18 @@ pub(super) static TLS: Vocabulary =
 
 pub(super) static ACCESS: Vocabulary = Vocabulary {
     name: "[access]",
-    known: &["admin_token", "origins", "hosts", "trusted_proxies"],
-    absent: &[("tokens", "remove it; 'subscribe' and 'publish' of a route know no tokens yet")],
+    known: &["admin_token", "tokens", "origins", "hosts", "trusted_proxies"],
+    absent: &[],
+};
+
+pub(super) static TOKENS: Vocabulary = Vocabulary {
+    name: "[access].tokens",
+    known: &["algorithm", "public_key", "secret", "jwks", "issuer", "audience", "cookie"],
+    absent: &[],
 };
 
 pub(super) static SECRET: Vocabulary =
-    Vocabulary { name: "[access].admin_token", known: &["env", "file"], absent: &[] };
+    Vocabulary { name: "a secret of [access]", known: &["env", "file"], absent: &[] };
 
 pub(super) static UPSTREAM: Vocabulary = Vocabulary { name: "[upstream]", known: &["ca"], absent: &[] };
 
@@ -121,7 +127,6 @@ pub(super) static LIMITS: Vocabulary = Vocabulary {
     known: &LIMIT_KEYS,
     absent: &[
         ("accept_rate", REMOVE),
-        ("auth_timeout", REMOVE),
         ("breaker", REMOVE),
         ("broker_command", REMOVE),
         ("broker_connect", REMOVE),
@@ -145,8 +150,8 @@ pub(super) static LIMITS: Vocabulary = Vocabulary {
 };
 
 /// Where a misplaced key may belong, the likeliest table first.
-static ALL: [&Vocabulary; 11] =
-    [&LISTEN, &TLS, &ACCESS, &UPSTREAM, &ROUTE, &AUTO, &POLL, &STREAM, &HISTORY, &LIMITS, &TOP];
+static ALL: [&Vocabulary; 12] =
+    [&LISTEN, &TLS, &ACCESS, &TOKENS, &UPSTREAM, &ROUTE, &AUTO, &POLL, &STREAM, &HISTORY, &LIMITS, &TOP];
 
 impl Vocabulary {
     /// True if the key may stand in this table.

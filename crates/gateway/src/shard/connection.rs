@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use rustls::ServerConnection;
 use tidegate_hub::ChannelName;
@@ -27,6 +27,8 @@ pub(crate) struct Connection {
     pub(crate) about: Box<About>,
     /// Readings of the wheel's time.
     pub(crate) clock: Timing,
+    /// When its token ends; it is closed then. By the clock, for a token ends while the process is stopped, too.
+    pub(crate) expires: Option<Instant>,
     /// The entry of the wheel that counts.
     pub(crate) look: Tick,
     pub(crate) frames: Bucket,
@@ -158,10 +160,16 @@ impl Bucket {
 
 impl Connection {
     pub(crate) fn new(transport: Transport, about: Box<About>) -> Self {
+        let expires = about.credentials.authority().and_then(|authority| {
+            // What has passed already is due at once.
+            let left = authority.expires.duration_since(SystemTime::now()).unwrap_or_default();
+            Instant::now().checked_add(left)
+        });
         Self {
             transport,
             about,
             clock: Timing::default(),
+            expires,
             look: Tick::NEVER,
             frames: Bucket::default(),
             control_frames: Bucket::default(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidegate_hub::{Form, SessionId};
-use tidegate_protocol::event_stream;
+use tidegate_protocol::{close_code, event_stream};
 use tidegate_websocket::CloseCode;
 use tidegate_websocket::timing::Due;
 
@@ -37,7 +37,12 @@ impl Shard {
         let Some(session) = self.hub.session_mut(id) else { return };
         let connection = &mut session.attachment;
         let timeouts = timeouts(&self.generation.settings.limits);
-        let Some(due) = connection.clock.next_look(&timeouts) else { return };
+        let end = connection.expires.map(|end| {
+            let left = end.saturating_duration_since(Instant::now());
+            self.wheel.now().plus(ticks(left))
+        });
+        let timer = connection.clock.next_look(&timeouts);
+        let Some(due) = [timer, end].into_iter().flatten().min() else { return };
         if connection.look <= self.wheel.now() || due < connection.look {
             connection.look = self.wheel.schedule(id, due);
         }
@@ -59,6 +64,11 @@ impl Shard {
 
     fn look_at(&mut self, id: SessionId) {
         let now = self.wheel.now();
+        let Some(session) = self.hub.session_mut(id) else { return };
+        if session.attachment.expires.is_some_and(|end| Instant::now() >= end) {
+            session.attachment.expires = None;
+            self.expire(id);
+        }
         let Some(session) = self.hub.session_mut(id) else { return };
         if session.attachment.paused {
             session.attachment.clock.excuse(now);
@@ -88,6 +98,13 @@ impl Shard {
             }
         }
         self.look_anew(id);
+    }
+
+    /// The client's token has ended, and with it all that it granted.
+    fn expire(&mut self, id: SessionId) {
+        self.counters.tokens_expired += 1;
+        let code = CloseCode::new(close_code::UNAUTHORIZED);
+        self.close(id, Closing { code, reason: "the token has expired", ..Closing::default() });
     }
 
     /// Pings; an event stream gets a comment instead.

@@ -150,6 +150,12 @@ fn with_parameter(url: &str, name: &str, value: Option<&str>) -> Result<String, 
     Ok(url.into())
 }
 
+/// The headers that were asked for, and the token as one of them.
+fn headers(arguments: &Connect) -> Vec<(String, String)> {
+    let bearer = |token: &String| ("Authorization".to_owned(), format!("Bearer {token}"));
+    arguments.header.iter().cloned().chain(arguments.token.as_ref().map(bearer)).collect()
+}
+
 fn options(arguments: &Connect) -> Options {
     let defaults = Options::default();
     let trust = match (&arguments.cacert, arguments.insecure) {
@@ -159,7 +165,7 @@ fn options(arguments: &Connect) -> Options {
     };
     let connect_timeout = defaults.connect_timeout;
     Options {
-        headers: arguments.header.clone(),
+        headers: headers(arguments),
         subprotocols: subprotocols(arguments),
         origin: arguments.origin.clone(),
         http: arguments.http.into(),

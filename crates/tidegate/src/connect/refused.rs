@@ -72,7 +72,7 @@ fn advice(status: u16) -> &'static str {
     match status {
         200..=299 => "it answers as plain HTTP: is this the path of a WebSocket?",
         300..=399 => "it wants another URL: see Location",
-        401 => "it wants credentials: -H 'Authorization: Bearer TOKEN'",
+        401 => "it wants credentials: --token TOKEN, or -H 'Authorization: ...'",
         403 => "the Origin or the credentials are not accepted: see --origin and -H",
         404 => "there is nothing under this path",
         426 => "it wants another protocol: see Upgrade and Sec-WebSocket-Version",

@@ -27,7 +27,14 @@ pub(crate) struct Run {
 pub(crate) fn tidegate(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for name in ["TIDEGATE_ADMIN_TOKEN", "TIDEGATE_ADMIN_URL", "TIDEGATE_LOG", "CLICOLOR_FORCE", "NO_COLOR"] {
+    for name in [
+        "TIDEGATE_ADMIN_TOKEN",
+        "TIDEGATE_ADMIN_URL",
+        "TIDEGATE_TOKEN",
+        "TIDEGATE_LOG",
+        "CLICOLOR_FORCE",
+        "NO_COLOR",
+    ] {
         command.env_remove(name);
     }
     command

@@ -148,7 +148,7 @@ admin_token = 5",
     (
         r#"[access]
 tokens = { algorithm = "EdDSA" }"#,
-        "t:2:1: 'tokens' is not available in this version; remove it; 'subscribe' and 'publish' of a route know no tokens yet",
+        r#"t:2:24: EdDSA needs the key 'public_key'; add public_key = "key.pem""#,
     ),
     (
         r#"[access]
@@ -332,10 +332,10 @@ tcp = { address = "127.0.0.1:5900" }"#,
         r#"[[route]]
 path = "/a"
 channel = {}
-subscribe = "token"
+subscribe = "callback"
 publish = "callback""#,
-        r#"t:4:13: subscribe = "token" is not available in this version; write subscribe = "anyone", or remove the route
-t:5:11: publish = "callback" is not available in this version; write publish = "nobody" and publish on the admin listener, or "anyone""#,
+        r#"t:4:13: subscribe = "callback" is not available in this version; write subscribe = "anyone" or "token", or remove the route
+t:5:11: publish = "callback" is not available in this version; write publish = "token" or "anyone", or "nobody" and publish on the admin listener"#,
     ),
     (
         r#"[[route]]
@@ -343,8 +343,8 @@ path = "/a"
 channel = {}
 subscribe = "all"
 publish = "all""#,
-        r#"t:4:13: subscribe = "all" means nothing; write subscribe = "anyone"
-t:5:11: publish = "all" means nothing; write publish = "nobody" or "anyone""#,
+        r#"t:4:13: subscribe = "all" means nothing; write subscribe = "anyone" or "token"
+t:5:11: publish = "all" means nothing; write publish = "nobody", "anyone" or "token""#,
     ),
     (
         r#"[[route]]
@@ -533,7 +533,7 @@ channel = {}
 path = "/b"
 channel = {}
 subscribe = "anyone""#,
-        r#"t:4:8: the route /a does not say who may subscribe, and 0.0.0.0:8080 is open to other machines; add subscribe = "anyone" to the route, or listen on 127.0.0.1"#,
+        r#"t:4:8: the route /a does not say who may subscribe, and 0.0.0.0:8080 is open to other machines; add subscribe = "anyone" or "token" to the route, or listen on 127.0.0.1"#,
     ),
     (
         r#"[limits]

@@ -1,0 +1,78 @@
+// What is kept of the channel: the last position, and the document where changes of it come. It turns envelopes into
+// what users hear, each publication once and in order. Of connections it knows nothing.
+
+import type { Options, Transport } from "./api.js";
+import { applyJsonPatch, applyMergePatch, type Operation } from "./patch.js";
+import { distance } from "./position.js";
+import { tell } from "./tell.js";
+import type { Envelope } from "./transport.js";
+
+export class Channel {
+  position: string | undefined;
+  #options: Options;
+  /** What changes are relative to; kept only with `updates`. */
+  #document: unknown;
+  /** Whether all up to `position` is had. With `updates` that means the document there. */
+  #complete: boolean;
+
+  constructor(options: Options, after: string | undefined) {
+    this.#options = options;
+    this.position = after;
+    this.#document = options.document;
+    this.#complete = !options.updates || options.document !== undefined;
+  }
+
+  /** Where the next connection resumes, unless it has to begin anew. */
+  after(): string | undefined {
+    return this.#complete ? this.position : undefined;
+  }
+
+  /** The next connection begins anew. */
+  forget(): void {
+    this.#complete = false;
+  }
+
+  /** The channel is followed. `resumes`: from a position that was asked for, or on the same connection as before. */
+  open(envelope: Envelope, resumes: boolean, transport: Transport): void {
+    const place = envelope.position as string;
+    const ahead = this.position === undefined ? NaN : distance(this.position, place);
+    // What came by another connection meanwhile is not missing, wherever this one begins.
+    const resumed = ahead <= 0 || (ahead > 0 && resumes && envelope.recovered === true);
+    const recovered = this.position === undefined ? envelope.recovered === true : resumed;
+    if (!resumed) this.position = place;
+    this.#complete = !this.#options.updates || (this.#complete && resumed);
+    tell(this.#options.onopen, { position: this.position as string, recovered, transport });
+  }
+
+  /** A publication. False if it is a change of something that is not had: the connection is of no use then. */
+  publish(envelope: Envelope): boolean {
+    const { position, event, patch } = envelope;
+    const ahead = this.position === undefined ? 1 : distance(this.position, position as string);
+    if (ahead <= 0 && this.#complete) return true;
+    let data = content(envelope);
+    if (envelope.type === "patch") {
+      if (ahead !== 1 || !this.#complete) return false;
+      try {
+        data = this.#changed(patch);
+      } catch {
+        return false;
+      }
+    }
+    this.position = position;
+    this.#complete = true;
+    if (this.#options.updates) this.#document = data;
+    tell(this.#options.onmessage, { data, position, patch, event });
+    return true;
+  }
+
+  #changed(patch: unknown): unknown {
+    return this.#options.updates === "merge-patch"
+      ? applyMergePatch(this.#document, patch)
+      : applyJsonPatch(this.#document, patch as Operation[]);
+  }
+}
+
+/** A payload, whichever form it has. */
+export function content({ data, text, binary }: Envelope): unknown {
+  return data === undefined ? (text ?? binary) : data;
+}

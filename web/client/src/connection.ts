@@ -1,0 +1,214 @@
+// One channel, followed over as many connections as it takes: which transport is tried when, and when to come back.
+// What is kept of the channel is in `channel`, the time to wait in `backoff`.
+//
+// At most two attempts are alive: the one that stands, and one that is being opened because there is none, or because
+// it would be better. A better one takes over only when it stands, so that nothing is missed in between.
+
+import type { Close, Connection, Options, Transport } from "./api.js";
+import { address } from "./address.js";
+import { BROKEN, delay, isFinal, type End } from "./backoff.js";
+import { Channel, content } from "./channel.js";
+import { eventStream } from "./event_stream.js";
+import { longPoll } from "./long_poll.js";
+import { tell } from "./tell.js";
+import type { Envelope, Link, Task } from "./transport.js";
+import { websocket } from "./websocket.js";
+
+/** The best first. */
+const TRANSPORTS: [Transport, (task: Task) => Link][] = [
+  ["websocket", websocket],
+  ["sse", eventStream],
+  ["longpoll", longPoll],
+];
+const LAST = TRANSPORTS.length - 1;
+
+const PATIENCE_MS = 8000;
+/** The last transport gets as long, whatever the user's patience: there is nothing else to try. */
+const LAST_PATIENCE_MS = 60_000;
+/** How often a transport that has worked may fail in a row before worse ones are tried. */
+const LOYALTY = 2;
+/** What lasted as long was a good connection: the next failure is the first again. */
+const SETTLED_MS = 10_000;
+/** How long a worse transport is used before better ones are tried again. */
+const BETTER_AFTER_MS = 300_000;
+
+/** By host, for the life of the page: the transport that worked last. */
+const worked = new Map<string, number>();
+
+type Timer = ReturnType<typeof setTimeout>;
+
+/** A transport at work. */
+interface Attempt {
+  index: number;
+  /** Where it was asked to resume. */
+  after: string | undefined;
+  patience?: Timer;
+  link?: Link;
+}
+
+export class Following implements Connection {
+  #options: Options;
+  #url: URL;
+  #channel: Channel;
+  /** What stands. */
+  #current: Attempt | undefined;
+  /** What is being opened. */
+  #pending: Attempt | undefined;
+  /** Until the next attempt: to come back, or to do better. */
+  #timer: Timer | undefined;
+  #openedAt = 0;
+  /** Pauses since the last good connection. */
+  #failures = 0;
+  /** What the attempts since the last pause ended with; the last that says more than that nothing is there. */
+  #verdict: End | undefined;
+  #ended = false;
+
+  constructor(url: string | URL, options: Options) {
+    this.#options = options;
+    this.#url = new URL(url, globalThis.location?.href);
+    this.#channel = new Channel(options, options.after || this.#url.searchParams.get("after") || undefined);
+    globalThis.addEventListener?.("online", this.#comeBack);
+    this.#comeBack();
+  }
+
+  get position(): string | undefined {
+    return this.#channel.position;
+  }
+
+  get transport(): Transport | undefined {
+    return this.#current && TRANSPORTS[this.#current.index]![0];
+  }
+
+  send(data: unknown): boolean {
+    const sent = typeof data === "string" ? { text: data } : { data };
+    return this.#current?.link?.send?.({ type: "message", ...sent }) ?? false;
+  }
+
+  close(): void {
+    this.#finish({ code: 1000, reason: "" });
+  }
+
+  /** Opens what worked last, unless something stands or is being opened. */
+  #comeBack = (): void => {
+    if (!this.#current && !this.#pending) this.#begin(worked.get(this.#url.host) ?? 0);
+  };
+
+  #begin(index: number): void {
+    if (this.#ended) return;
+    clearTimeout(this.#timer);
+    const attempt: Attempt = { index, after: this.#channel.after() };
+    this.#pending = attempt;
+    const patience = index < LAST ? (this.#options.patience_ms ?? PATIENCE_MS) : LAST_PATIENCE_MS;
+    attempt.patience = setTimeout(() => this.#end(attempt, { code: 0, reason: "nothing came" }), patience);
+    const task: Task = {
+      after: attempt.after,
+      address: (after, wait) => address(this.#url, this.#options, after, wait),
+      deliver: (envelope) => this.#deliver(attempt, envelope),
+      end: (end) => this.#end(attempt, end),
+    };
+    try {
+      attempt.link = TRANSPORTS[index]![1](task);
+    } catch {
+      // The page's own policy may forbid it.
+      task.end({ code: 0, reason: "the page may not connect" });
+    }
+  }
+
+  #deliver(attempt: Attempt, envelope: Envelope): void {
+    const { type, code = "", message = "", retry = false, reason = "", reconnect_in_ms } = envelope;
+    if (attempt !== this.#current && attempt !== this.#pending) return;
+    if (type === "close") {
+      this.#end(attempt, { code: Number(code), reason, hint: reconnect_in_ms });
+    } else if (type === "error") {
+      tell(this.#options.onerror, { code: String(code), message, retry });
+    } else if (type === "open") {
+      const resumes = attempt === this.#current || attempt.after !== undefined;
+      this.#stand(attempt);
+      this.#channel.open(envelope, resumes, this.transport as Transport);
+    } else if (type === "reply") {
+      tell(this.#options.onmessage, { data: content(envelope) });
+    } else if ((type === "message" || type === "patch") && !this.#channel.publish(envelope)) {
+      this.#channel.forget();
+      this.#end(attempt, { code: BROKEN, reason: "a patch does not fit" });
+    }
+  }
+
+  /** It takes the place of what stood until now. */
+  #stand(attempt: Attempt): void {
+    if (attempt === this.#current) return;
+    this.#drop(this.#current);
+    clearTimeout(attempt.patience);
+    this.#pending = this.#verdict = undefined;
+    this.#current = attempt;
+    this.#openedAt = Date.now();
+    worked.set(this.#url.host, attempt.index);
+    this.#doBetterLater();
+  }
+
+  #doBetterLater(): void {
+    if (this.#current!.index) this.#timer = setTimeout(() => this.#begin(0), BETTER_AFTER_MS);
+  }
+
+  /** An attempt is over, by itself or because nobody waits for it any longer. */
+  #end(attempt: Attempt, end: End): void {
+    const stood = attempt === this.#current;
+    if (!stood && attempt !== this.#pending) return;
+    this.#drop(attempt);
+    if (end.code === 4409) this.#channel.forget();
+    // A transport that is refused by a status may be forbidden by a proxy only: the next ones tell.
+    if (isFinal(end.code) && (stood || end.code > 4000)) return this.#finish(end);
+    if (stood) {
+      this.#drop(this.#pending);
+      this.#pending = this.#current = undefined;
+      if (Date.now() - this.#openedAt >= SETTLED_MS) this.#failures = 0;
+      return this.#pause(end);
+    }
+    this.#pending = undefined;
+    if (end.code) this.#verdict = end;
+    this.#next(attempt.index);
+  }
+
+  /** The transport of this index could not be opened. */
+  #next(index: number): void {
+    const { host } = this.#url;
+    const end = this.#verdict ?? { code: BROKEN, reason: "there is no gateway" };
+    if (this.#current) {
+      if (index + 1 < this.#current.index) this.#begin(index + 1);
+      else this.#doBetterLater();
+    } else if (worked.get(host) === index && this.#failures < LOYALTY) {
+      this.#pause(end);
+    } else if (index < LAST) {
+      this.#begin(index + 1);
+    } else if (isFinal(end.code)) {
+      this.#finish(end);
+    } else {
+      worked.delete(host);
+      this.#pause(end);
+    }
+  }
+
+  #pause(end: End): void {
+    const wait = delay(this.#failures++, end, Math.random());
+    this.#verdict = undefined;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(this.#comeBack, wait);
+    const message = end.reason || "the connection was lost";
+    tell(this.#options.onerror, { code: "connection", message, retry: true, reconnect_in_ms: wait });
+  }
+
+  #drop(attempt: Attempt | undefined): void {
+    clearTimeout(attempt?.patience);
+    attempt?.link?.stop();
+  }
+
+  #finish({ code, reason }: Close): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#timer);
+    globalThis.removeEventListener?.("online", this.#comeBack);
+    this.#drop(this.#pending);
+    this.#drop(this.#current);
+    this.#pending = this.#current = undefined;
+    tell(this.#options.onclose, { code, reason });
+  }
+}

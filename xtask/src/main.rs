@@ -10,6 +10,7 @@ mod checkout;
 mod setup;
 mod checks;
 mod suite;
+mod web;
 mod fence;
 mod session;
 mod commands;

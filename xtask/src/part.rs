@@ -1,7 +1,9 @@
 //! The table of parts: name, one line of what it does, which run it belongs to, the function that does
 //! it. Help and the order of a run come from here.
 
-use crate::{bench, checkout::Checkout, checks, commands, conformance, nightly, setup, suite, tally::Tally};
+use crate::{
+    bench, checkout::Checkout, checks, commands, conformance, nightly, setup, suite, tally::Tally, web,
+};
 
 /// The run that a part belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,7 @@ const PARTS: &[Part] = &[
     ci("docs", "documentation of our crates, warnings denied", checks::docs),
     ci("deny", "licences, bans and sources of dependencies", checks::deny),
     ci("test", "unit and integration tests, the house rules among them", suite::test),
+    ci("web", "the browser module: types, unit tests, dist/ as committed, size", web::web),
     ci("doctest", "examples in documentation comments", suite::doctest),
     ci(
         "commands",

@@ -38,8 +38,11 @@ pub(crate) fn setup(checkout: &Checkout) -> Tally {
     for tool in TOOLS.iter().filter(|tool| !present(tool)) {
         tally.skip(format!("setup: {} is missing (Debian package {})", tool.name, tool.debian_package));
     }
-    if !node(checkout) {
+    if !npm(checkout, &Installed::node()) {
         tally.skip("setup: the packages of tests/foreign/package.json are missing");
+    }
+    if !npm(checkout, &Installed::browser_module()) {
+        tally.skip("setup: the packages of web/client/package.json are missing");
     }
     if !python(checkout) {
         tally.skip("setup: the packages of tests/foreign/requirements.txt are missing");
@@ -103,12 +106,12 @@ fn become_root() -> Option<&'static [&'static str]> {
     sudo.then_some(&["sudo", "-n", "env"])
 }
 
-fn node(checkout: &Checkout) -> bool {
-    let installed = Installed::node();
+/// The packages of a list of npm, beside the list.
+pub(crate) fn npm(checkout: &Checkout, installed: &Installed) -> bool {
     let install = || {
         let mut npm = checkout.command("npm");
         npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
-        show(npm.current_dir(tidegate_test_tools::folder()))
+        show(npm.current_dir(installed.list.parent().expect("the list lies in a folder")))
     };
     installed.is_current() || (program("npm").is_some() && install() && installed.mark_current().is_ok())
 }

@@ -1,6 +1,6 @@
-//! Where the packages of npm and PyPI live: `tests/foreign/node_modules` and a virtual environment in
-//! the user's cache, each stamped with the list that it was made from. It decides places and whether
-//! they are current; filling them is in the set-up of `xtask`.
+//! Where the packages of npm and PyPI live: `node_modules` in `tests/foreign` and `web/client`, and a virtual
+//! environment in the user's cache, each stamped with the list that it was made from. It decides places and
+//! whether they are current; filling them is in the set-up of `xtask`.
 
 use std::{
     env, fs, io,
@@ -10,6 +10,12 @@ use std::{
 /// The folder `tests/foreign` of this checkout: scripts in other languages and their package lists.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("foreign")
+}
+
+/// The folder `web/client` of this checkout: the browser module.
+pub fn browser_module() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    root.expect("tests/tools lies two folders below the root").join("web/client")
 }
 
 /// `$XDG_CACHE_HOME/tidegate`, or `~/.cache/tidegate`, or the system's temporary folder without a home.
@@ -31,9 +37,18 @@ pub struct Installed {
 }
 
 impl Installed {
-    /// The packages of npm.
+    /// The packages of npm that tests drive.
     pub fn node() -> Self {
-        Self { list: folder().join("package-lock.json"), folder: folder().join("node_modules") }
+        Self::npm(&folder())
+    }
+
+    /// The packages of npm that make and test the browser module.
+    pub fn browser_module() -> Self {
+        Self::npm(&browser_module())
+    }
+
+    fn npm(folder: &Path) -> Self {
+        Self { list: folder.join("package-lock.json"), folder: folder.join("node_modules") }
     }
 
     /// The packages of PyPI. Checkouts share the cache, so the list's hash is part of the name.

@@ -29,4 +29,8 @@ pub mod script;
 
 pub mod file_server;
 
+pub mod relay;
+
+pub mod nginx;
+
 pub mod crowd;

@@ -1,0 +1,161 @@
+//! The browser module in Debian's browsers: a page follows a document through a network that breaks, behind proxies
+//! that let less and less through, and has each of its states once and in order.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tidegate_end_to_end::backend::{Backend, Reply};
+use tidegate_end_to_end::gateway::Gateway;
+use tidegate_end_to_end::nginx::Nginx;
+use tidegate_end_to_end::relay::{Relay, Target};
+use tidegate_end_to_end::script::Script;
+use tidegate_test_tools::need;
+
+/// Shows what the module tells: the number in each document, how many came as changes, what the last one was.
+const PAGE: &str = r#"<!doctype html><title>module</title><link rel="icon" href="data:,"><script type="module">
+import { connect } from "/tidegate.js";
+const seen = document.documentElement.dataset;
+const numbers = [];
+Object.assign(seen, { gaps: 0, changes: 0, breaks: 0 });
+connect("/state/a", {
+  updates: "json-patch",
+  patience_ms: 3000,
+  onopen({ transport, recovered }) {
+    seen.transport = transport;
+    if (!recovered) seen.gaps = Number(seen.gaps) + 1;
+  },
+  onmessage({ data, patch }) {
+    if (patch) seen.changes = Number(seen.changes) + 1;
+    seen.document = JSON.stringify(data);
+    numbers.push(data.number);
+    seen.numbers = numbers.join(" ");
+  },
+  onerror({ code }) {
+    if (code === "connection") seen.breaks = Number(seen.breaks) + 1;
+  },
+  onclose({ code }) {
+    seen.closed = code;
+  },
+});
+</script>"#;
+
+/// A browser and the script that drives it.
+struct Browser {
+    node: PathBuf,
+    program: PathBuf,
+    script: &'static str,
+}
+
+impl Browser {
+    /// Opens a page that is to meet these conditions one after another.
+    fn open(&self, url: &str, conditions: &[Value]) -> Script {
+        let folder = tidegate_test_tools::folder();
+        let mut command = Command::new(&self.node);
+        command.arg(folder.join(self.script)).arg(&self.program).arg(url).current_dir(folder);
+        Script::start(command.args(conditions.iter().map(Value::to_string)))
+    }
+}
+
+/// A gateway with a document to publish to, before a server that has the page.
+struct Site {
+    gateway: Gateway,
+    _backend: Backend,
+}
+
+impl Site {
+    fn new() -> Self {
+        let file = tidegate_test_tools::browser_module().join("dist/tidegate.js");
+        let module = std::fs::read_to_string(&file).expect("the module is committed");
+        let backend = Backend::start(move |asked| match asked.target.as_str() {
+            "/page" => Reply::ok(PAGE).header("Content-Type", "text/html"),
+            "/tidegate.js" => Reply::ok(module.as_str()).header("Content-Type", "text/javascript"),
+            _ => Reply::status(404),
+        });
+        let gateway = Gateway::configured(&format!(
+            "[[route]]\npath = \"/state/{{name}}\"\nchannel = {{}}\nupdates = \"json-patch\"\n\
+             history = {{ size = 100, ttl = \"5m\" }}\n\
+             [[route]]\npath = \"/{{*rest}}\"\nauto = {{ url = \"{}\" }}\n",
+            backend.url()
+        ));
+        Self { gateway, _backend: backend }
+    }
+
+    /// The document with this number, much larger than a change of it.
+    fn document(number: u32) -> String {
+        json!({ "number": number, "rest": "0123456789".repeat(50) }).to_string()
+    }
+
+    fn publish(&self, number: u32) {
+        self.gateway.publish("state/a", &Self::document(number));
+    }
+}
+
+/// A page sees a document and its change, is cut off while it changes twice, and sees all of it.
+fn check(browser: &Browser, site: &Site, relay: &Relay, transport: &str) {
+    let after = |numbers: &str| json!({ "numbers": numbers, "transport": transport, "gaps": "0" });
+    let conditions = [
+        after("1"),
+        after("1 2"),
+        json!({ "numbers": "1 2 3 4", "breaks": 1 }),
+        json!({
+            "numbers": "1 2 3 4 5", "transport": transport, "gaps": "0", "changes": "4",
+            "document": Site::document(5),
+        }),
+    ];
+    site.publish(1);
+    let mut page = browser.open(&relay.http("/page"), &conditions);
+    page.event("opened");
+    page.event("holds");
+    site.publish(2);
+    page.event("holds");
+    relay.cut();
+    site.publish(3);
+    site.publish(4);
+    relay.mend();
+    page.event("holds");
+    site.publish(5);
+    page.event("holds");
+    page.succeeded();
+}
+
+fn check_websocket(browser: &Browser) {
+    let site = Site::new();
+    let relay = Relay::to(Target::Tcp(site.gateway.public()));
+    check(browser, &site, &relay, "websocket");
+}
+
+/// Behind nginx with these directives.
+fn check_proxy(browser: &Browser, nginx: &Path, directives: &str, transport: &str) {
+    let site = Site::new();
+    let proxy = Nginx::before(nginx, site.gateway.public(), directives);
+    let relay = Relay::to(Target::Unix(proxy.socket()));
+    check(browser, &site, &relay, transport);
+}
+
+/// As nginx comes: it hands on no upgrade.
+const NO_UPGRADE: &str = "";
+
+#[test]
+fn chromium_misses_nothing_over_a_websocket() {
+    let (node, program) = (need!(node), need!(chromium));
+    check_websocket(&Browser { node, program, script: "browser.mjs" });
+}
+
+#[test]
+fn firefox_misses_nothing_over_a_websocket() {
+    let (node, program) = (need!(node), need!(firefox));
+    check_websocket(&Browser { node, program, script: "firefox.mjs" });
+}
+
+#[test]
+fn chromium_gets_events_through_a_proxy_that_refuses_upgrades() {
+    let (node, program, nginx) = (need!(node), need!(chromium), need!(nginx));
+    check_proxy(&Browser { node, program, script: "browser.mjs" }, &nginx, NO_UPGRADE, "sse");
+}
+
+#[test]
+fn firefox_gets_events_through_a_proxy_that_refuses_upgrades() {
+    let (node, program, nginx) = (need!(node), need!(firefox), need!(nginx));
+    check_proxy(&Browser { node, program, script: "firefox.mjs" }, &nginx, NO_UPGRADE, "sse");
+}

@@ -44,6 +44,7 @@ pub(crate) struct Counters {
     pub(crate) protocol_errors: u64,
     pub(crate) slow_consumers_queue: u64,
     pub(crate) slow_consumers_stall: u64,
+    pub(crate) slow_consumers_latest: u64,
     pub(crate) h2_connections: u64,
     pub(crate) h2_streams: u64,
     pub(crate) h2_streams_reset: u64,
@@ -167,6 +168,7 @@ plain! {
     Counter protocol_errors "Connections closed because the client broke the protocol";
     Counter slow_consumers_queue "Clients closed because their send queue was full";
     Counter slow_consumers_stall "Clients cut because they took nothing";
+    Counter slow_consumers_latest "Subscriptions that were passed over until the newest publication";
     Counter h2_connections "Connections of clients that spoke HTTP/2";
     Counter h2_streams "Streams that clients opened on them";
     Counter h2_streams_reset "Streams that ended by a reset, whoever sent it";

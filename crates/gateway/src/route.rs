@@ -13,7 +13,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_hub::Increments;
+use tidegate_hub::{Increments, Slow};
 
 pub use self::backend::{Backend, UrlError};
 pub use self::pattern::{Parameter, Pattern, PatternError};
@@ -43,6 +43,8 @@ pub struct Route {
     pub increments: Increments,
     /// How WebSocket messages are compressed for clients that offer it.
     pub compression: Compression,
+    /// What becomes of a subscriber that does not keep up.
+    pub slow: Slow,
     /// The limits that hold here: the route's own, else those of the gateway.
     pub limits: RouteLimits,
 }

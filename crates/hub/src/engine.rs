@@ -182,17 +182,25 @@ impl Engine {
     ) -> Result<Recovery, TooManyChannels> {
         let max_bytes = self.limits.max_recovery_bytes;
         let home = self.home(name, fresh)?;
-        if let Some(count) = home.followers.get_mut(usize::from(shard.0)) {
-            *count += 1;
-        }
-        if home.log.retention().increments.include(updates) {
-            home.incremental.join(updates);
-        }
+        home.join(shard, updates);
         let before = home.log.kept_bytes();
         let recovery = home.log.recover(after, updates, max_bytes, now);
         let after = home.log.kept_bytes();
         self.kept_bytes = self.kept_bytes - before + after;
         Ok(recovery)
+    }
+
+    /// A subscription from `shard` has passed over what it could not take: it gets the newest publication, whole,
+    /// and then what is live. It is counted already, but in another life of the channel. `None` if the channel is
+    /// not there any more.
+    pub fn newest(&mut self, followed: &Left, shard: ShardId) -> Option<Recovery> {
+        let home = self.channels.get_mut(&followed.channel)?;
+        let position = home.log.position();
+        if position.epoch != followed.epoch {
+            home.join(shard, followed.updates);
+        }
+        let publications = home.log.newest().map(Publication::whole).into_iter().collect();
+        Some(Recovery { position, recovered: false, publications })
     }
 
     /// One subscription less from `shard`; gives how many are left on all shards. Whoever leaves an earlier life
@@ -370,6 +378,17 @@ impl Incremental {
             Updates::Whole => None,
             Updates::JsonPatch => Some(&mut self.json_patch),
             Updates::MergePatch => Some(&mut self.merge_patch),
+        }
+    }
+}
+
+impl Home {
+    fn join(&mut self, shard: ShardId, updates: Updates) {
+        if let Some(count) = self.followers.get_mut(usize::from(shard.0)) {
+            *count += 1;
+        }
+        if self.log.retention().increments.include(updates) {
+            self.incremental.join(updates);
         }
     }
 }

@@ -4,11 +4,15 @@
 //! goes out: bytes in send queues, the list of dirty sessions to flush, and the names of channels whose homes
 //! must learn that a session left. Encoding is the caller's, asked once for each form, kind of updates and round.
 
+mod passed_over;
+mod portion;
+
 use std::collections::HashMap;
 
 use bytes::Bytes;
 use slab::Slab;
 
+use self::portion::Portion;
 use crate::audience::{Audiences, Taste};
 use crate::encode::{Encode, Form, Packing};
 use crate::name::ChannelName;
@@ -16,7 +20,7 @@ use crate::position::Epoch;
 use crate::publication::Publication;
 use crate::queue::{Full, Outgoing, QueueLimits, SendQueue};
 use crate::session_id::SessionId;
-use crate::subscription::{Left, SubscribeError, Subscription, SubscriptionState, Ticket};
+use crate::subscription::{Left, Slow, SubscribeError, Subscription, SubscriptionState, Ticket};
 use crate::updates::Updates;
 
 /// Publications of one channel that are fanned out in one round, and about how many of their bytes: the rest
@@ -43,6 +47,8 @@ pub struct Session<T> {
     dirty: bool,
     /// Nothing is queued any more by fan-out: a last word is on its way.
     ending: bool,
+    /// A subscription of it was passed over.
+    behind: bool,
     subscriptions: Vec<Subscription>,
 }
 
@@ -59,6 +65,10 @@ struct Channel {
     live: Audiences,
     /// Subscriptions that the home has not answered yet.
     awaiting: u32,
+    /// What becomes of those whose queues are full.
+    slow: Slow,
+    /// Sessions that get nothing until their queues have run empty.
+    passed_over: Vec<u32>,
     /// Came from the home, not yet fanned out.
     fresh: Vec<Publication>,
     /// It stands in the hub's list of channels with something fresh.
@@ -82,6 +92,7 @@ pub struct Hub<T> {
     queue_limits: QueueLimits,
     max_channels_per_session: usize,
     enqueued_messages: u64,
+    passed_over: u64,
 }
 
 impl<T> Hub<T> {
@@ -101,6 +112,7 @@ impl<T> Hub<T> {
             queue_limits,
             max_channels_per_session,
             enqueued_messages: 0,
+            passed_over: 0,
         }
     }
 
@@ -122,6 +134,7 @@ impl<T> Hub<T> {
             packing,
             dirty: false,
             ending: false,
+            behind: false,
             subscriptions: Vec::new(),
         });
         // A slab of 2^32 sessions does not fit a process.
@@ -181,7 +194,7 @@ impl<T> Hub<T> {
         let session = self.sessions.remove(id.index as usize);
         let mut left = Vec::new();
         for subscription in session.subscriptions {
-            left.extend(self.unlink(subscription, session.form, session.packing));
+            left.extend(self.unlink(id.index, subscription, session.form, session.packing));
         }
         Some((session.attachment, left))
     }
@@ -254,7 +267,7 @@ impl<T> Hub<T> {
         let (form, packing) = (session.form, session.packing);
         let place = session.subscriptions.iter().position(|one| one.channel == index)?;
         let subscription = session.subscriptions.swap_remove(place);
-        self.unlink(subscription, form, packing)
+        self.unlink(id.index, subscription, form, packing)
     }
 
     /// The home refuses what was asked with `ticket`. True if that is what `id` still waits for.
@@ -277,11 +290,13 @@ impl<T> Hub<T> {
     pub fn followers(&self, name: &ChannelName) -> Vec<(SessionId, Form)> {
         let channel = self.by_name.get(name).and_then(|index| self.channels.get(*index as usize));
         let audiences = channel.into_iter().flat_map(|channel| channel.live.iter());
+        let passed_over = channel.into_iter().flat_map(|channel| &channel.passed_over);
         audiences
-            .flat_map(|audience| audience.sessions.iter().map(|at| (*at, audience.taste.form)))
-            .filter_map(|(at, form)| {
-                let session = self.sessions.get(at as usize)?;
-                Some((id_of(at as usize, session), form))
+            .flat_map(|audience| &audience.sessions)
+            .chain(passed_over)
+            .filter_map(|at| {
+                let session = self.sessions.get(*at as usize)?;
+                Some((id_of(*at as usize, session), session.form))
             })
             .collect()
     }
@@ -343,6 +358,8 @@ impl<T> Hub<T> {
             overflows: &mut self.overflows,
             limits: self.queue_limits,
             messages: u32::try_from(publications.len()).unwrap_or(u32::MAX),
+            slow: channel.slow,
+            passed_over: Vec::new(),
             queued: 0,
         };
         let mut encoded: Option<(Taste, Bytes)> = None;
@@ -363,12 +380,14 @@ impl<T> Hub<T> {
                     portion.queue(&audience.sessions, |_| bytes.clone());
                 }
                 Packing::Own => {
-                    portion.queue(&audience.sessions, |attachment| encoder.deflate_own(bytes, attachment));
+                    let list = portion.with_room(&audience.sessions, bytes.len());
+                    portion.queue(&list, |attachment| encoder.deflate_own(bytes, attachment));
                 }
             }
         }
-        let queued = portion.queued;
+        let Portion { queued, passed_over, .. } = portion;
         self.enqueued_messages += queued;
+        passed_over.into_iter().for_each(|at| self.pass_over(index, at));
     }
 
     /// Queues bytes for one session. A full queue makes it an [`Overflow`].
@@ -440,6 +459,8 @@ impl<T> Hub<T> {
             name: name.clone(),
             live: Audiences::default(),
             awaiting: 0,
+            slow: Slow::default(),
+            passed_over: Vec::new(),
             fresh: Vec::new(),
             listed: false,
             epoch: Epoch(0),
@@ -449,8 +470,8 @@ impl<T> Hub<T> {
         index
     }
 
-    /// Takes a subscription out of its channel. Gives what its home must be told, if it knows of it.
-    fn unlink(&mut self, subscription: Subscription, form: Form, packing: Packing) -> Option<Left> {
+    /// Takes the subscription of the session at a place out of its channel. Gives what its home must be told, if it knows of it.
+    fn unlink(&mut self, at: u32, subscription: Subscription, form: Form, packing: Packing) -> Option<Left> {
         let channel = self.channels.get_mut(subscription.channel as usize)?;
         let told = match subscription.state {
             SubscriptionState::AwaitHome(..) => {
@@ -467,59 +488,23 @@ impl<T> Hub<T> {
                 }
                 Some(Left { channel: channel.name.clone(), epoch: channel.epoch, updates })
             }
+            SubscriptionState::PassedOver(updates) => {
+                channel.passed_over.retain(|one| *one != at);
+                Some(Left { channel: channel.name.clone(), epoch: channel.epoch, updates })
+            }
         };
         self.free_if_unused(subscription.channel);
         told
     }
 
     fn free_if_unused(&mut self, index: u32) {
-        let unused = self
-            .channels
-            .get(index as usize)
-            .is_some_and(|channel| channel.awaiting == 0 && channel.live.is_empty());
+        let unused = self.channels.get(index as usize).is_some_and(Channel::is_unused);
         if unused {
             let channel = self.channels.remove(index as usize);
             self.by_name.remove(&channel.name);
             self.backlog -= channel.fresh.len();
             if channel.listed {
                 self.fresh_channels.retain(|fresh| *fresh != index);
-            }
-        }
-    }
-}
-
-/// Publications of one channel on their way into send queues.
-struct Portion<'h, T> {
-    sessions: &'h mut Slab<Session<T>>,
-    dirty: &'h mut Dirty,
-    overflows: &'h mut Vec<Overflow>,
-    limits: QueueLimits,
-    /// How many publications they are.
-    messages: u32,
-    /// Messages queued, over all sessions.
-    queued: u64,
-}
-
-impl<T> Portion<'_, T> {
-    /// Gives each session of a list its bytes. Inlined, so that bytes that are shared cost no call a session.
-    #[inline(always)]
-    fn queue(&mut self, list: &[u32], mut bytes_of: impl FnMut(&mut T) -> Bytes) {
-        for at in list {
-            let Some(session) = self.sessions.get_mut(*at as usize) else { continue };
-            if session.ending {
-                continue;
-            }
-            let id = id_of(*at as usize, session);
-            let outgoing = Outgoing { bytes: bytes_of(&mut session.attachment), messages: self.messages };
-            match session.queue.push(outgoing, self.limits) {
-                Ok(()) => {
-                    self.queued += u64::from(self.messages);
-                    mark_dirty(session, id, self.dirty);
-                }
-                Err(Full) => {
-                    session.ending = true;
-                    self.overflows.push(id);
-                }
             }
         }
     }
@@ -558,6 +543,13 @@ impl<T> Session<T> {
     #[must_use]
     pub fn packing(&self) -> Packing {
         self.packing
+    }
+
+    /// A subscription of it was passed over: [`Hub::catch_up`] is due when its queue has run empty.
+    #[inline]
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.behind
     }
 
     /// A last word is queued; nothing follows it.

@@ -50,13 +50,20 @@ impl SendQueue {
     /// taken all that came before is not slow, however much comes at once.
     #[inline]
     pub fn push(&mut self, outgoing: Outgoing, limits: QueueLimits) -> Result<(), Full> {
-        let bytes = self.bytes.saturating_add(outgoing.bytes.len());
-        let messages = self.messages.saturating_add(outgoing.messages);
-        if self.bytes > 0 && (bytes > limits.max_bytes || messages > limits.max_messages) {
+        if !self.has_room(outgoing.bytes.len(), outgoing.messages, limits) {
             return Err(Full);
         }
         self.append(outgoing);
         Ok(())
+    }
+
+    /// Whether so many bytes in so many messages would be taken.
+    #[inline]
+    #[must_use]
+    pub fn has_room(&self, bytes: usize, messages: u32, limits: QueueLimits) -> bool {
+        let bytes = self.bytes.saturating_add(bytes);
+        let messages = self.messages.saturating_add(messages);
+        self.bytes == 0 || (bytes <= limits.max_bytes && messages <= limits.max_messages)
     }
 
     /// Appends what must go out whatever the limits say: a close frame, a last word. The caller does

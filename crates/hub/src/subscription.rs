@@ -32,6 +32,25 @@ pub struct Left {
     pub updates: Updates,
 }
 
+/// What becomes of a subscriber that does not take what it asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Slow {
+    /// Its session ends: nothing is left out without a word.
+    #[default]
+    Disconnect,
+    /// It is passed over, and gets the newest publication when it has taken what is queued.
+    Latest,
+}
+
+/// A subscription that was passed over and whose queue has run empty: what the channel's home is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Behind {
+    /// The question's.
+    pub ticket: Ticket,
+    /// What was followed, and is as far as the home knows.
+    pub left: Left,
+}
+
 /// One channel that a session follows or has asked for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subscription {
@@ -47,6 +66,8 @@ pub(crate) enum SubscriptionState {
     AwaitHome(Updates, Ticket),
     /// At this place of the channel's list for the session's form and packing and these updates.
     Live(Updates, u32),
+    /// Its queue was full: nothing is queued until it has run empty.
+    PassedOver(Updates),
 }
 
 impl SubscriptionState {
@@ -54,7 +75,7 @@ impl SubscriptionState {
     pub(crate) fn awaited_by(self, ticket: Ticket) -> Option<Updates> {
         match self {
             Self::AwaitHome(updates, own) if own == ticket => Some(updates),
-            Self::AwaitHome(..) | Self::Live(..) => None,
+            Self::AwaitHome(..) | Self::Live(..) | Self::PassedOver(_) => None,
         }
     }
 }

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use tidegate_hub::{
     Change, ChannelName, Encode, Epoch, Form, Hub, Item, Left, Packing, Payload, Publication, QueueLimits,
-    SessionId, SubscribeError, Ticket, Updates,
+    SessionId, Slow, SubscribeError, Ticket, Updates,
 };
 
 const EPOCH: Epoch = Epoch(1);
@@ -332,6 +332,54 @@ fn a_slow_consumer_overflows_alone() {
     let dropped = hub.send_last(ids[0], Bytes::from_static(b"close"), true);
     assert_eq!(dropped, 2);
     assert_eq!(hub.session_mut(ids[0]).unwrap().queue.take_joined(), "close");
+}
+
+#[test]
+fn where_the_newest_counts_a_slow_session_is_passed_over_until_its_queue_is_empty() {
+    let limits = QueueLimits { max_messages: 2, ..LIMITS };
+    for packing in [Packing::Plain, Packing::Deflated, Packing::Own] {
+        let (mut hub, mut lines) = (Hub::new(limits, 128), Lines::default());
+        let id = hub.attach(Form::Envelope, packing, 0);
+        follow(&mut hub, id, &mut lines);
+        hub.set_slow(&name(0), Slow::Latest);
+        for offset in 1..=4 {
+            hub.publish(&name(0), EPOCH, publication(offset));
+            hub.fan_out(&mut lines);
+        }
+        assert_eq!((hub.poll_overflow(), hub.passed_over()), (None, 1));
+        assert_eq!(hub.followers(&name(0)).len(), 1, "it is told what happens to the channel");
+        let session = hub.session_mut(id).unwrap();
+        let text = session.queue.take_joined();
+        assert_eq!(unpacked(std::str::from_utf8(&text).unwrap(), packing).len(), 2);
+        let [behind] = hub.catch_up(id).try_into().expect("one question");
+        assert_eq!(hub.catch_up(id), [], "asked once");
+        assert!(hub.begin(id, behind.ticket, &name(0), EPOCH, &mut lines));
+        hub.publish(&name(0), EPOCH, publication(5));
+        hub.fan_out(&mut lines);
+        assert_eq!(hub.session(id).unwrap().queue.messages(), 1);
+    }
+}
+
+#[test]
+fn who_leaves_while_it_is_passed_over_is_forgotten() {
+    let limits = QueueLimits { max_messages: 1, ..LIMITS };
+    let (mut hub, mut lines) = (Hub::new(limits, 128), Lines::default());
+    let ids = [(); 3].map(|()| hub.attach(Form::Envelope, Packing::Plain, 0));
+    for id in ids {
+        follow(&mut hub, id, &mut lines);
+    }
+    hub.set_slow(&name(0), Slow::Latest);
+    for offset in 1..=2 {
+        hub.publish(&name(0), EPOCH, publication(offset));
+        hub.fan_out(&mut lines);
+    }
+    let left = hub.unsubscribe(ids[0], &name(0)).expect("its home knows of it");
+    assert_eq!(hub.detach(ids[1]), Some((0, vec![left])));
+    hub.session_mut(ids[2]).unwrap().queue.take_joined();
+    let [behind] = hub.catch_up(ids[2]).try_into().expect("one question");
+    assert_eq!(hub.unsubscribe(ids[2], &name(0)), None, "the answer finds it gone");
+    assert!(!hub.begin(ids[2], behind.ticket, &name(0), EPOCH, &mut lines));
+    assert!(hub.followers(&name(0)).is_empty());
 }
 
 #[test]

@@ -87,6 +87,67 @@ fn a_slow_client_that_reads_on_hears_why() {
     assert_eq!(gate.metric("tidegate_slow_consumers_stall_total"), 0);
 }
 
+/// A route on which only the newest counts.
+fn gate_of_latest() -> Gate {
+    let limits = "max_publication = \"64 KiB\"\nws_out_queue_bytes = \"256 KiB\"";
+    Gate::start(limits, "[[route]]\npath = \"/{*rest}\"\nchannel = {}\nslow = \"latest\"\n")
+}
+
+#[test]
+fn where_the_newest_counts_a_slow_client_is_told_of_the_gap_and_gets_it() {
+    const COUNT: usize = 400;
+    let gate = gate_of_latest();
+    let canary = Canary::watch(&gate);
+    let wire = Wire::connect_narrow(gate.public);
+    let mut slow = Socket::over(wire, "/feed", "Sec-WebSocket-Protocol: tidegate.v1\r\n");
+    assert_eq!(slow.next_json()["type"], "open");
+    let mut good = Socket::open(gate.public, "/feed");
+    await_subscribers(&gate, "feed", 2);
+    for number in 0..COUNT {
+        let _ = gate.publish("feed", numbered(number, 20_000));
+        assert_eq!(good.next_text(), numbered(number, 20_000), "the other subscriber gets everything");
+    }
+    assert!(gate.metric("tidegate_slow_consumers_latest_total") >= 1);
+    let (mut next, mut gaps) = (1, 0);
+    while next <= COUNT {
+        let envelope = slow.next_json();
+        let position = envelope["position"].as_str().unwrap_or_default();
+        let offset: usize = position.split_once(':').expect("a position").1.parse().expect("an offset");
+        if envelope["type"] == "open" {
+            assert_eq!(envelope["recovered"], false);
+            assert!(offset >= next, "{offset} after {next}");
+            (next, gaps) = (offset + 1, gaps + 1);
+        } else {
+            assert_eq!(offset, next, "a gap is told");
+            assert_eq!(envelope["text"], numbered(offset - 1, 20_000));
+            next += 1;
+        }
+    }
+    assert!(gaps >= 1, "it cannot have got everything");
+    // It is as live as the others.
+    let answer = gate.publish("feed", "last");
+    assert_eq!(answer.status, 201);
+    assert_eq!(slow.next_json()["text"], "last");
+    assert_eq!(gate.metric("tidegate_closes_total{code=\"1013\"}"), 0);
+    canary.finish();
+}
+
+#[test]
+fn a_bare_client_that_was_slow_ends_with_the_newest() {
+    const COUNT: usize = 400;
+    let gate = gate_of_latest();
+    let mut slow = Socket::over(Wire::connect_narrow(gate.public), "/feed", "");
+    await_subscribers(&gate, "feed", 1);
+    publish(&gate, "feed", COUNT, 20_000);
+    let (mut before, mut came) = (None, 0);
+    while before != Some(COUNT - 1) {
+        let number: usize = slow.next_text()[..9].parse().expect("a number");
+        assert!(Some(number) > before, "{number} after {before:?}");
+        (before, came) = (Some(number), came + 1);
+    }
+    assert!(came < COUNT, "it cannot have got everything");
+}
+
 #[test]
 fn a_trickle_is_not_enough() {
     let gate = Gate::of_channels(SMALL_QUEUE);

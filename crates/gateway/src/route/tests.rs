@@ -14,6 +14,7 @@ fn route(path: &str) -> Route {
         messages: Messages::Refused,
         increments: Increments::NONE,
         compression: Compression::default(),
+        slow: Slow::default(),
         limits: RouteLimits { ws_max_message: 65_536, ws_max_frames_per_s: 500 },
     }
 }

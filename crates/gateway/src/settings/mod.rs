@@ -23,7 +23,7 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use tidegate_hub::Increments;
+use tidegate_hub::{Increments, Slow};
 use toml::de::DeTable;
 
 pub use self::access::{Access, AccessError, Network, Origin, Secret};
@@ -259,6 +259,7 @@ impl Fallback {
             messages,
             increments,
             compression: Compression::default(),
+            slow: Slow::default(),
             limits: RouteLimits {
                 ws_max_message: limits.ws_max_message,
                 ws_max_frames_per_s: limits.ws_max_frames_per_s,

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use tidegate_hub::{Increments, Updates};
+use tidegate_hub::{Increments, Slow, Updates};
 
 use super::bounds;
 use super::document::{Entry, Section};
@@ -68,11 +68,11 @@ fn read_route(section: Section<'_>, limits: &Limits, faults: &mut Collector<'_>)
     let messages = read_messages(section, kind.as_ref(), faults);
     let compression = read_compression(section, faults);
     let increments = read_updates(section, kind.as_ref(), faults);
-    check_slow(section, faults);
+    let slow = read_slow(section, faults);
     let limits = read_limits(section, limits, faults);
     let (pattern, kind) = (pattern?, kind?);
     let route =
-        Route { pattern, kind, subscribe, publish, history, messages, increments, compression, limits };
+        Route { pattern, kind, subscribe, publish, history, messages, increments, compression, slow, limits };
     Some(PlacedRoute { route, at: section.get("path").map(|entry| entry.at) })
 }
 
@@ -309,14 +309,14 @@ fn read_updates(section: Section<'_>, kind: Option<&Kind>, faults: &mut Collecto
     }
 }
 
-fn check_slow(section: Section<'_>, faults: &mut Collector<'_>) {
+fn read_slow(section: Section<'_>, faults: &mut Collector<'_>) -> Slow {
     match section.text("slow", faults) {
-        None | Some(("disconnect", _)) => {}
-        Some(("latest", at)) => {
-            let what = "slow = \"latest\" is not available in this version";
-            faults.add(at, what, "write slow = \"disconnect\", or remove the line");
+        None | Some(("disconnect", _)) => Slow::Disconnect,
+        Some(("latest", _)) => Slow::Latest,
+        Some((other, at)) => {
+            wrong_word("slow", other, "\"disconnect\" or \"latest\"", at, faults);
+            Slow::Disconnect
         }
-        Some((other, at)) => wrong_word("slow", other, "\"disconnect\"", at, faults),
     }
 }
 

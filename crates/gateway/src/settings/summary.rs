@@ -4,6 +4,8 @@
 
 use std::fmt::Write;
 
+use tidegate_hub::Slow;
+
 use super::{Issuer, IssuerKeys, Settings, fault::shown};
 use crate::limits::TABLE;
 use crate::limits::quantity::{duration, duration_text, size};
@@ -82,7 +84,11 @@ fn route_cells(route: &Route, settings: &Settings) -> Vec<String> {
     let history = format!("history {}, {}", route.history.size, duration_text(route.history.ttl));
     let cells =
         [shown(route.pattern.as_str()), kind_text(&route.kind), subscribe.to_owned(), publish.to_owned()];
-    cells.into_iter().chain([messages, compression, history]).collect()
+    let slow = match route.slow {
+        Slow::Disconnect => None,
+        Slow::Latest => Some("slow latest".to_owned()),
+    };
+    cells.into_iter().chain([messages, compression, history]).chain(slow).collect()
 }
 
 fn issuer_text(issuer: &Issuer) -> String {

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use tidegate_hub::{
-    ChannelName, Epoch, Left, Position, Publication, Recovery, Retention, SessionId, ShardId, Ticket, Updates,
+    Behind, ChannelName, Epoch, Left, Position, Publication, Recovery, Retention, SessionId, ShardId, Ticket,
+    Updates,
 };
 use tidegate_protocol::ErrorCode;
 use tidegate_websocket::CloseCode;
@@ -21,6 +22,15 @@ pub(crate) const OUTBOX_MAX: usize = 65_536;
 pub(crate) enum Crossing<S> {
     /// To a channel's home: a session wants to follow it.
     Follow(Follow),
+    /// To a channel's home: a session that was passed over has taken what it had, and wants the newest.
+    Newest {
+        /// The session.
+        session: SessionId,
+        /// Where it is.
+        shard: ShardId,
+        /// What it follows.
+        behind: Behind,
+    },
     /// From the home: the answer. What is live follows it in the same mailbox.
     Followed(Followed),
     /// To the home: a subscription of `shard` has ended.
@@ -89,6 +99,8 @@ pub(crate) struct Followed {
     pub(crate) recovery: Result<Recovery, NotFollowed>,
     /// The channel holds whole documents.
     pub(crate) document: bool,
+    /// It is the answer to [`Crossing::Newest`].
+    pub(crate) passed_over: bool,
     /// The source fails just now, for this reason.
     pub(crate) trouble: Option<Arc<str>>,
 }

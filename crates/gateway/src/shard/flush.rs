@@ -45,6 +45,9 @@ impl Shard {
                 self.counters.sent_bytes += sent as u64;
                 if flushed == Flushed::Empty && connection.end == End::Open {
                     connection.clock.stalled = Tick(0);
+                    if session.is_behind() {
+                        self.catch_up(id);
+                    }
                     return;
                 }
                 (flushed, sent > 0)
@@ -66,10 +69,15 @@ impl Shard {
     fn after_flush(&mut self, id: SessionId, flushed: Flushed, progress: bool) {
         let now = self.wheel.now();
         let Some(session) = self.hub.session_mut(id) else { return };
+        let is_behind = session.is_behind();
         let connection = &mut session.attachment;
         match flushed {
             Flushed::Empty => {
                 connection.clock.stalled = Tick(0);
+                if connection.end == End::Open && is_behind {
+                    self.catch_up(id);
+                    return;
+                }
                 match (connection.end, &connection.transport) {
                     (End::Closing(code), _) => self.shut_if_closed(id, code),
                     (End::AwaitEof(_), Transport::Tls { stream, .. }) => {
@@ -209,6 +217,7 @@ impl Shard {
         if !session.queue.is_empty() {
             let bytes = session.queue.take_joined();
             self.counters.sent_bytes += bytes.len() as u64;
+            self.catch_up(id);
             return BodyPart::Bytes(bytes);
         }
         if session.is_ending() {

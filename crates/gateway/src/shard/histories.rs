@@ -43,7 +43,10 @@ const HISTORIES: u32 = 10_000;
 
 /// Small enough that who does not take what comes is closed.
 const CONFIGURATION: &str = "[limits]\nws_out_queue_msgs = 16\nchannels_max_per_conn = 8\n\
-    [[route]]\npath = \"/{name}\"\nchannel = {}\n";
+    [[route]]\npath = \"/{name}\"\nchannel = {}\n[[route]]\npath = \"/c\"\nchannel = {}\nslow = \"latest\"\n";
+
+/// The channel whose subscribers are passed over when they do not keep up.
+const LATEST: usize = 2;
 
 /// One step. Numbers are taken modulo what there is.
 #[derive(Debug, Clone)]
@@ -110,7 +113,7 @@ fn step() -> impl Strategy<Value = Step> {
     };
     let (shard, client, channel) = (0..SHARDS, 0..CLIENTS, 0..CHANNELS.len());
     prop_oneof![
-        6 => (shard.clone(), channel.clone(), 1..5u64)
+        6 => (shard.clone(), channel.clone(), 1..10u64)
             .prop_map(|(shard, channel, count)| Step::Publish { shard, channel, count }),
         4 => (client.clone(), shard.clone(), channel.clone(), after())
             .prop_map(|(client, shard, channel, after)| Step::Connect { client, shard, channel, after }),
@@ -301,7 +304,10 @@ impl World {
             let of_channel = envelope["channel"].as_str().unwrap_or_default();
             let channel = CHANNELS.iter().position(|name| *name == of_channel);
             match channel {
-                Some(channel) => records[channel].take(of_channel, &envelope, &self.ledger, u64::from(KEPT)),
+                Some(channel) => {
+                    let may_skip = channel == LATEST;
+                    records[channel].take(of_channel, &envelope, &self.ledger, u64::from(KEPT), may_skip);
+                }
                 // The close of the whole connection.
                 None => assert_eq!(envelope["type"], "close", "{envelope}"),
             }

@@ -6,8 +6,8 @@ use std::task::Waker;
 use std::time::Instant;
 
 use tidegate_hub::{
-    ChannelName, Compared, Encode, Epoch, Form, Fresh, Item, Left, Packing, Position, Recovery, RepeatLimits,
-    Retention, SessionId, Updates,
+    Behind, ChannelName, Compared, Encode, Epoch, Form, Fresh, Item, Left, Packing, Position, Recovery,
+    RepeatLimits, Retention, SessionId, ShardId, Updates,
 };
 use tidegate_protocol::{ErrorCode, close_code, envelope, event_stream};
 use tidegate_websocket::CloseCode;
@@ -125,7 +125,21 @@ impl Shard {
         };
         let document = self.engine.log(&channel).is_some_and(|log| log.retention().document);
         let trouble = self.troubles.get(&channel).cloned();
-        let followed = Followed { session, ticket, channel, updates, recovery, document, trouble };
+        let passed_over = false;
+        let followed =
+            Followed { session, ticket, channel, updates, recovery, document, passed_over, trouble };
+        self.cross(shard, Crossing::Followed(followed));
+    }
+
+    /// The newest of a channel that is at home here, for a session that was passed over.
+    pub(super) fn newest_at_home(&mut self, session: SessionId, shard: ShardId, behind: Behind) {
+        let Behind { ticket, left } = behind;
+        let recovery = self.engine.newest(&left, shard).ok_or(NotFollowed::SourceEnded);
+        let Left { channel, updates, .. } = left;
+        // Why the source fails, and that it is well again, was told meanwhile as well.
+        let (document, passed_over, trouble) = (false, true, None);
+        let followed =
+            Followed { session, ticket, channel, updates, recovery, document, passed_over, trouble };
         self.cross(shard, Crossing::Followed(followed));
     }
 
@@ -176,7 +190,8 @@ impl Shard {
 
     /// The home has answered: what was missed goes out, then what is live.
     pub(super) fn begin_subscription(&mut self, followed: Followed) {
-        let Followed { session, ticket, channel, updates, recovery, document, trouble } = followed;
+        let Followed { session, ticket, channel, updates, recovery, document, passed_over, trouble } =
+            followed;
         let recovery = match recovery {
             Ok(recovery) => recovery,
             Err(why) => {
@@ -192,7 +207,7 @@ impl Shard {
             return;
         }
         let Some(form) = self.hub.session(session).map(tidegate_hub::Session::form) else { return };
-        let lost = !recovery.recovered && !document;
+        let lost = !recovery.recovered && !document && !passed_over;
         self.send_recovery(session, form, updates, &channel, &recovery);
         if lost && form == Form::Bare {
             // Nothing in a bare payload can declare the gap: the close does.

@@ -234,6 +234,7 @@ impl Shard {
         for crossing in batch {
             match crossing {
                 Crossing::Follow(follow) => self.follow_at_home(follow),
+                Crossing::Newest { session, shard, behind } => self.newest_at_home(session, shard, behind),
                 Crossing::Followed(followed) => self.begin_subscription(followed),
                 Crossing::Leave { left, shard } => {
                     self.engine.leave(&left, shard);
@@ -367,6 +368,9 @@ impl Shard {
         sourced: bool,
     ) -> Result<(), tidegate_hub::SubscribeError> {
         let ticket = self.hub.await_home(id, channel, resume.updates)?;
+        if let Some(found) = self.generation.settings.routes.find_name(channel.path_part()) {
+            self.hub.set_slow(channel, found.route.slow);
+        }
         let home = self.process.home_of(channel);
         let follow = Follow {
             session: id,
@@ -379,6 +383,16 @@ impl Shard {
         };
         self.cross(home, Crossing::Follow(follow));
         Ok(())
+    }
+
+    /// The queue of `id` has run empty: asks for the newest of what it was passed over in.
+    pub(crate) fn catch_up(&mut self, id: SessionId) {
+        for behind in self.hub.catch_up(id) {
+            let home = self.process.home_of(&behind.left.channel);
+            self.cross(home, Crossing::Newest { session: id, shard: self.id, behind });
+            // Nothing else may be due, and only a round hands it over.
+            self.wake.notify_one();
+        }
     }
 
     /// Ends one subscription of `id`.
@@ -416,6 +430,7 @@ impl Shard {
     pub(crate) fn count(&mut self) -> Counters {
         let mut counters = self.counters.clone();
         counters.enqueued_messages = self.hub.enqueued_messages();
+        counters.slow_consumers_latest = self.hub.passed_over();
         counters.encoded = self.encoder.encoded();
         let Packed { messages, before, after } = self.encoder.packer.counted();
         (counters.deflated_messages, counters.deflated_bytes, counters.deflated_to_bytes) =

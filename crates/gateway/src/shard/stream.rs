@@ -70,6 +70,9 @@ impl Shard {
             portion
         };
         self.counters.sent_bytes += bytes.len() as u64;
+        if self.hub.session(id).is_some_and(|session| session.queue.is_empty() && session.is_behind()) {
+            self.catch_up(id);
+        }
         bytes
     }
 

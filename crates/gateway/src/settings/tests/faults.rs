@@ -350,15 +350,8 @@ t:5:11: publish = "all" means nothing; write publish = "nobody", "anyone" or "to
         r#"[[route]]
 path = "/a"
 channel = {}
-slow = "latest""#,
-        r#"t:4:8: slow = "latest" is not available in this version; write slow = "disconnect", or remove the line"#,
-    ),
-    (
-        r#"[[route]]
-path = "/a"
-channel = {}
 slow = "x""#,
-        r#"t:4:8: slow = "x" means nothing; write slow = "disconnect""#,
+        r#"t:4:8: slow = "x" means nothing; write slow = "disconnect" or "latest""#,
     ),
     (
         r#"[[route]]

@@ -47,18 +47,31 @@ impl Record {
         self.asked.is_some() || self.open
     }
 
-    /// Takes one envelope of the channel. `kept` is how many publications its history keeps.
-    pub(super) fn take(&mut self, channel: &str, envelope: &Value, ledger: &Ledger, kept: u64) {
+    /// Takes one envelope of the channel. `kept` is how many publications its history keeps; a subscriber of a
+    /// channel that `may_skip` is told of gaps while it follows.
+    pub(super) fn take(
+        &mut self,
+        channel: &str,
+        envelope: &Value,
+        ledger: &Ledger,
+        kept: u64,
+        may_skip: bool,
+    ) {
         match envelope["type"].as_str() {
-            Some("open") => self.take_open(position_of(envelope), envelope["recovered"] == true, kept),
+            Some("open") => {
+                let (position, recovered) = (position_of(envelope), envelope["recovered"] == true);
+                match self.asked.take() {
+                    Some(asked) => self.take_open(asked, position, recovered, kept),
+                    None => self.take_gap(position, recovered, may_skip),
+                }
+            }
             Some("message") => self.take_message(channel, envelope, ledger),
             Some("close" | "error") => self.end(),
             _ => panic!("no envelope of a channel: {envelope}"),
         }
     }
 
-    fn take_open(&mut self, position: Position, recovered: bool, kept: u64) {
-        let asked = self.asked.take().expect("an open that nobody asked for");
+    fn take_open(&mut self, asked: Option<Position>, position: Position, recovered: bool, kept: u64) {
         if let Some(after) = asked {
             let is_kept = after.epoch == position.epoch
                 && after.offset <= position.offset
@@ -72,6 +85,15 @@ impl Record {
             assert!(recovered, "nothing was asked for, so nothing is lost");
         }
         (self.position, self.open) = (Some(position), true);
+    }
+
+    /// An `open` that nobody asked for: it was passed over, and is told where it goes on.
+    fn take_gap(&mut self, position: Position, recovered: bool, may_skip: bool) {
+        assert!(self.open && may_skip && !recovered, "an open that nobody asked for");
+        let before = self.position.expect("an open gives a position");
+        let is_ahead = position.epoch != before.epoch || position.offset >= before.offset;
+        assert!(is_ahead, "passed over from {before} back to {position}");
+        self.position = Some(position);
     }
 
     fn take_message(&mut self, channel: &str, envelope: &Value, ledger: &Ledger) {
@@ -124,9 +146,13 @@ mod tests {
 
     /// Whether a record that asks for `after` accepts these envelopes.
     fn accepts(after: Option<Position>, envelopes: &[Value]) -> bool {
+        judge(after, envelopes, false)
+    }
+
+    fn judge(after: Option<Position>, envelopes: &[Value], may_skip: bool) -> bool {
         let (ledger, mut record) = (ledger(), Record::default());
         record.ask(after);
-        let take = || envelopes.iter().for_each(|one| record.take("c", one, &ledger, KEPT));
+        let take = || envelopes.iter().for_each(|one| record.take("c", one, &ledger, KEPT, may_skip));
         catch_unwind(AssertUnwindSafe(take)).is_ok()
     }
 
@@ -137,6 +163,15 @@ mod tests {
         assert!(accepts(Some(at(1, 1)), &[open(at(1, 5), false), message(6)]), "more than is kept");
         assert!(accepts(Some(at(2, 5)), &[open(at(1, 5), false)]), "another epoch");
         assert!(accepts(Some(at(1, 8)), &[open(at(1, 5), false)]), "the future");
+    }
+
+    #[test]
+    fn who_is_passed_over_is_told_so() {
+        let envelopes = [open(at(1, 4), true), message(5), open(at(1, 7), false), message(8)];
+        assert!(judge(None, &envelopes, true));
+        assert!(!judge(None, &envelopes, false));
+        assert!(!judge(None, &[open(at(1, 4), true), message(5), message(8)], true), "a gap without a word");
+        assert!(!judge(None, &[open(at(1, 4), true), message(5), open(at(1, 4), false)], true), "back");
     }
 
     #[test]

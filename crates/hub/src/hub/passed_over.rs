@@ -1,0 +1,68 @@
+//! Subscriptions that are passed over: where the newest publication is all that counts, whoever does not keep up
+//! gets nothing more of the channel until its queue has run empty, and then the newest.
+
+use super::{Channel, Hub};
+use crate::name::ChannelName;
+use crate::session_id::SessionId;
+use crate::subscription::{Behind, Left, Slow, Subscription, SubscriptionState, Ticket};
+
+impl<T> Hub<T> {
+    /// What becomes of the sessions here that follow `name` and do not keep up.
+    pub fn set_slow(&mut self, name: &ChannelName, slow: Slow) {
+        let channel = self.by_name.get(name).and_then(|index| self.channels.get_mut(*index as usize));
+        if let Some(channel) = channel {
+            channel.slow = slow;
+        }
+    }
+
+    /// How often a subscription was passed over since the start.
+    #[must_use]
+    pub fn passed_over(&self) -> u64 {
+        self.passed_over
+    }
+
+    /// The queue of `id` has run empty: what it was passed over in is to be asked for anew, of the channels' homes.
+    pub fn catch_up(&mut self, id: SessionId) -> Vec<Behind> {
+        let Some(session) = self.sessions.get_mut(id.index as usize) else { return Vec::new() };
+        if session.generation != id.generation || !std::mem::take(&mut session.behind) || session.ending {
+            return Vec::new();
+        }
+        let mut behind = Vec::new();
+        for Subscription { channel: index, state } in &mut session.subscriptions {
+            let SubscriptionState::PassedOver(updates) = *state else { continue };
+            let Some(channel) = self.channels.get_mut(*index as usize) else { continue };
+            self.tickets = self.tickets.wrapping_add(1);
+            let ticket = Ticket(self.tickets);
+            *state = SubscriptionState::AwaitHome(updates, ticket);
+            channel.passed_over.retain(|at| *at != id.index);
+            channel.awaiting += 1;
+            let left = Left { channel: channel.name.clone(), epoch: channel.epoch, updates };
+            behind.push(Behind { ticket, left });
+        }
+        behind
+    }
+
+    /// Takes the session at a place out of what the channel's publications are queued for.
+    pub(super) fn pass_over(&mut self, index: u32, at: u32) {
+        let Some(session) = self.sessions.get_mut(at as usize) else { return };
+        let (form, packing) = (session.form, session.packing);
+        let own = session.subscriptions.iter_mut().find(|one| one.channel == index);
+        let Some(Subscription { state, .. }) = own else { return };
+        let before = *state;
+        let SubscriptionState::Live(updates, _) = before else { return };
+        *state = SubscriptionState::PassedOver(updates);
+        session.behind = true;
+        let Some(channel) = self.channels.get_mut(index as usize) else { return };
+        // First into the one list and then out of the other, for a channel in none is forgotten.
+        channel.passed_over.push(at);
+        self.passed_over += 1;
+        self.unlink(at, Subscription { channel: index, state: before }, form, packing);
+    }
+}
+
+impl Channel {
+    /// True if nobody here follows it or has asked for it.
+    pub(super) fn is_unused(&self) -> bool {
+        self.awaiting == 0 && self.live.is_empty() && self.passed_over.is_empty()
+    }
+}

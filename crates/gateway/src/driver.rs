@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
 use crate::messages::Desk;
-use crate::shard::{Batch, ShardRef};
+use crate::shard::{Batch, Shard, ShardRef};
 
 /// When a batch for a full mailbox is tried again.
 const RETRY: Duration = Duration::from_millis(1);
@@ -25,10 +25,11 @@ pub(crate) async fn drive(
     mailbox: &mut mpsc::Receiver<Batch>,
     desk: &Rc<Desk>,
 ) -> io::Result<()> {
-    let poller = watched(shard.look(crate::shard::Shard::poller)?)?;
+    let poller = watched(shard.look(Shard::poller)?)?;
     loop {
         let more = shard.round(mailbox, Instant::now())?;
         desk.take_inbox();
+        compare_elsewhere(shard);
         if more {
             // HTTP tasks get their turn between two portions.
             tokio::task::yield_now().await;
@@ -46,6 +47,22 @@ pub(crate) async fn drive(
             () = shard.changed() => {}
             () = sleep_until(wake.unwrap_or_else(Instant::now).into()), if wake.is_some() => {}
         }
+    }
+}
+
+/// Makes comparisons that would hold up the shard on other threads, a few at a time in the whole process.
+fn compare_elsewhere(shard: &ShardRef) {
+    for comparison in shard.tidy(Shard::take_comparisons) {
+        let shard = shard.clone();
+        tokio::task::spawn_local(async move {
+            let unmade = comparison.unmade();
+            // It is never closed.
+            let place = shard.process.comparisons.acquire().await;
+            let made = tokio::task::spawn_blocking(|| comparison.make()).await;
+            drop(place);
+            // Whatever became of it, the channel goes on.
+            shard.with(|shard| shard.end_comparison(made.unwrap_or(unmade)));
+        });
     }
 }
 

@@ -1,11 +1,10 @@
 //! How publications differ from those before them, for channels whose subscribers want to know: compared once, at the
 //! channel's home, before they are appended.
 //!
-//! What is small is compared at once. What would hold up the shard is compared elsewhere, and until that is done the
-//! channel's publications wait here in order; those who follow it meanwhile get the log as it is.
+//! What is small is compared at once. What would hold up the shard is handed out to be compared elsewhere, and until
+//! that is done the channel's publications wait here in order; those who follow it meanwhile get the log as it is.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 
 use tidegate_hub::{Basis, Change, ChannelName, Compared, Payload, PayloadKind};
 use tidegate_source::Difference;
@@ -23,19 +22,36 @@ const WAITING_MAX_BYTES: usize = 32 * 1024 * 1024;
 type Append = Box<dyn FnOnce(&mut Shard, Option<Compared>)>;
 
 /// The publications of one shard that wait to be compared.
-#[derive(Default)]
 pub(super) struct Comparisons {
     channels: HashMap<ChannelName, Waiting>,
     bytes: usize,
-    /// What may still be compared on the shard itself in this round.
+    /// What may be compared on the shard itself in a round, and what of it is left.
+    round_bytes: usize,
     left: usize,
-    jobs: u64,
+    numbers: u64,
+    /// To be made elsewhere: one a channel at the most.
+    handed_out: Vec<Comparison>,
 }
 
 /// Those of one channel; the first is being compared.
 struct Waiting {
-    job: u64,
+    comparison: u64,
     publications: VecDeque<(Payload, Append)>,
+}
+
+/// A comparison to be made away from the shard. Its result goes to [`Shard::end_comparison`].
+pub(crate) struct Comparison {
+    number: u64,
+    channel: ChannelName,
+    basis: Basis,
+    payload: Payload,
+}
+
+/// What came of one.
+pub(crate) struct ComparisonMade {
+    number: u64,
+    channel: ChannelName,
+    compared: Option<Compared>,
 }
 
 /// Where the next comparison is made.
@@ -46,13 +62,19 @@ enum Plan {
 }
 
 impl Comparisons {
-    pub(super) fn begin_round(&mut self) {
-        self.left = ROUND_BYTES;
+    /// As if that much were too much for the shard.
+    #[cfg(test)]
+    pub(super) fn set_round_bytes(&mut self, bytes: usize) {
+        (self.round_bytes, self.left) = (bytes, bytes);
     }
 
-    /// Takes the publication that was compared, if this is still the job that is awaited.
-    fn take_first(&mut self, channel: &ChannelName, job: u64) -> Option<Append> {
-        let waiting = self.channels.get_mut(channel).filter(|waiting| waiting.job == job)?;
+    pub(super) fn begin_round(&mut self) {
+        self.left = self.round_bytes;
+    }
+
+    /// Takes the first publication, if this is still the comparison that it waits for.
+    fn take_first(&mut self, channel: &ChannelName, number: u64) -> Option<Append> {
+        let waiting = self.channels.get_mut(channel).filter(|waiting| waiting.comparison == number)?;
         let (payload, append) = waiting.publications.pop_front()?;
         self.bytes -= payload.bytes().len();
         Some(append)
@@ -63,6 +85,32 @@ impl Comparisons {
         let all = self.channels.remove(channel).map(|waiting| waiting.publications).unwrap_or_default();
         self.bytes -= all.iter().map(|(payload, _)| payload.bytes().len()).sum::<usize>();
         all
+    }
+}
+
+impl Default for Comparisons {
+    fn default() -> Self {
+        Self {
+            channels: HashMap::new(),
+            bytes: 0,
+            round_bytes: ROUND_BYTES,
+            left: ROUND_BYTES,
+            numbers: 0,
+            handed_out: Vec::new(),
+        }
+    }
+}
+
+impl Comparison {
+    /// Makes it, which may take milliseconds.
+    pub(crate) fn make(self) -> ComparisonMade {
+        let compared = compare(&self.basis, &self.payload);
+        ComparisonMade { number: self.number, channel: self.channel, compared }
+    }
+
+    /// What is to be said if it cannot be made.
+    pub(crate) fn unmade(&self) -> ComparisonMade {
+        ComparisonMade { number: self.number, channel: self.channel.clone(), compared: None }
     }
 }
 
@@ -81,8 +129,10 @@ impl Shard {
                 Plan::Elsewhere(basis) => {
                     let publications = VecDeque::from([(payload.clone(), Box::new(append) as Append)]);
                     self.comparisons.bytes += payload.bytes().len();
-                    self.comparisons.channels.insert(channel.clone(), Waiting { job: 0, publications });
-                    self.compare_elsewhere(channel, basis, payload.clone());
+                    self.comparisons
+                        .channels
+                        .insert(channel.clone(), Waiting { comparison: 0, publications });
+                    self.hand_out(channel, basis, payload.clone());
                 }
             }
             return;
@@ -127,25 +177,25 @@ impl Shard {
         Plan::Here(compare(&basis, payload))
     }
 
-    fn compare_elsewhere(&mut self, channel: &ChannelName, basis: Basis, payload: Payload) {
-        let Some(local) = self.reference() else { return };
+    fn hand_out(&mut self, channel: &ChannelName, basis: Basis, payload: Payload) {
         let Some(waiting) = self.comparisons.channels.get_mut(channel) else { return };
-        self.comparisons.jobs += 1;
-        let job = self.comparisons.jobs;
-        waiting.job = job;
+        self.comparisons.numbers += 1;
+        waiting.comparison = self.comparisons.numbers;
         self.counters.compared += 1;
-        let (process, channel) = (Arc::clone(&self.process), channel.clone());
-        tokio::task::spawn_local(async move {
-            // It is never closed.
-            let place = process.comparisons.acquire().await;
-            let compared = tokio::task::spawn_blocking(move || compare(&basis, &payload)).await;
-            drop(place);
-            local.with(|shard| shard.handle_compared(&channel, job, compared.ok().flatten()));
-        });
+        let (number, channel) = (self.comparisons.numbers, channel.clone());
+        self.comparisons.handed_out.push(Comparison { number, channel, basis, payload });
     }
 
-    fn handle_compared(&mut self, channel: &ChannelName, job: u64, compared: Option<Compared>) {
-        let Some(append) = self.comparisons.take_first(channel, job) else { return };
+    /// What is to be compared elsewhere.
+    pub(crate) fn take_comparisons(&mut self) -> Vec<Comparison> {
+        std::mem::take(&mut self.comparisons.handed_out)
+    }
+
+    /// A comparison was made: the publication is appended, and those behind it as far as they can be.
+    pub(crate) fn end_comparison(&mut self, made: ComparisonMade) {
+        let ComparisonMade { number, channel, compared } = made;
+        let channel = &channel;
+        let Some(append) = self.comparisons.take_first(channel, number) else { return };
         append(self, compared);
         loop {
             let waiting = self.comparisons.channels.get(channel);
@@ -153,10 +203,10 @@ impl Shard {
             let payload = payload.clone();
             match self.plan(channel, &payload) {
                 Plan::Here(compared) => {
-                    let Some(append) = self.comparisons.take_first(channel, job) else { break };
+                    let Some(append) = self.comparisons.take_first(channel, number) else { break };
                     append(self, compared);
                 }
-                Plan::Elsewhere(basis) => return self.compare_elsewhere(channel, basis, payload),
+                Plan::Elsewhere(basis) => return self.hand_out(channel, basis, payload),
             }
         }
         self.comparisons.channels.remove(channel);
@@ -170,5 +220,5 @@ fn compare(basis: &Basis, payload: &Payload) -> Option<Compared> {
         json_patch: basis.wanted.json_patch.then(|| difference.json_patch()).flatten(),
         merge_patch: basis.wanted.merge_patch.then(|| difference.merge_patch()).flatten(),
     };
-    (change != Change::default()).then(|| Compared { from: basis.position, change: Arc::new(change) })
+    (change != Change::default()).then(|| Compared { from: basis.position, change: change.into() })
 }

@@ -1,5 +1,6 @@
 //! Histories: clients come, go, resume and fall behind on several shards while others publish, in every order
-//! that shards and mailboxes allow, and each client's record of each channel is without hole or repetition.
+//! that shards and mailboxes allow, and each client's record of each channel is without hole or repetition. One
+//! channel is a document, which some clients get as its changes.
 //!
 //! The shards are real ones without sockets, turned by hand; a history is a list of steps that proptest draws,
 //! and shortens and prints when a record is wrong.
@@ -23,6 +24,7 @@ use tidegate_websocket::CloseCode;
 use tokio::sync::mpsc;
 
 use self::record::{Ledger, Record};
+use super::compare::Comparison;
 use super::connection::About;
 use super::crossing::{Crossing, Notice, Resume};
 use super::{Batch, BodyPart, Published, Shard, ShardRef, mailboxes};
@@ -90,6 +92,10 @@ enum Step {
     Delete {
         channel: usize,
     },
+    /// Documents that were to be compared away from their shards have been.
+    Compare {
+        count: usize,
+    },
 }
 
 /// What a client asks to resume after.
@@ -125,6 +131,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => client.prop_map(|client| Step::Drop { client }),
         10 => shard.prop_map(|shard| Step::Round { shard }),
         1 => channel.prop_map(|channel| Step::Delete { channel }),
+        3 => (1..4usize).prop_map(|count| Step::Compare { count }),
     ]
 }
 
@@ -144,6 +151,8 @@ struct World {
     published: u64,
     /// Acknowledgements that have not come yet.
     awaited: Vec<(usize, u64, Acknowledgement)>,
+    /// Comparisons that a shard has handed out.
+    comparisons: Vec<(usize, Comparison)>,
     settings: Arc<crate::process::Generation>,
 }
 
@@ -159,7 +168,10 @@ impl World {
         let start = |(id, receiver)| {
             let upstream = Upstream::with_trust(UpstreamLimits::default(), trust.clone());
             let shard = Shard::start(ShardId(id), Arc::clone(&process), Arc::clone(&senders), upstream);
-            (shard.expect("a poller"), receiver)
+            let shard = shard.expect("a poller");
+            // Two documents can be compared in a round, and others wait.
+            shard.tidy(|shard| shard.comparisons.set_round_bytes(300));
+            (shard, receiver)
         };
         let shards = (0..).zip(receivers).map(start).collect();
         Self {
@@ -168,6 +180,7 @@ impl World {
             ledger: Ledger::default(),
             published: 0,
             awaited: Vec::new(),
+            comparisons: Vec::new(),
             settings: process.generation(),
         }
     }
@@ -186,6 +199,7 @@ impl World {
             Step::Drop { client } => self.drop_connection(client),
             Step::Round { shard } => drop(self.round(usize::from(shard))),
             Step::Delete { channel } => self.delete(channel),
+            Step::Compare { count } => self.compare(count),
         }
     }
 
@@ -193,11 +207,16 @@ impl World {
     fn publish(&mut self, shard: usize, channel: usize) {
         self.published += 1;
         let (number, name) = (self.published, name(channel));
-        let item = Payload::from(number.to_string().as_str()).into();
+        let payload = Payload::from(record::document(number).as_str());
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let home = self.home(channel);
         let publish = move |there: &mut Shard| {
-            let _ = sender.send(there.publish_once_at_home(&name, item, None, RETENTION, None));
+            let item = payload.clone().into();
+            let home = name.clone();
+            there.compared(&name, &payload, move |there, compared| {
+                let retention = retention(channel);
+                let _ = sender.send(there.publish_once_at_home(&home, item, compared, retention, None));
+            });
         };
         self.shards[shard].0.with(|here| {
             if shard == home {
@@ -256,7 +275,8 @@ impl World {
         if record.follows() {
             return;
         }
-        let seen = record.position;
+        let updates = UPDATES[client];
+        let seen = record.seen(updates != Updates::Whole && channel == DOCUMENT);
         let after = match after {
             After::Seen => seen,
             After::Nothing => None,
@@ -264,7 +284,7 @@ impl World {
             After::Future => seen.map(|seen| Position { offset: seen.offset + 1_000, ..seen }),
         };
         let subscribed = self.shards[*shard].0.with(|shard| {
-            shard.subscribe(*id, &name(channel), Resume { after, updates: Updates::Whole }, RETENTION, false)
+            shard.subscribe(*id, &name(channel), Resume { after, updates }, retention(channel), false)
         });
         // A session that is gone is found gone when it next takes.
         if subscribed.is_ok() {
@@ -322,12 +342,21 @@ impl World {
         self.clients[client].records.iter_mut().for_each(Record::end);
     }
 
-    fn round(&mut self, shard: usize) -> bool {
-        let (shard, mailbox) = &mut self.shards[shard];
+    fn round(&mut self, index: usize) -> bool {
+        let (shard, mailbox) = &mut self.shards[index];
         let more = shard.round(mailbox, Instant::now()).expect("a round");
         let unsent = shard.look(Shard::has_unsent);
+        let handed_out = shard.tidy(Shard::take_comparisons);
+        self.comparisons.extend(handed_out.into_iter().map(|comparison| (index, comparison)));
         self.hear_acknowledgements();
         more || unsent
+    }
+
+    fn compare(&mut self, count: usize) {
+        for (shard, comparison) in self.comparisons.drain(..count.min(self.comparisons.len())) {
+            self.shards[shard].0.with(|shard| shard.end_comparison(comparison.make()));
+        }
+        self.hear_acknowledgements();
     }
 
     fn delete(&mut self, channel: usize) {
@@ -343,10 +372,11 @@ impl World {
     /// Turns everything until nothing moves any more, with all clients taking what comes.
     fn settle(&mut self) {
         // Whatever crosses does so within as many rounds as it has steps to make, and each step is a round away.
-        for _ in 0..64 {
+        for _ in 0..128 {
             for shard in 0..self.shards.len() {
                 while self.round(shard) {}
             }
+            self.compare(usize::MAX);
             (0..CLIENTS).for_each(|client| self.take(client));
         }
         assert_eq!(self.awaited.len(), 0, "a publication was neither acknowledged nor refused");
@@ -370,12 +400,18 @@ impl World {
     }
 }
 
-const RETENTION: Retention = Retention {
-    size: KEPT,
-    ttl: std::time::Duration::from_secs(3600),
-    document: false,
-    increments: Increments::NONE,
-};
+/// The channel whose publications may come as changes.
+const DOCUMENT: usize = 2;
+
+/// What each client asks for.
+const UPDATES: [Updates; CLIENTS] =
+    [Updates::Whole, Updates::JsonPatch, Updates::MergePatch, Updates::JsonPatch];
+
+fn retention(channel: usize) -> Retention {
+    let increments = if channel == DOCUMENT { Increments::ALL } else { Increments::NONE };
+    let ttl = std::time::Duration::from_secs(3600);
+    Retention { size: KEPT, ttl, document: false, increments }
+}
 
 fn shard_id(index: usize) -> ShardId {
     ShardId(u16::try_from(index).expect("few shards"))

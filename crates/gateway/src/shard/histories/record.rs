@@ -23,8 +23,10 @@ impl Ledger {
 /// One client's stay with one channel, over all its connections.
 #[derive(Debug, Default)]
 pub(super) struct Record {
-    /// The newest that it has seen; what it resumes after.
+    /// The newest that it has seen.
     pub(super) position: Option<Position>,
+    /// What was published at a position, with all changes applied.
+    document: Option<(Position, Value)>,
     /// What it asked to resume after, until the answer comes. `Some(None)`: from now on.
     asked: Option<Option<Position>>,
     /// An `open` has come on this connection.
@@ -32,6 +34,11 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// What it resumes after; who gets changes resumes from a document alone.
+    pub(super) fn seen(&self, changes: bool) -> Option<Position> {
+        if changes { self.document.as_ref().map(|(position, _)| *position) } else { self.position }
+    }
+
     /// The client asks for the channel.
     pub(super) fn ask(&mut self, after: Option<Position>) {
         (self.asked, self.open) = (Some(after), false);
@@ -65,7 +72,11 @@ impl Record {
                     None => self.take_gap(position, recovered, may_skip),
                 }
             }
-            Some("message") => self.take_message(channel, envelope, ledger),
+            Some("message") => self.take_document(channel, envelope, envelope["data"].clone(), ledger),
+            Some("patch") => {
+                let document = self.patched(envelope);
+                self.take_document(channel, envelope, document, ledger);
+            }
             Some("close" | "error") => self.end(),
             _ => panic!("no envelope of a channel: {envelope}"),
         }
@@ -96,16 +107,43 @@ impl Record {
         self.position = Some(position);
     }
 
-    fn take_message(&mut self, channel: &str, envelope: &Value, ledger: &Ledger) {
+    /// The document that a change makes of the one before it.
+    fn patched(&self, envelope: &Value) -> Value {
+        let Some((position, mut document)) = self.document.clone() else {
+            panic!("a change of nothing: {envelope}")
+        };
+        assert_eq!(Some(position), self.position, "a change of something else: {envelope}");
+        if envelope["format"] == "merge" {
+            json_patch::merge(&mut document, &envelope["patch"]);
+        } else {
+            let patch: json_patch::Patch =
+                serde_json::from_value(envelope["patch"].clone()).expect("a JSON Patch");
+            json_patch::patch(&mut document, &patch).expect("it applies");
+        }
+        document
+    }
+
+    fn take_document(&mut self, channel: &str, envelope: &Value, document: Value, ledger: &Ledger) {
         assert!(self.open, "a message before its open: {envelope}");
         let position = position_of(envelope);
         let before = self.position.expect("an open gives a position");
         assert_eq!(position.epoch, before.epoch, "another epoch in the middle of a subscription");
         assert_eq!(position.offset, before.offset + 1, "after {before}");
         let number = ledger.published.get(&(channel.to_owned(), position));
-        assert_eq!(envelope["data"].as_u64(), number.copied(), "{channel} {position}");
+        let published = number.map(|number| document_value(*number)).unwrap_or_default();
+        assert_eq!(document, published, "{channel} {position}");
         self.position = Some(position);
+        self.document = Some((position, document));
     }
+}
+
+/// What is published under a number: most of it is always the same.
+pub(super) fn document(number: u64) -> String {
+    format!(r#"{{"always":"0123456789012345678901234567890123456789","n":{number}}}"#)
+}
+
+fn document_value(number: u64) -> Value {
+    serde_json::from_str(&document(number)).expect("JSON")
 }
 
 fn position_of(envelope: &Value) -> Position {
@@ -141,7 +179,8 @@ mod tests {
     }
 
     fn message(offset: u64) -> Value {
-        json!({"type": "message", "channel": "c", "position": at(1, offset).to_string(), "data": offset * 7})
+        json!({"type": "message", "channel": "c", "position": at(1, offset).to_string(),
+            "data": document_value(offset * 7)})
     }
 
     /// Whether a record that asks for `after` accepts these envelopes.
@@ -160,6 +199,9 @@ mod tests {
     fn what_is_right_is_accepted() {
         assert!(accepts(None, &[open(at(1, 4), true), message(5), message(6)]));
         assert!(accepts(Some(at(1, 4)), &[open(at(1, 4), true), message(5)]));
+        let merge = json!({"type": "patch", "channel": "c", "position": at(1, 6).to_string(),
+            "format": "merge", "patch": {"n": 42}});
+        assert!(accepts(None, &[open(at(1, 4), true), message(5), merge]));
         assert!(accepts(Some(at(1, 1)), &[open(at(1, 5), false), message(6)]), "more than is kept");
         assert!(accepts(Some(at(2, 5)), &[open(at(1, 5), false)]), "another epoch");
         assert!(accepts(Some(at(1, 8)), &[open(at(1, 5), false)]), "the future");
@@ -176,7 +218,13 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_noticed() {
-        let wrong: [(&str, Option<Position>, Vec<Value>); 10] = [
+        let change = |offset: u64, number: u64| {
+            let patch = json!([{"op": "replace", "path": "/n", "value": number}]);
+            json!({"type": "patch", "channel": "c", "position": at(1, offset).to_string(), "patch": patch})
+        };
+        let wrong: [(&str, Option<Position>, Vec<Value>); 12] = [
+            ("a change of nothing", None, vec![open(at(1, 4), true), change(5, 35)]),
+            ("a wrong change", None, vec![open(at(1, 4), true), message(5), change(6, 41)]),
             ("a hole", None, vec![open(at(1, 4), true), message(6)]),
             ("twice", None, vec![open(at(1, 4), true), message(5), message(5)]),
             ("swapped", None, vec![open(at(1, 4), true), message(6), message(5)]),

@@ -59,7 +59,7 @@ export class Following implements Connection {
   #openedAt = 0;
   /** Pauses since the last good connection. */
   #failures = 0;
-  /** What the attempts since the last pause ended with; the last that says more than that nothing is there. */
+  /** What the attempts since the last pause ended with: the first refusal, else the last that says anything. */
   #verdict: End | undefined;
   #ended = false;
 
@@ -164,7 +164,8 @@ export class Following implements Connection {
       return this.#pause(end);
     }
     this.#pending = undefined;
-    if (end.code) this.#verdict = end;
+    // Where there are no long polls, the server behind answers that GET: what was refused before counts.
+    if (end.code && !isFinal(this.#verdict?.code ?? 0)) this.#verdict = end;
     this.#next(attempt.index);
   }
 

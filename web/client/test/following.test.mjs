@@ -253,6 +253,14 @@ test("a status that all agree on is the end, a proxy's own is not", async () => 
   network.request.answer(200, {}, "a page of the backend, which has no long polls");
   await settled();
   assert.deepEqual(elsewhere.news(), [{ close: { code: 404, reason: "no route" } }]);
+
+  const behind = follow();
+  network.socket.end();
+  network.request.answer(401, {}, "this needs a token");
+  await settled();
+  network.request.answer(405, {}, "of the backend");
+  await settled();
+  assert.deepEqual(behind.news(), [{ close: { code: 401, reason: "this needs a token" } }]);
 });
 
 test("a gateway that is not there, or says later, is tried again", async () => {

@@ -3,7 +3,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tidegate_end_to_end::backend::{Backend, Reply};
 use tidegate_end_to_end::gateway::Gateway;
@@ -16,9 +19,16 @@ use tidegate_test_tools::need;
 const PAGE: &str = r#"<!doctype html><title>module</title><link rel="icon" href="data:,"><script type="module">
 import { connect } from "/tidegate.js";
 const seen = document.documentElement.dataset;
+const asked = new URLSearchParams(location.search);
 const numbers = [];
+// Waits no longer than until the test lets it, as if the network had come back.
+const hurry = async () => {
+  const go = await fetch("/go").then(({ ok }) => ok, () => false);
+  if (go) dispatchEvent(new Event("online"));
+  else setTimeout(hurry, 100);
+};
 Object.assign(seen, { gaps: 0, changes: 0, breaks: 0 });
-connect("/state/a", {
+connect(asked.get("channel") ?? "/state/a", {
   updates: "json-patch",
   patience_ms: 3000,
   onopen({ transport, recovered }) {
@@ -31,11 +41,14 @@ connect("/state/a", {
     numbers.push(data.number);
     seen.numbers = numbers.join(" ");
   },
-  onerror({ code }) {
-    if (code === "connection") seen.breaks = Number(seen.breaks) + 1;
+  onerror({ code, reconnect_in_ms }) {
+    if (code !== "connection") return;
+    seen.breaks = Number(seen.breaks) + 1;
+    seen.wait ??= reconnect_in_ms;
+    if (asked.has("hurry")) hurry();
   },
-  onclose({ code }) {
-    seen.closed = code;
+  onclose({ code, reason }) {
+    seen.closed = `${code} ${reason}`;
   },
 });
 </script>"#;
@@ -60,6 +73,8 @@ impl Browser {
 /// A gateway with a document to publish to, before a server that has the page.
 struct Site {
     gateway: Gateway,
+    configuration: String,
+    go: Arc<AtomicBool>,
     _backend: Backend,
 }
 
@@ -67,18 +82,24 @@ impl Site {
     fn new() -> Self {
         let file = tidegate_test_tools::browser_module().join("dist/tidegate.js");
         let module = std::fs::read_to_string(&file).expect("the module is committed");
-        let backend = Backend::start(move |asked| match asked.target.as_str() {
+        let go = Arc::new(AtomicBool::new(false));
+        let may_go = Arc::clone(&go);
+        let backend = Backend::start(move |asked| match asked.target.split('?').next().unwrap_or_default() {
             "/page" => Reply::ok(PAGE).header("Content-Type", "text/html"),
             "/tidegate.js" => Reply::ok(module.as_str()).header("Content-Type", "text/javascript"),
+            "/go" if may_go.load(Ordering::Relaxed) => Reply::ok("yes"),
             _ => Reply::status(404),
         });
-        let gateway = Gateway::configured(&format!(
-            "[[route]]\npath = \"/state/{{name}}\"\nchannel = {{}}\nupdates = \"json-patch\"\n\
+        let configuration = format!(
+            "[access]\ntokens = {{ algorithm = \"HS256\", secret = \"0123456789abcdef0123456789abcdef\" }}\n\
+             [limits]\ndrain_grace = \"100ms\"\ndrain_spread = \"100ms\"\ndrain_deadline = \"5s\"\n\
+             [[route]]\npath = \"/state/{{name}}\"\nchannel = {{}}\nupdates = \"json-patch\"\n\
              history = {{ size = 100, ttl = \"5m\" }}\n\
+             [[route]]\npath = \"/secret/{{name}}\"\nchannel = {{}}\nsubscribe = \"token\"\n\
              [[route]]\npath = \"/{{*rest}}\"\nauto = {{ url = \"{}\" }}\n",
             backend.url()
-        ));
-        Self { gateway, _backend: backend }
+        );
+        Self { gateway: Gateway::configured(&configuration), configuration, go, _backend: backend }
     }
 
     /// The document with this number, much larger than a change of it.
@@ -88,6 +109,14 @@ impl Site {
 
     fn publish(&self, number: u32) {
         self.gateway.publish("state/a", &Self::document(number));
+    }
+
+    /// Ends the gateway in its own time, and starts another one in its place.
+    fn restart(self) -> Self {
+        let public = self.gateway.public();
+        self.gateway.signal(Signal::TERM);
+        self.gateway.ended();
+        Self { gateway: Gateway::configured_at(public, &self.configuration), ..self }
     }
 }
 
@@ -133,6 +162,35 @@ fn check_proxy(browser: &Browser, nginx: &Path, directives: &str, transport: &st
     check(browser, &site, &relay, transport);
 }
 
+/// A gateway restarts and has forgotten everything: the page waits as it was told, comes back and is told of the gap.
+fn check_restart(browser: &Browser) {
+    let site = Site::new();
+    site.publish(1);
+    // What gateways ask for is longer than the module's own first pause.
+    let conditions =
+        [json!({ "numbers": "1" }), json!({ "gaps": "1", "wait": 500 }), json!({ "numbers": "1 2" })];
+    let mut page = browser.open(&site.gateway.http("/page?hurry"), &conditions);
+    page.event("opened");
+    page.event("holds");
+    let site = site.restart();
+    site.go.store(true, Ordering::Relaxed);
+    page.event("holds");
+    site.publish(2);
+    page.event("holds");
+    page.succeeded();
+}
+
+/// A browser does not tell why a WebSocket is refused: the module does, and asks no more.
+fn check_refusal(browser: &Browser) {
+    let site = Site::new();
+    let conditions = [json!({ "closed": "401 this needs a token: send 'Authorization: Bearer TOKEN'" })];
+    let mut page = browser.open(&site.gateway.http("/page?channel=/secret/a"), &conditions);
+    page.event("opened");
+    let seen = &page.event("holds")["seen"];
+    assert_eq!((&seen["breaks"], &seen["transport"]), (&json!("0"), &Value::Null));
+    page.succeeded();
+}
+
 /// As nginx comes: it hands on no upgrade.
 const NO_UPGRADE: &str = "";
 
@@ -158,4 +216,28 @@ fn chromium_gets_events_through_a_proxy_that_refuses_upgrades() {
 fn firefox_gets_events_through_a_proxy_that_refuses_upgrades() {
     let (node, program, nginx) = (need!(node), need!(firefox), need!(nginx));
     check_proxy(&Browser { node, program, script: "firefox.mjs" }, &nginx, NO_UPGRADE, "sse");
+}
+
+#[test]
+fn chromium_comes_back_after_a_restart() {
+    let (node, program) = (need!(node), need!(chromium));
+    check_restart(&Browser { node, program, script: "browser.mjs" });
+}
+
+#[test]
+fn firefox_comes_back_after_a_restart() {
+    let (node, program) = (need!(node), need!(firefox));
+    check_restart(&Browser { node, program, script: "firefox.mjs" });
+}
+
+#[test]
+fn chromium_learns_why_it_is_refused() {
+    let (node, program) = (need!(node), need!(chromium));
+    check_refusal(&Browser { node, program, script: "browser.mjs" });
+}
+
+#[test]
+fn firefox_learns_why_it_is_refused() {
+    let (node, program) = (need!(node), need!(firefox));
+    check_refusal(&Browser { node, program, script: "firefox.mjs" });
 }

@@ -94,7 +94,6 @@ export class Following implements Connection {
   };
 
   #begin(index: number): void {
-    if (this.#ended) return;
     clearTimeout(this.#timer);
     const attempt: Attempt = { index, after: this.#channel.after() };
     this.#pending = attempt;

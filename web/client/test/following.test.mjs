@@ -8,6 +8,7 @@ let network;
 beforeEach(() => (network = new Network()));
 afterEach(() => network.end());
 
+const OPEN = 'event: tidegate-open\ndata: {"type":"open","position":"k:0","recovered":true}\n\n';
 const last = ({ url }) => url.pathname + url.search;
 
 test("a WebSocket tells what is published, and carries what is sent", () => {
@@ -105,6 +106,23 @@ test("the gateway's hint is followed, and final codes are", async () => {
   assert.deepEqual([network.sockets.length, network.requests.length, news()], [2, 0, []]);
 });
 
+test("a refusal that comes before anything stands is final if it is the gateway's own", async () => {
+  const { news } = follow();
+  network.socket.end(4403, "not yours");
+  assert.deepEqual(news(), [{ close: { code: 4403, reason: "not yours" } }]);
+  await network.pass(1e6);
+  assert.deepEqual([network.sockets.length, network.requests.length], [1, 0]);
+});
+
+test("a position in the URL is where it begins, and only that", async () => {
+  follow({}, "/news/a?after=k:3&s=1&afters=2");
+  assert.equal(network.socket.url.search, "?after=k%3A3&s=1&afters=2");
+  network.socket.say(open("k:3"), message("k:4", 4));
+  network.socket.end();
+  await network.pass(30_000);
+  assert.equal(network.socket.url.search, "?after=k%3A4&s=1&afters=2");
+});
+
 test("a position that cannot be had is not asked for again", async () => {
   const { news } = follow({ after: "k:7" });
   network.socket.say({ type: "close", code: 4409, reason: "position unrecoverable" });
@@ -173,7 +191,7 @@ test("what worked is tried first for the life of the page, and better ones now a
   const first = follow();
   network.socket.end();
   const stream = network.stream();
-  stream.write('event: tidegate-open\ndata: {"type":"open","position":"k:0","recovered":true}\n\n');
+  stream.write(OPEN);
   await settled();
   assert.equal(first.connection.transport, "sse");
   const second = followAt(first.origin, {}, "/news/b");
@@ -191,6 +209,53 @@ test("what worked is tried first for the life of the page, and better ones now a
   assert.ok(network.requests[0].signal.aborted, "and gives up the worse one");
   await network.pass(1e6);
   assert.equal(network.sockets.length, 3);
+});
+
+test("all that is better than a long poll is tried beside it, and is left when the long poll breaks", async () => {
+  const { connection, news } = follow({ patience_ms: 1000 });
+  network.socket.end();
+  await network.pass(1000);
+  network.poll("k:0", []);
+  await settled();
+  for (let answers = 0; answers < 12; answers += 1) {
+    await network.pass(25_000);
+    network.request.answer(204, { "tidegate-position": "k:0" }, null);
+    await settled();
+  }
+  const waiting = network.requests.findLast((request) => last(request).includes("wait=25"));
+  assert.equal(network.sockets.length, 2);
+  network.socket.end();
+  const beside = network.request;
+  assert.deepEqual([last(beside), beside.accept], ["/news/a?after=k%3A0", "text/event-stream"]);
+  waiting.fail();
+  await settled();
+  assert.ok(beside.signal.aborted);
+  assert.deepEqual(brief(news()), ["open", "error"]);
+  await network.pass(30_000);
+  network.poll("k:0", []);
+  await settled();
+  await network.pass(1);
+  assert.equal(connection.transport, "longpoll");
+});
+
+test("what has worked and does not any more is forgotten", async () => {
+  follow();
+  network.socket.end();
+  const stream = network.stream();
+  stream.write(OPEN);
+  await settled();
+  stream.close();
+  await settled();
+  for (let failures = 0; failures < 2; failures += 1) {
+    await network.pass(1000);
+    network.request.fail();
+    await settled();
+  }
+  network.request.fail();
+  await settled();
+  assert.equal(network.sockets.length, 1);
+  await network.pass(30_000);
+  assert.equal(network.sockets.length, 2);
 });
 
 test("nothing is missing and nothing comes twice when a better transport takes over", async () => {
@@ -288,7 +353,7 @@ test("a page that may not open WebSockets at all gets the next transport", async
     }
   };
   const { connection } = follow();
-  network.stream().write('event: tidegate-open\ndata: {"type":"open","position":"k:0","recovered":true}\n\n');
+  network.stream().write(OPEN);
   await settled();
   assert.equal(connection.transport, "sse");
 });

@@ -120,7 +120,7 @@ test("a merge patch made by a foreign library leads to the document that it was 
 });
 
 test("operations that do not fit are refused", () => {
-  const value = frozen({ a: [1, 2], b: { c: null } });
+  const value = frozen({ a: [1, 2], b: { c: null }, l: [[1], [2]] });
   for (const operation of [
     { op: "remove", path: "/x" },
     { op: "replace", path: "/x", value: 1 },
@@ -136,6 +136,7 @@ test("operations that do not fit are refused", () => {
     { op: "remove", path: "/b/toString" },
     { op: "copy", from: "/b/constructor", path: "/x" },
     { op: "move", from: "/b", path: "/b/c" },
+    { op: "move", from: "/l/0", path: "/l/0/0" },
     { op: "test", path: "/a", value: [2, 1] },
     { op: "test", path: "/a", value: { 0: 1, 1: 2 } },
     { op: "test", path: "/b", value: { c: null, d: null } },

@@ -176,6 +176,10 @@ test("whoever has the document resumes with changes, whoever has not begins with
 });
 
 test("a patch that does not fit is not guessed at: the whole document is asked for", async () => {
+  const unfounded = follow({ updates: "json-patch" });
+  network.socket.say(open("k:0"), patch("k:1", [{ op: "replace", path: "", value: 1 }]));
+  assert.deepEqual(brief(unfounded.news()), ["open", "error"], "nothing is known to which it belongs");
+  unfounded.connection.close();
   const misfit = patch("k:2", [{ op: "remove", path: "/gone" }]);
   for (const wrong of [misfit, patch("k:3", changes), patch("m:2", changes), patch("k:2", null)]) {
     const { connection, news } = follow({ updates: "json-patch" });

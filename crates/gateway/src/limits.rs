@@ -149,6 +149,7 @@ limits! {
     publish_rate: u32 = "5000" in "1" to "10000000", "Publishing requests a second of one credential; beyond it 429, before anything is accepted.";
     publish_burst: u32 = "10000" in "1" to "10000000", "Publishing requests of one credential at once, before publish_rate counts.";
     publish_max_body: usize = "1 MiB" in "1 KiB" to "256 MiB", "The body of a publishing request, never more than max_publication; beyond it 413.";
+    presence_max_told: u32 = "1000" in "0" to "100000", "Members of a channel up to whom each join and leave is told to all; beyond it only who comes hears the count.";
     history_size: u32 = "100" in "0" to "100000", "Publications that a channel keeps where its route says nothing.";
     history_ttl: Duration = "5m" in "1s" to "24h", "How long they are kept where the route says nothing.";
     history_max_total: usize = "256 MiB" in "1 MiB" to "64 GiB", "The history of all channels together; beyond it the oldest go first.";

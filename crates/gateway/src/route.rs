@@ -45,6 +45,8 @@ pub struct Route {
     pub compression: Compression,
     /// What becomes of a subscriber that does not keep up.
     pub slow: Slow,
+    /// Whether subscribers are told who is here.
+    pub presence: bool,
     /// The limits that hold here: the route's own, else those of the gateway.
     pub limits: RouteLimits,
 }

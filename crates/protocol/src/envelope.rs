@@ -7,7 +7,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use tidegate_hub::{ChannelName, Payload, PayloadKind, Position, Publication, Updates};
+use tidegate_hub::{
+    ChannelName, Member, Payload, PayloadKind, Position, PresenceChange, Present, Publication, Updates,
+};
 
 use crate::code::ErrorCode;
 use crate::command::RequestId;
@@ -27,10 +29,61 @@ pub enum Reply<'a> {
 
 /// The subscription stands: what follows it is `position` and on.
 pub fn write_open(output: &mut Vec<u8>, channel: &ChannelName, position: Position, recovered: bool) {
+    write_open_among(output, channel, position, recovered, None);
+}
+
+/// The same on a channel that tells who is here.
+pub fn write_open_among(
+    output: &mut Vec<u8>,
+    channel: &ChannelName,
+    position: Position,
+    recovered: bool,
+    present: Option<&Present>,
+) {
     begin(output, "open");
     field(output, "channel", channel.public_part());
-    let tail = format!(r#","position":"{position}","recovered":{recovered}}}"#);
+    let tail = format!(r#","position":"{position}","recovered":{recovered}"#);
     output.extend_from_slice(tail.as_bytes());
+    if let Some(present) = present {
+        output.extend_from_slice(b",\"present\":");
+        write_members(output, &present.members);
+        output.extend_from_slice(format!(r#","count":{}"#, present.count).as_bytes());
+    }
+    output.push(b'}');
+}
+
+/// Somebody has come to the channel or gone.
+pub fn write_presence(output: &mut Vec<u8>, channel: &ChannelName, change: &PresenceChange) {
+    begin(output, "presence");
+    field(output, "channel", channel.public_part());
+    output.extend_from_slice(if change.joined { b",\"join\":" } else { b",\"leave\":" });
+    write_member(output, &change.member);
+    output.extend_from_slice(format!(r#","count":{}}}"#, change.count).as_bytes());
+}
+
+/// An array of those who are here.
+pub fn write_members(output: &mut Vec<u8>, members: &[Member]) {
+    output.push(b'[');
+    for (number, member) in members.iter().enumerate() {
+        if number > 0 {
+            output.push(b',');
+        }
+        write_member(output, member);
+    }
+    output.push(b']');
+}
+
+fn write_member(output: &mut Vec<u8>, member: &Member) {
+    output.extend_from_slice(b"{\"id\":");
+    string(output, &member.id);
+    if let Some(user) = &member.user {
+        field(output, "user", user);
+    }
+    if let Some(info) = &member.info {
+        output.extend_from_slice(b",\"info\":");
+        output.extend_from_slice(info.as_bytes());
+    }
+    output.push(b'}');
 }
 
 /// One publication.
@@ -268,6 +321,30 @@ mod tests {
         assert_eq!(reply["error"], json!({"code":"limit","message":"full"}));
         let published = written(|output| write_reply(output, None, Some("c"), Reply::Published(POSITION)));
         assert_eq!(published["position"], "k8b9:42");
+    }
+
+    #[test]
+    fn who_is_here_stands_in_open_and_in_presence() {
+        let member = |id: &str, user: Option<&str>, info: Option<&str>| Member {
+            id: id.into(),
+            user: user.map(Into::into),
+            info: info.map(Into::into),
+        };
+        let (ada, other) =
+            (member("0-1.2", Some("ada\""), Some(r#"{"name":"Ada"}"#)), member("1-2.3", None, None));
+        let present = Present { members: vec![ada.clone(), other.clone()], count: 7 };
+        let open = written(|output| write_open_among(output, &channel(), POSITION, true, Some(&present)));
+        let ada_shown = json!({"id":"0-1.2","user":"ada\"","info":{"name":"Ada"}});
+        assert_eq!((&open["present"], &open["count"]), (&json!([ada_shown, {"id":"1-2.3"}]), &json!(7)));
+        let joined = PresenceChange { member: ada, joined: true, count: 1 };
+        let text = written(|output| write_presence(output, &channel(), &joined));
+        assert_eq!(
+            (&text["type"], &text["join"], &text["count"]),
+            (&json!("presence"), &ada_shown, &json!(1))
+        );
+        let left = PresenceChange { member: other, joined: false, count: 0 };
+        let text = written(|output| write_presence(output, &channel(), &left));
+        assert_eq!((&text["leave"], &text["join"]), (&json!({"id":"1-2.3"}), &Value::Null));
     }
 
     #[test]

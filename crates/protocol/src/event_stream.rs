@@ -5,7 +5,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use tidegate_hub::{ChannelName, Payload, PayloadKind, Position, Publication};
+use tidegate_hub::{ChannelName, Payload, PayloadKind, Position, PresenceChange, Present, Publication};
 
 use crate::code::ErrorCode;
 use crate::envelope;
@@ -38,9 +38,26 @@ pub fn write_open(
     recovered: bool,
     is_held: bool,
 ) {
+    write_open_among(output, channel, position, recovered, is_held, None);
+}
+
+/// The same on a channel that tells who is here.
+pub fn write_open_among(
+    output: &mut Vec<u8>,
+    channel: &ChannelName,
+    position: Position,
+    recovered: bool,
+    is_held: bool,
+    present: Option<&Present>,
+) {
     own(output, "tidegate-open", Some(position).filter(|_| is_held), |body| {
-        envelope::write_open(body, channel, position, recovered)
+        envelope::write_open_among(body, channel, position, recovered, present)
     });
+}
+
+/// `tidegate-presence`: somebody has come or gone.
+pub fn write_presence(output: &mut Vec<u8>, channel: &ChannelName, change: &PresenceChange) {
+    own(output, "tidegate-presence", None, |body| envelope::write_presence(body, channel, change));
 }
 
 /// `tidegate-error`: something failed; the stream goes on.

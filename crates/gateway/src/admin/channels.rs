@@ -11,7 +11,8 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use serde_json::json;
 use tidegate_hub::{
-    ChannelName, ChannelStatus, IDEMPOTENCY_KEY_MAX_BYTES, Item, Payload, Position, Publication,
+    ChannelName, ChannelStatus, IDEMPOTENCY_KEY_MAX_BYTES, Item, Member, Payload, Position, Present,
+    Publication,
 };
 use tidegate_protocol::{ErrorCode, envelope};
 use tidegate_websocket::CloseCode;
@@ -136,6 +137,8 @@ struct Shown {
     status: ChannelStatus,
     source: Option<serde_json::Value>,
     history: Option<(bool, Vec<Publication>)>,
+    /// Who is here, on a channel that tells.
+    present: Option<Present>,
 }
 
 async fn show(visit: &Visit, name: ChannelName, query: Option<&str>) -> Result<Response<Body>, Refusal> {
@@ -149,6 +152,10 @@ async fn show(visit: &Visit, name: ChannelName, query: Option<&str>) -> Result<R
             let mut answer = status_json(&found.status);
             if let Some(source) = found.source {
                 answer["source"] = source;
+            }
+            if let Some(present) = found.present {
+                answer["present"] = members_json(&present.members);
+                answer["count"] = present.count.into();
             }
             if let Some((recovered, publications)) = found.history {
                 answer["recovered"] = recovered.into();
@@ -184,7 +191,7 @@ fn look(
         Some(reason) => json!({ "state": "failing", "reason": reason.as_ref() }),
         None => json!({ "state": "running" }),
     });
-    Some(Shown { status, source, history })
+    Some(Shown { status, source, history, present: shard.present(name) })
 }
 
 fn status_json(status: &ChannelStatus) -> serde_json::Value {
@@ -194,6 +201,12 @@ fn status_json(status: &ChannelStatus) -> serde_json::Value {
         "subscribers": status.followers,
         "history": status.kept,
     })
+}
+
+fn members_json(members: &[Member]) -> serde_json::Value {
+    let mut text = Vec::new();
+    envelope::write_members(&mut text, members);
+    serde_json::from_slice(&text).unwrap_or_default()
 }
 
 fn publication_json(position: Position, publication: &Publication) -> serde_json::Value {

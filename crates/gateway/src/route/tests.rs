@@ -15,6 +15,7 @@ fn route(path: &str) -> Route {
         increments: Increments::NONE,
         compression: Compression::default(),
         slow: Slow::default(),
+        presence: false,
         limits: RouteLimits { ws_max_message: 65_536, ws_max_frames_per_s: 500 },
     }
 }

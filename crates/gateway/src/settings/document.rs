@@ -92,6 +92,18 @@ impl<'d> Section<'d> {
         self.get(key)?.text(faults)
     }
 
+    /// Yes or no under a key, with its place.
+    pub(super) fn flag(self, key: &str, faults: &mut Collector<'_>) -> Option<(bool, usize)> {
+        let entry = self.get(key)?;
+        match entry.value {
+            DeValue::Boolean(flag) => Some((*flag, entry.at)),
+            _ => {
+                entry.wrong_type("a boolean", "write true or false".to_owned(), faults);
+                None
+            }
+        }
+    }
+
     /// The strings under a key: one string stands for a list of one.
     pub(super) fn texts(self, key: &str, faults: &mut Collector<'_>) -> Option<Vec<(&'d str, usize)>> {
         let entry = self.get(key)?;

@@ -260,6 +260,7 @@ impl Fallback {
             increments,
             compression: Compression::default(),
             slow: Slow::default(),
+            presence: false,
             limits: RouteLimits {
                 ws_max_message: limits.ws_max_message,
                 ws_max_frames_per_s: limits.ws_max_frames_per_s,

@@ -69,10 +69,22 @@ fn read_route(section: Section<'_>, limits: &Limits, faults: &mut Collector<'_>)
     let compression = read_compression(section, faults);
     let increments = read_updates(section, kind.as_ref(), faults);
     let slow = read_slow(section, faults);
+    let presence = read_presence(section, kind.as_ref(), faults);
     let limits = read_limits(section, limits, faults);
     let (pattern, kind) = (pattern?, kind?);
-    let route =
-        Route { pattern, kind, subscribe, publish, history, messages, increments, compression, slow, limits };
+    let route = Route {
+        pattern,
+        kind,
+        subscribe,
+        publish,
+        history,
+        messages,
+        increments,
+        compression,
+        slow,
+        presence,
+        limits,
+    };
     Some(PlacedRoute { route, at: section.get("path").map(|entry| entry.at) })
 }
 
@@ -328,6 +340,15 @@ fn read_limits(section: Section<'_>, limits: &Limits, faults: &mut Collector<'_>
         }
     }
     RouteLimits { ws_max_message: own.ws_max_message, ws_max_frames_per_s: own.ws_max_frames_per_s }
+}
+
+/// Only what is published to tells who is here: behind other routes each identity has a channel of its own.
+fn read_presence(section: Section<'_>, kind: Option<&Kind>, faults: &mut Collector<'_>) -> bool {
+    let Some((presence, at)) = section.flag("presence", faults) else { return false };
+    if presence && kind.is_some_and(|kind| *kind != Kind::Channel) {
+        faults.add(at, "presence is for routes of the kind 'channel'", "remove it");
+    }
+    presence
 }
 
 fn wrong_word(key: &str, word: &str, allowed: &str, at: usize, faults: &mut Collector<'_>) {

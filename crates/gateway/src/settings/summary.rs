@@ -88,7 +88,8 @@ fn route_cells(route: &Route, settings: &Settings) -> Vec<String> {
         Slow::Disconnect => None,
         Slow::Latest => Some("slow latest".to_owned()),
     };
-    cells.into_iter().chain([messages, compression, history]).chain(slow).collect()
+    let presence = route.presence.then(|| "presence".to_owned());
+    cells.into_iter().chain([messages, compression, history]).chain(slow).chain(presence).collect()
 }
 
 fn issuer_text(issuer: &Issuer) -> String {

@@ -30,7 +30,7 @@ pub(super) static TOP: Vocabulary = Vocabulary {
     absent: &[
         ("engine", "remove it: one gateway keeps its channels in memory"),
         ("centrifuge", REMOVE),
-        ("presence", REMOVE),
+        ("presence", "write it in the routes that are to have it"),
         ("tls", "write it as 'tls' in [listen]"),
     ],
 };
@@ -74,6 +74,7 @@ pub(super) static ROUTE: Vocabulary = Vocabulary {
         "updates",
         "compression",
         "slow",
+        "presence",
         "limits",
     ],
     absent: &[
@@ -82,7 +83,6 @@ pub(super) static ROUTE: Vocabulary = Vocabulary {
         ("tcp", "use one of auto, poll, stream, channel"),
         ("process", "use 'stream' with a server that writes SSE or NDJSON"),
         ("authorize", REMOVE),
-        ("presence", REMOVE),
         ("doors", REMOVE),
         ("centrifuge", REMOVE),
         ("on_backend_loss", REMOVE),
@@ -101,7 +101,10 @@ pub(super) static STREAM: Vocabulary =
 pub(super) static CHANNEL: Vocabulary = Vocabulary {
     name: "[[route]].channel",
     known: &[],
-    absent: &[("presence", REMOVE), ("durability", "remove it: history is kept in memory")],
+    absent: &[
+        ("presence", "write it beside 'channel', in the route"),
+        ("durability", "remove it: history is kept in memory"),
+    ],
 };
 
 pub(super) static HISTORY: Vocabulary =

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use tidegate_hub::{
-    Behind, ChannelName, Epoch, Left, Position, Publication, Recovery, Retention, SessionId, ShardId, Ticket,
-    Updates,
+    Behind, ChannelName, Epoch, Left, Member, Position, PresenceChange, Present, Publication, Recovery,
+    Retention, SessionId, ShardId, Ticket, Updates,
 };
 use tidegate_protocol::ErrorCode;
 use tidegate_websocket::CloseCode;
@@ -37,7 +37,9 @@ pub(crate) enum Crossing<S> {
     Leave {
         /// What was followed.
         left: Left,
-        /// Where the subscription was.
+        /// Whose the subscription was.
+        session: SessionId,
+        /// Where it was.
         shard: ShardId,
     },
     /// From the home: a publication, once for each shard that follows.
@@ -78,6 +80,8 @@ pub(crate) struct Follow {
     pub(crate) retention: Retention,
     /// Only with a running source is there something to follow.
     pub(crate) sourced: bool,
+    /// Who it is, on a channel that tells who is here.
+    pub(crate) member: Option<Member>,
 }
 
 /// Why a home lets nobody follow.
@@ -99,6 +103,8 @@ pub(crate) struct Followed {
     pub(crate) recovery: Result<Recovery, NotFollowed>,
     /// The channel holds whole documents.
     pub(crate) document: bool,
+    /// Who is here, on a channel that tells.
+    pub(crate) present: Option<Present>,
     /// It is the answer to [`Crossing::Newest`].
     pub(crate) passed_over: bool,
     /// The source fails just now, for this reason.
@@ -112,6 +118,8 @@ pub(crate) enum Notice {
     Failing(Arc<str>),
     /// It is well again; the channel's newest publication is at this position.
     Recovered(Position),
+    /// Somebody has come or gone.
+    Presence(Arc<PresenceChange>),
     /// It is over: subscribers of the channel are told and closed.
     Over {
         /// For the subscribers' connections.

@@ -6,8 +6,8 @@ use std::task::Waker;
 use std::time::Instant;
 
 use tidegate_hub::{
-    Behind, ChannelName, Compared, Encode, Epoch, Form, Fresh, Item, Left, Packing, Position, Recovery,
-    RepeatLimits, Retention, SessionId, ShardId, Updates,
+    Behind, ChannelName, Compared, Encode, Epoch, Form, Fresh, Item, Left, Packing, Position, Present,
+    Recovery, RepeatLimits, Retention, SessionId, ShardId, Updates,
 };
 use tidegate_protocol::{ErrorCode, close_code, envelope, event_stream};
 use tidegate_websocket::CloseCode;
@@ -27,11 +27,13 @@ pub(crate) struct Published {
 
 /// What an `open` says.
 #[derive(Debug, Clone, Copy)]
-struct Open {
+struct Open<'p> {
     position: Position,
     recovered: bool,
     /// The client has what was published there, or needs it not.
     is_held: bool,
+    /// Who is here, on a channel that tells.
+    present: Option<&'p Present>,
 }
 
 /// Nothing was appended, for want of room.
@@ -114,7 +116,7 @@ impl Shard {
     }
 
     pub(super) fn follow_at_home(&mut self, follow: Follow) {
-        let Follow { session, ticket, shard, channel, resume, retention, sourced } = follow;
+        let Follow { session, ticket, shard, channel, resume, retention, sourced, member } = follow;
         let Resume { after, updates } = resume;
         let fresh = Fresh { retention, epoch: Epoch(fastrand::u32(1..)) };
         let recovery = if sourced && !self.sources.is_running(&channel) {
@@ -126,8 +128,10 @@ impl Shard {
         let document = self.engine.log(&channel).is_some_and(|log| log.retention().document);
         let trouble = self.troubles.get(&channel).cloned();
         let passed_over = false;
+        let member = member.filter(|_| recovery.is_ok());
+        let present = member.map(|member| self.join_at_home(&channel, shard, session, member));
         let followed =
-            Followed { session, ticket, channel, updates, recovery, document, passed_over, trouble };
+            Followed { session, ticket, channel, updates, recovery, document, present, passed_over, trouble };
         self.cross(shard, Crossing::Followed(followed));
     }
 
@@ -138,8 +142,9 @@ impl Shard {
         let Left { channel, updates, .. } = left;
         // Why the source fails, and that it is well again, was told meanwhile as well.
         let (document, passed_over, trouble) = (false, true, None);
+        let present = self.present(&channel);
         let followed =
-            Followed { session, ticket, channel, updates, recovery, document, passed_over, trouble };
+            Followed { session, ticket, channel, updates, recovery, document, present, passed_over, trouble };
         self.cross(shard, Crossing::Followed(followed));
     }
 
@@ -149,6 +154,7 @@ impl Shard {
             Notice::Failing(reason) => {
                 self.troubles.insert(channel.clone(), Arc::clone(reason));
             }
+            Notice::Presence(_) => {}
             Notice::Recovered(_) | Notice::Over { .. } => {
                 self.troubles.remove(channel);
             }
@@ -165,6 +171,7 @@ impl Shard {
         self.append_waiting(channel);
         self.notify_followers(channel, notice);
         self.sources.stop(channel);
+        self.presences.remove(channel);
         self.engine.remove(channel).is_some()
     }
 
@@ -190,7 +197,7 @@ impl Shard {
 
     /// The home has answered: what was missed goes out, then what is live.
     pub(super) fn begin_subscription(&mut self, followed: Followed) {
-        let Followed { session, ticket, channel, updates, recovery, document, passed_over, trouble } =
+        let Followed { session, ticket, channel, updates, recovery, document, present, passed_over, trouble } =
             followed;
         let recovery = match recovery {
             Ok(recovery) => recovery,
@@ -203,12 +210,12 @@ impl Shard {
         };
         let epoch = recovery.position.epoch;
         if !self.hub.begin(session, ticket, &channel, epoch, &mut self.encoder) {
-            self.leave(Left { channel, epoch, updates });
+            self.leave(session, Left { channel, epoch, updates });
             return;
         }
         let Some(form) = self.hub.session(session).map(tidegate_hub::Session::form) else { return };
         let lost = !recovery.recovered && !document && !passed_over;
-        self.send_recovery(session, form, updates, &channel, &recovery);
+        self.send_recovery(session, form, updates, &channel, &recovery, present.as_ref());
         if lost && form == Form::Bare {
             // Nothing in a bare payload can declare the gap: the close does.
             let code = CloseCode::new(close_code::POSITION_UNRECOVERABLE);
@@ -226,6 +233,7 @@ impl Shard {
         updates: Updates,
         channel: &ChannelName,
         recovery: &Recovery,
+        present: Option<&Present>,
     ) {
         let Recovery { position, recovered, publications } = recovery;
         // Where the client stands before the replay: who is cut off in the middle of it resumes from what it
@@ -234,7 +242,8 @@ impl Shard {
         // A patch cannot be applied to what is still to come.
         let is_held =
             updates == Updates::Whole || publications.first().is_none_or(|one| one.change.is_some());
-        let open = Open { position: Position { offset, ..*position }, recovered: *recovered, is_held };
+        let open =
+            Open { position: Position { offset, ..*position }, recovered: *recovered, is_held, present };
         self.send_open(id, form, channel, open);
         if publications.is_empty() {
             return;
@@ -255,18 +264,19 @@ impl Shard {
         id: SessionId,
         form: Form,
         channel: &ChannelName,
-        Open { position, recovered, is_held }: Open,
+        Open { position, recovered, is_held, present }: Open<'_>,
     ) {
         match form {
             Form::Bare => {}
             Form::Envelope => {
-                let open =
-                    self.encoder.text_frame(|text| envelope::write_open(text, channel, position, recovered));
+                let open = self.encoder.text_frame(|text| {
+                    envelope::write_open_among(text, channel, position, recovered, present);
+                });
                 self.send(id, open, 1);
             }
             Form::EventStream => {
                 let mut open = Vec::new();
-                event_stream::write_open(&mut open, channel, position, recovered, is_held);
+                event_stream::write_open_among(&mut open, channel, position, recovered, is_held, present);
                 self.send(id, open.into(), 1);
             }
         }
@@ -322,11 +332,17 @@ impl Shard {
     /// notice is heard before it.
     pub(super) fn pass_notice(&mut self, channel: &ChannelName, notice: &Notice) {
         self.hub.settle(channel, &mut self.encoder);
+        if let Notice::Presence(change) = notice {
+            let followers = self.hub.followers(channel);
+            self.pass_presence(followers, channel, change);
+            return;
+        }
         for (id, form) in self.hub.followers(channel) {
             match notice {
+                Notice::Presence(_) => {}
                 Notice::Failing(reason) => self.send_trouble(id, form, channel, reason),
                 Notice::Recovered(position) => {
-                    let open = Open { position: *position, recovered: true, is_held: true };
+                    let open = Open { position: *position, recovered: true, is_held: true, present: None };
                     self.send_open(id, form, channel, open);
                 }
                 Notice::Over { code, error, reason } => {

@@ -15,6 +15,7 @@ pub(crate) mod connection;
 mod packer;
 pub(crate) mod encoder;
 mod compare;
+mod presence;
 mod home;
 mod records;
 mod inbox;
@@ -36,8 +37,8 @@ use std::task::Waker;
 use std::time::Instant;
 
 use tidegate_hub::{
-    ChannelName, Engine, EngineLimits, Form, Hub, Left, Outgoing, QueueLimits, Repeats, Retention, SessionId,
-    ShardId,
+    ChannelName, Engine, EngineLimits, Form, Hub, Left, Outgoing, Presence, QueueLimits, Repeats, Retention,
+    SessionId, ShardId,
 };
 use tidegate_source::Upstream;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -96,6 +97,8 @@ pub(crate) struct Shard {
     publishes: Bucket,
     /// What publishers have said under a key, to channels at home here.
     repeats: Repeats,
+    /// Who is here, on channels at home here that tell.
+    presences: HashMap<ChannelName, Presence>,
     /// Sources at home here that fail just now.
     troubles: HashMap<ChannelName, Arc<str>>,
     /// Sources that wait until there is room again.
@@ -170,6 +173,7 @@ impl Shard {
                 inbox: Inbox::default(),
                 publishes: Bucket::default(),
                 repeats: Repeats::default(),
+                presences: HashMap::new(),
                 troubles: HashMap::new(),
                 paused_sources: Vec::new(),
                 mailboxes,
@@ -236,8 +240,9 @@ impl Shard {
                 Crossing::Follow(follow) => self.follow_at_home(follow),
                 Crossing::Newest { session, shard, behind } => self.newest_at_home(session, shard, behind),
                 Crossing::Followed(followed) => self.begin_subscription(followed),
-                Crossing::Leave { left, shard } => {
+                Crossing::Leave { left, session, shard } => {
                     self.engine.leave(&left, shard);
+                    self.leave_at_home(&left.channel, shard, session);
                 }
                 Crossing::Publication { channel, epoch, publication } => {
                     self.hub.publish(&channel, epoch, publication);
@@ -380,6 +385,7 @@ impl Shard {
             resume,
             retention,
             sourced,
+            member: self.member_of(id, channel),
         };
         self.cross(home, Crossing::Follow(follow));
         Ok(())
@@ -398,13 +404,13 @@ impl Shard {
     /// Ends one subscription of `id`.
     pub(crate) fn unsubscribe(&mut self, id: SessionId, channel: &ChannelName) {
         if let Some(left) = self.hub.unsubscribe(id, channel) {
-            self.leave(left);
+            self.leave(id, left);
         }
     }
 
-    fn leave(&mut self, left: Left) {
+    fn leave(&mut self, session: SessionId, left: Left) {
         let home = self.process.home_of(&left.channel);
-        self.cross(home, Crossing::Leave { left, shard: self.id });
+        self.cross(home, Crossing::Leave { left, session, shard: self.id });
     }
 
     /// Forgets a session: its subscriptions end, its socket is closed by being dropped.
@@ -416,7 +422,7 @@ impl Shard {
         self.counters.closed(form);
         self.counters.deflate_contexts -= u64::from(connection.about.agreed.holds_contexts());
         for left in left {
-            self.leave(left);
+            self.leave(id, left);
         }
     }
 

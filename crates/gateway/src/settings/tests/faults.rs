@@ -359,10 +359,10 @@ path = "/a"
 channel = {}
 compression = "gzip"
 doors = ["longpoll"]
-presence = true"#,
+presence = 1"#,
         "t:4:15: compression = \"gzip\" means nothing; write compression = \"shared\", \"takeover\" or \"off\"
 t:5:1: 'doors' is not available in this version; remove it
-t:6:1: 'presence' is not available in this version; remove it",
+t:6:12: 'presence' is an integer where a boolean is needed; write true or false",
     ),
     (
         r#"[[route]]

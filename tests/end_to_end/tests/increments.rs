@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tidegate_client::Updates;
+use tidegate_client::follow::{Event, Follower, Options};
 use tidegate_end_to_end::backend::Backend;
 use tidegate_end_to_end::document::Document;
 use tidegate_end_to_end::event_stream::EventStream;
@@ -86,11 +88,11 @@ fn a_polled_document_comes_once_and_then_as_its_changes() {
     let mut json = enveloped(&gateway, "/x?updates=json-patch");
     let mut merge = enveloped(&gateway, "/x?updates=merge-patch");
     let mut whole = enveloped(&gateway, "/x");
-    let mut events = EventStream::open(gateway.public(), "/x?updates=json-patch");
     for socket in [&mut json, &mut merge, &mut whole] {
         assert_eq!(socket.envelope("open")["recovered"], true);
         assert_eq!(socket.envelope("message")["data"]["version"], 1);
     }
+    let mut events = EventStream::open(gateway.public(), "/x?updates=json-patch");
     assert_eq!(events.event().id, "", "nobody can resume from before the document");
     let first = events.message();
     let mut copy: Value = serde_json::from_str(&first.data).expect("JSON");
@@ -115,6 +117,30 @@ fn a_polled_document_comes_once_and_then_as_its_changes() {
     assert_eq!(json.envelope("message")["data"], "another");
     assert_eq!(merge.envelope("message")["data"], "another");
     assert_eq!(backend.asked("/x").iter().filter(|asked| asked.header("if-none-match").is_none()).count(), 1);
+}
+
+#[test]
+fn a_change_takes_a_twelfth_of_the_bytes_of_a_poll_that_finds_it() {
+    let document = Document::new(&list(1, 2000));
+    let kept = document.clone();
+    let backend = Backend::start(move |asked| kept.reply(asked));
+    let gateway = Gateway::before(&backend.url(), &[]);
+    let mut socket = enveloped(&gateway, "/list.json?updates=json-patch");
+    socket.envelope("open");
+    socket.envelope("message");
+    let before = socket.wire_bytes();
+    let changed = list(1, 2000).replace("\"version\":1", "\"version\":2");
+    document.set(&changed);
+    socket.envelope("patch");
+    let patch = socket.wire_bytes() - before;
+    // What the same client would have asked and been told without any gateway, with no more headers than it must have.
+    let request = Request::get("/list.json").header("If-None-Match", "\"v1\"");
+    let asked = request.bytes("127.0.0.1:9000").len();
+    let answer = request.send(backend.address());
+    assert_eq!(answer.text(), changed);
+    let headers: usize = answer.headers.0.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+    let poll = asked + "HTTP/1.1 200 OK\r\n\r\n".len() + headers + changed.len();
+    assert!(patch * 12 <= poll as u64, "{patch} bytes, and a poll {poll}");
 }
 
 #[test]
@@ -290,6 +316,38 @@ fn where_nothing_is_compared_whole_publications_come() {
     bounded.publish("state/a", &list(4, 4000));
     socket.envelope("message");
     assert!((bounded.metric("tidegate_uncompared_total") - 1.0).abs() < f64::EPSILON);
+}
+
+#[tokio::test]
+async fn a_follower_that_comes_back_goes_on_with_changes() {
+    let gateway = Gateway::configured(CHANNELS);
+    let options = Options { updates: Updates::JsonPatch, ..Options::default() };
+    let mut follower = Follower::new(&gateway.ws("/state/a"), options).expect("a URL");
+    assert!(matches!(next(&mut follower).await, Event::Open { recovered: true, .. }));
+    assert_eq!(follower.position("state/a"), None, "it has no document yet");
+    gateway.publish("state/a", &list(1, 3000));
+    let Event::Message { .. } = next(&mut follower).await else { panic!("a document") };
+    gateway.publish("state/a", &list(2, 3000));
+    let Event::Patch { position, updates: Updates::JsonPatch, .. } = next(&mut follower).await else {
+        panic!("a change")
+    };
+    assert_eq!(follower.position("state/a"), Some(position));
+    let id = gateway.ask_admin(Request::get("/connections")).json()["connections"][0]["id"].clone();
+    let id = id.as_str().expect("a connection").to_owned();
+    assert_eq!(
+        gateway.ask_admin(Request::new("DELETE", &format!("/connections/{id}?code=1012"))).status,
+        200
+    );
+    assert!(matches!(next(&mut follower).await, Event::Lost { .. }));
+    gateway.publish("state/a", &list(3, 3000));
+    assert!(matches!(next(&mut follower).await, Event::Open { recovered: true, .. }));
+    let Event::Patch { patch, .. } = next(&mut follower).await else { panic!("a change") };
+    assert!(patch.contains(r#""path":"/version","value":3"#), "{patch}");
+}
+
+async fn next(follower: &mut Follower) -> Event {
+    let event = tokio::time::timeout(Duration::from_secs(60), follower.next());
+    event.await.expect("an event in time").expect("an event")
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod gateway;
 mod load;
 mod instructions;
 mod deflate;
+mod difference;
 mod figures;
 mod comparison;
 mod protocol;
@@ -49,6 +50,7 @@ const FIGURES: &[Figure] = &[
     figure("time", figures::time, &["taskset"]),
     figure("instructions", instructions::instructions, &["valgrind", "callgrind_annotate"]),
     figure("deflate", deflate::deflate, &["taskset", "valgrind", "callgrind_annotate"]),
+    figure("difference", difference::difference, &[]),
     figure("resume", figures::resume, &[]),
     figure("job", figures::job, &["python3"]),
     Figure { name: "cold", take: figures::cold, needs: &[], only_named: true, compares: false },

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use crate::difference::Difference;
 use crate::event_stream::{EventLimits, EventStream, EventTooLong, ServerEvent};
 use crate::json;
 use crate::lines::{LineTooLong, Lines};
@@ -48,6 +49,22 @@ pub fn json_same(input: &[u8]) {
     assert_eq!(same, expected);
     if json::canonical(left).is_ok() {
         assert!(json::same(left, &[b" ", left, b"\n"].concat()), "white space does not count");
+    }
+}
+
+/// A patch is JSON and smaller than the document; there are none but between strict documents, and a document differs
+/// from itself in nothing. The input is cut in two at its first NUL.
+pub fn difference(input: &[u8]) {
+    let (before, after) = input.split_at(input.iter().position(|byte| *byte == 0).unwrap_or(input.len()));
+    let after = after.strip_prefix(&[0]).unwrap_or(after);
+    let Some(difference) = Difference::between(before, after) else { return };
+    assert!(json::canonical(before).is_ok() && json::canonical(after).is_ok(), "both are strict");
+    for patch in difference.json_patch().iter().chain(&difference.merge_patch()) {
+        assert!(patch.len() < after.len());
+        assert!(json::canonical(patch).is_ok(), "a patch is JSON");
+    }
+    if json::same(before, after) && after.len() > 2 {
+        assert_eq!(difference.json_patch().as_deref(), Some(&b"[]"[..]));
     }
 }
 

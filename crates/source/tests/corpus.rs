@@ -29,6 +29,11 @@ fn lines() {
 }
 
 #[test]
+fn difference() {
+    replay("difference", fuzzing::difference);
+}
+
+#[test]
 fn json_same() {
     replay("json_same", fuzzing::json_same);
 }

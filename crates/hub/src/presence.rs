@@ -74,7 +74,7 @@ impl Presence {
     }
 
     fn told(&self, member: Member, joined: bool, size: usize, max_told: usize) -> Option<PresenceChange> {
-        (size <= max_told).then(|| PresenceChange { member, joined, count: self.members.len() })
+        (size <= max_told).then_some(PresenceChange { member, joined, count: self.members.len() })
     }
 
     /// Who is here, those who came first before the others.

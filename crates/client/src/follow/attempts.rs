@@ -19,13 +19,20 @@ pub struct Attempts {
     backoff: Backoff,
     most: Option<u32>,
     count: u32,
+    renews: bool,
 }
 
 impl Attempts {
     /// None was made. `most` in a row, none is without end.
     #[must_use]
     pub fn new(backoff: Backoff, most: Option<u32>) -> Self {
-        Self { backoff, most, count: 0 }
+        Self { backoff, most, count: 0, renews: false }
+    }
+
+    /// The same for who brings a new token each time: then 401 and 4401 are no reason to give up.
+    #[must_use]
+    pub fn with_tokens(self, renews: bool) -> Self {
+        Self { renews, ..self }
     }
 
     /// A connection has ended that was open for this time.
@@ -39,6 +46,7 @@ impl Attempts {
     /// `hint` is what a gateway said to this client alone, its `reconnect_in_ms`.
     pub fn wait(&mut self, why: &Interruption, hint: Option<Duration>) -> Option<Duration> {
         let asked = match why.verdict(SystemTime::now()) {
+            Verdict::GiveUp if self.renews && why.is_about_credentials() => Asked::Nothing,
             Verdict::GiveUp => return None,
             Verdict::ComeBack(asked) => hint.map_or(asked, Asked::Drawn),
             Verdict::ComeBackWithout => Asked::Nothing,
@@ -87,5 +95,9 @@ mod tests {
         let hint = Some(Duration::from_millis(3400));
         assert_eq!(attempts.wait(&closed(1012), hint), hint);
         assert_eq!(attempts.wait(&closed(4401), hint), None);
+        let mut renewing = Attempts::new(Backoff::default(), Some(1)).with_tokens(true);
+        assert!(renewing.wait(&closed(4401), None).is_some());
+        assert_eq!(renewing.wait(&closed(4401), None), None, "it is an attempt like others");
+        assert_eq!(Attempts::new(Backoff::default(), None).with_tokens(true).wait(&closed(4403), None), None);
     }
 }

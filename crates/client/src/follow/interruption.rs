@@ -46,6 +46,15 @@ impl Interruption {
         matches!(self, Self::Closed(close) if of_code(close.code.get()) == Verdict::ComeBackWithout)
     }
 
+    /// Whether another token may help.
+    pub(super) fn is_about_credentials(&self) -> bool {
+        match self {
+            Self::Connect(ConnectError::Refused(refused)) => refused.status == 401,
+            Self::Closed(close) => close.code.get() == close_code::UNAUTHORIZED,
+            _ => false,
+        }
+    }
+
     pub(super) fn verdict(&self, now: SystemTime) -> Verdict {
         match self {
             Self::Connect(error) => of_failure(error, now),

@@ -14,6 +14,8 @@ mod attempts;
 
 mod query;
 
+mod token;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
@@ -41,6 +43,7 @@ use backoff::Asked;
 pub use backoff::Backoff;
 use channels::{Arrived, Channels, Subscribe};
 pub use interruption::Interruption;
+pub use token::TokenProvider;
 
 /// Whom to follow, and how.
 #[derive(Debug, Clone)]
@@ -53,6 +56,9 @@ pub struct Options {
     pub after: Option<Position>,
     /// How to hear that a document has changed, for all channels.
     pub updates: Updates,
+    /// What gives the token for each connection, sent as `Authorization: Bearer`. With it a token that was
+    /// refused or has ended (401, 4401) is a reason to come back; without it is the end.
+    pub token: Option<TokenProvider>,
     /// Give up after so many attempts in a row without a connection that lasted. None: never.
     pub attempts_max: Option<u32>,
 }
@@ -206,7 +212,7 @@ impl Default for Options {
         let connection =
             options::Options { ping_interval: Some(Duration::from_secs(30)), ..options::Options::default() };
         let (backoff, updates) = (Backoff::default(), Updates::Whole);
-        Self { connection, backoff, after: None, updates, attempts_max: None }
+        Self { connection, backoff, after: None, updates, token: None, attempts_max: None }
     }
 }
 
@@ -234,7 +240,8 @@ impl Follower {
         let mut channels = Channels::new(options.updates);
         channels.follow_own(options.after.or(after));
         let state = State::Waiting(None);
-        let attempts = Attempts::new(options.backoff, options.attempts_max);
+        let renews = options.token.is_some();
+        let attempts = Attempts::new(options.backoff, options.attempts_max).with_tokens(renews);
         let opener = Box::new(opener);
         Ok(Self { url, options, opener, channels, state, pending: VecDeque::new(), attempts })
     }
@@ -324,7 +331,9 @@ impl Follower {
         if let Some(position) = self.channels.own_position() {
             query::add_after(&mut url, position);
         }
-        (self.opener)(url, self.options.connection.clone())
+        let mut options = self.options.connection.clone();
+        options.headers.extend(self.options.token.as_ref().map(TokenProvider::header));
+        (self.opener)(url, options)
     }
 
     fn begin(&mut self, mut connection: Connection) {

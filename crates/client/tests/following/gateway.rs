@@ -31,11 +31,18 @@ pub(crate) fn follower_of(url: &str, options: Options) -> Result<(Follower, Gate
 impl Gateway {
     /// Accepts the next connection; gives what was asked for.
     pub(crate) async fn accept(&mut self) -> (Session, String) {
+        let (session, target, _) = self.accept_with("").await;
+        (session, target)
+    }
+
+    /// The same, and a field of the request.
+    pub(crate) async fn accept_with(&mut self, name: &str) -> (Session, String, Option<String>) {
         let subprotocols = vec!["tidegate.v1".to_owned()];
         let options = AcceptOptions { subprotocols, ..AcceptOptions::default() };
         let asked = receive_stream(self.0.recv().await.unwrap(), options).await.unwrap();
         let target = asked.head().target.to_owned();
-        (Session(asked.accept().await.unwrap()), target)
+        let field = asked.header(name).map(str::to_owned);
+        (Session(asked.accept().await.unwrap()), target, field)
     }
 
     pub(crate) async fn refuse(&mut self, status: u16, headers: &[(&str, &str)]) {

@@ -1,9 +1,10 @@
 //! How long it waits before it tries again, and when it gives up.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tidegate_client::AcceptOptions;
-use tidegate_client::follow::{Event, Follower, Interruption, Options};
+use tidegate_client::follow::{Event, Follower, Interruption, Options, TokenProvider};
 use tokio::time::Instant;
 
 use crate::gateway::{expect, follower, words};
@@ -142,4 +143,29 @@ async fn a_round_of_refusals_counts_once() {
     // The waits before them are of 500 ms, 1 s and 2 s at most, all of them drawn.
     assert!(rounds[4] - rounds[0] < Duration::from_secs(4), "{rounds:?}");
     following.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_has_ended_is_followed_by_the_next_one() {
+    let made = AtomicU32::new(0);
+    let token = TokenProvider::new(move || format!("token-{}", made.fetch_add(1, Ordering::Relaxed)));
+    let (mut follower, mut gateway) = follower(Options { token: Some(token), ..Options::default() });
+    let script = tokio::spawn(async move {
+        let (mut session, _, first) = gateway.accept_with("authorization").await;
+        session.open("own", "k:0", true).await;
+        session.message("own", "k:1").await;
+        session.close(4401).await;
+        gateway.refuse(401, &[]).await;
+        let (mut session, target, last) = gateway.accept_with("authorization").await;
+        session.open("own", "k:1", true).await;
+        session.close(4403).await;
+        (first, last, target)
+    });
+    expect(&mut follower, &["open own k:0 true", "message own k:1"]).await;
+    lost(&mut follower).await;
+    lost(&mut follower).await;
+    expect(&mut follower, &["open own k:1 true", "ended: closed with 4403"]).await;
+    let (first, last, target) = script.await.unwrap();
+    assert_eq!((first.as_deref(), last.as_deref()), (Some("Bearer token-0"), Some("Bearer token-2")));
+    assert!(target.contains("after=k%3A1") || target.contains("after=k:1"), "{target}");
 }

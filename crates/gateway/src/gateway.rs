@@ -81,6 +81,8 @@ impl Drop for Ended {
 struct Supervisor {
     runtime: tokio::runtime::Runtime,
     signals: Signals,
+    /// As it was at the start: what changes before somebody waits is a change.
+    configuration: Watched,
 }
 
 /// What the supervisor waits for.
@@ -148,7 +150,8 @@ impl Gateway {
         let (mailboxes, receivers) = mailboxes(shards);
         let (stop, stopped) = watch::channel(Stop::Not);
         let (ended, shard_ended) = mpsc::channel(SHARDS_MAX);
-        let supervisor = Supervisor::new(shard_ended).map_err(StartError::System)?;
+        let configuration = Watched::new(options.reload_from.clone());
+        let supervisor = Supervisor::new(shard_ended, configuration).map_err(StartError::System)?;
         let token = Arc::new(token);
         let mut gateway = Self {
             process,
@@ -236,11 +239,11 @@ impl Gateway {
 
     /// Runs until a signal ends it: SIGTERM drains, SIGINT or a second signal ends at once, SIGHUP reloads.
     pub fn wait(mut self) -> Result<Stopped, StartError> {
-        let Supervisor { runtime, mut signals } = self
+        let Supervisor { runtime, mut signals, mut configuration } = self
             .supervisor
             .take()
             .ok_or_else(|| StartError::System(io::Error::other("the gateway has been waited for")))?;
-        let stopped = runtime.block_on(self.supervise(&mut signals));
+        let stopped = runtime.block_on(self.supervise(&mut signals, &mut configuration));
         for thread in self.threads {
             match thread.join() {
                 Ok(Ok(())) => {}
@@ -251,11 +254,10 @@ impl Gateway {
         Ok(stopped)
     }
 
-    async fn supervise(&self, signals: &mut Signals) -> Stopped {
+    async fn supervise(&self, signals: &mut Signals, configuration: &mut Watched) -> Stopped {
         let Signals { shard_ended, terminate, interrupt, hangup } = signals;
         let mut look = tokio::time::interval(std::time::Duration::from_secs(1));
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut configuration = Watched::new(self.options.reload_from.clone());
         let mut certificate = self.watch_certificate();
         loop {
             tokio::select! {
@@ -368,7 +370,7 @@ impl Gateway {
 }
 
 impl Supervisor {
-    fn new(shard_ended: mpsc::Receiver<()>) -> io::Result<Self> {
+    fn new(shard_ended: mpsc::Receiver<()>, configuration: Watched) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let entered = runtime.enter();
         let signals = Signals {
@@ -378,7 +380,7 @@ impl Supervisor {
             hangup: signal(SignalKind::hangup())?,
         };
         drop(entered);
-        Ok(Self { runtime, signals })
+        Ok(Self { runtime, signals, configuration })
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tidegate_gateway::{ADMIN_CALLS, Options};
 use tidegate_hostile::backend::Backend;
 use tidegate_hostile::gate::{Gate, TOKEN};
+use tidegate_hostile::log;
 use tidegate_hostile::signer::{Signer, claims, part, seconds_from_now};
 use tidegate_hostile::socket::{Socket, handshake};
 use tidegate_hostile::wire::{Answer, Wire};
@@ -201,6 +202,12 @@ fn every_door_of_every_route_refuses_every_credential_that_is_no_good() {
         }
     }
     assert_eq!(stage.gate.admin("GET", "/channels").text().matches("one").count(), 0, "nothing was opened");
+    let seen = format!("{}{}", log::lines().concat(), stage.gate.admin("GET", "/metrics").text());
+    let long = wrong.iter().filter(|wrong| wrong.token.len() >= 16);
+    assert!(
+        long.map(|wrong| &wrong.token).all(|token| !seen.contains(token.as_str())),
+        "a token was written down"
+    );
 }
 
 #[test]

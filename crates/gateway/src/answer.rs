@@ -8,7 +8,7 @@ use http::{Request, Response, StatusCode};
 
 use crate::access::check_host;
 use crate::client_body::RequestBody;
-use crate::doors::{event_stream, websocket};
+use crate::doors::{http_stream, websocket};
 use crate::forward;
 use crate::http_body::{Body, Visit, refusal_response};
 use crate::process::Generation;
@@ -49,7 +49,7 @@ async fn at_its_door(
     let host = check_host(request.headers(), request.uri(), visit.local, &generation.settings, proxy)?;
     let (parts, body) = request.into_parts();
     let asks_websocket = websocket::is_asked_for(&parts);
-    let asks_events = !asks_websocket && event_stream::is_asked_for(&parts);
+    let asks_events = !asks_websocket && http_stream::is_asked_for(&parts);
     let path = parts.uri.path().to_owned();
     let Some(found) = generation.settings.routes.find(&path) else {
         let sentence = format!("no route for {}", path.escape_debug());
@@ -59,7 +59,7 @@ async fn at_its_door(
     if asks_websocket {
         websocket::handle(visit, generation, request, &host, &found).await
     } else if asks_events {
-        event_stream::handle(visit, generation, request, &host, &found).await
+        http_stream::handle(visit, generation, request, &host, &found).await
     } else {
         let response = forward::handle(visit, generation, request, &host, &found).await?;
         visit.shard.tidy(|shard| shard.counters.forwarded_with(response.status().as_u16()));

@@ -2,7 +2,7 @@
 //! come from the public listener; what is opened goes to the shard.
 
 pub(crate) mod websocket;
-pub(crate) mod event_stream;
+pub(crate) mod http_stream;
 
 use std::sync::Arc;
 

@@ -48,18 +48,18 @@ async fn at_its_door(
     let proxy = visit.is_proxy(&generation.settings);
     let host = check_host(request.headers(), request.uri(), visit.local, &generation.settings, proxy)?;
     let (parts, body) = request.into_parts();
-    let asks_websocket = websocket::is_asked_for(&parts);
-    let asks_events = !asks_websocket && http_stream::is_asked_for(&parts);
     let path = parts.uri.path().to_owned();
     let Some(found) = generation.settings.routes.find(&path) else {
         let sentence = format!("no route for {}", path.escape_debug());
         return Err(Refusal::new(StatusCode::NOT_FOUND, sentence));
     };
+    let asks_websocket = websocket::is_asked_for(&parts);
+    let stream = http_stream::asked_for(&parts, found.route).filter(|_| !asks_websocket);
     let request = Request::from_parts(parts, body);
     if asks_websocket {
         websocket::handle(visit, generation, request, &host, &found).await
-    } else if asks_events {
-        http_stream::handle(visit, generation, request, &host, &found).await
+    } else if let Some(asked) = stream {
+        http_stream::handle(visit, generation, request, &host, &found, asked).await
     } else {
         let response = forward::handle(visit, generation, request, &host, &found).await?;
         visit.shard.tidy(|shard| shard.counters.forwarded_with(response.status().as_u16()));

@@ -86,8 +86,8 @@ pub(crate) async fn handle(
 }
 
 fn no_backend() -> Refusal {
-    let sentence =
-        "this is a channel: open it as a WebSocket, or ask for it with 'Accept: text/event-stream'";
+    let sentence = "this is a channel: open it as a WebSocket, or ask for it with 'Accept: text/event-stream' \
+         or 'Accept: application/x-ndjson'";
     Refusal::new(StatusCode::UPGRADE_REQUIRED, sentence).with(UPGRADE, HeaderValue::from_static("websocket"))
 }
 

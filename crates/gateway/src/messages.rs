@@ -71,7 +71,8 @@ impl Desk {
             match speaker.form {
                 Form::Bare => self.handle_bare(id, speaker, payload),
                 Form::Envelope => self.handle_envelope(id, speaker, &payload),
-                Form::EventStream => {}
+                // What comes on a body that is being answered is no message.
+                Form::EventStream | Form::Lines => {}
             }
         }
     }

@@ -161,7 +161,7 @@ plain! {
     Counter tls_reload_failed "Times a new certificate was not taken";
     Counter received_messages "Messages from WebSocket clients";
     Counter received_bytes "Bytes from WebSocket clients, frames included";
-    Counter sent_bytes "Bytes sent to WebSocket and event-stream clients";
+    Counter sent_bytes "Bytes sent to WebSocket clients and on HTTP streams";
     Counter writes "System calls that wrote to WebSocket clients";
     Counter enqueued_messages "Messages that fan-out put into send queues";
     Counter dropped_messages "Messages that were in the queue of a client that was closed as slow";
@@ -259,7 +259,7 @@ impl Collector for Sum {
 }
 
 /// Names of the forms, by index.
-const DOORS: [&str; FORMS.len()] = ["websocket", "tidegate.v1", "event_stream"];
+const DOORS: [&str; FORMS.len()] = ["websocket", "tidegate.v1", "event_stream", "ndjson"];
 
 /// The name of a form on the admin listener.
 pub(crate) fn door_name(form: Form) -> &'static str {

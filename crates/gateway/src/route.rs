@@ -47,6 +47,8 @@ pub struct Route {
     pub slow: Slow,
     /// Whether subscribers are told who is here.
     pub presence: bool,
+    /// Which of the doors that take a plain GET it has.
+    pub doors: Doors,
     /// The limits that hold here: the route's own, else those of the gateway.
     pub limits: RouteLimits,
 }
@@ -155,6 +157,14 @@ pub enum Compression {
     Shared,
     /// By a compressor for each connection, which remembers what it sent.
     Takeover,
+}
+
+/// Doors that a plain GET may come by. A `channel` has them; elsewhere such requests are the backend's unless
+/// the route says otherwise, because a backend may have pages and formats like these itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Doors {
+    /// `Accept: application/x-ndjson` gets lines of JSON.
+    pub lines: bool,
 }
 
 /// Limits that a route may set for itself.
@@ -329,6 +339,16 @@ impl Compression {
             Self::Shared => "shared",
             Self::Takeover => "takeover",
         }
+    }
+}
+
+impl Doors {
+    /// All of them.
+    pub const ALL: Self = Self { lines: true };
+
+    /// Their words in the configuration.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        [("ndjson", self.lines)].into_iter().filter(|(_, open)| *open).map(|(name, _)| name)
     }
 }
 

@@ -18,10 +18,12 @@ pub enum Form {
     Envelope,
     /// Server-sent events.
     EventStream,
+    /// The envelopes of `tidegate.v1`, one a line.
+    Lines,
 }
 
 /// All forms, in the order of their index.
-pub const FORMS: [Form; 3] = [Form::Bare, Form::Envelope, Form::EventStream];
+pub const FORMS: [Form; 4] = [Form::Bare, Form::Envelope, Form::EventStream, Form::Lines];
 
 /// How the bytes of a form are compressed for a session. A session is of one packing from its beginning to its end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

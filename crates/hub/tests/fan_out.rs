@@ -87,7 +87,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-const SESSIONS: [(Form, Packing); 10] = [
+const SESSIONS: [(Form, Packing); 11] = [
     (Form::Bare, Packing::Plain),
     (Form::Envelope, Packing::Own),
     (Form::EventStream, Packing::Plain),
@@ -98,6 +98,7 @@ const SESSIONS: [(Form, Packing); 10] = [
     (Form::Envelope, Packing::Plain),
     (Form::Envelope, Packing::Plain),
     (Form::Envelope, Packing::Plain),
+    (Form::Lines, Packing::Plain),
 ];
 
 #[derive(Default, Clone, Copy, PartialEq)]

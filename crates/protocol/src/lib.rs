@@ -3,6 +3,7 @@
 //! ```text
 //!  client ── text message ──▶ command            (tidegate.v1; a client's own side of it is in client)
 //!  hub ── publication ──▶ envelope ──▶ text message      event_stream ──▶ text/event-stream
+//!                                                        lines ──▶ application/x-ndjson
 //! ```
 //!
 //! Bare WebSocket clients have no module here: they get the payload and nothing else. Framing is the
@@ -15,6 +16,7 @@ pub mod command;
 pub mod envelope;
 pub mod client;
 pub mod event_stream;
+pub mod lines;
 
 pub use client::{Envelope, EnvelopeError};
 pub use code::{ErrorCode, close_code};

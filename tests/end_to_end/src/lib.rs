@@ -25,6 +25,8 @@ pub mod websocket;
 
 pub mod event_stream;
 
+pub mod json_lines;
+
 pub mod script;
 
 pub mod file_server;

@@ -56,7 +56,10 @@ impl Stage {
             key.display()
         );
         for (kind, stands) in KINDS {
-            let stands = stands.replace("BACKEND", &format!("http://{}", backend.address));
+            let mut stands = stands.replace("BACKEND", &format!("http://{}", backend.address));
+            if *kind != "channel" {
+                stands += "\ndoors = [\"ndjson\"]";
+            }
             let path = if *kind == "auto" { "/auto/{*x}".to_owned() } else { format!("/{kind}/{{x}}") };
             let _infallible = writeln!(text, "[[route]]\npath = \"{path}\"\nsubscribe = \"token\"\n{stands}");
         }
@@ -151,6 +154,9 @@ impl Stage {
             "event_stream" => format!(
                 "GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{extra}\r\n"
             ),
+            "ndjson" => format!(
+                "GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n{extra}\r\n"
+            ),
             other => panic!("the door {other} has no row here"),
         };
         self.gate.ask(request)
@@ -163,6 +169,11 @@ impl Stage {
         assert!(doors.len() >= 3, "{doors:?}");
         doors
     }
+}
+
+/// Whether what comes by a door is a WebSocket.
+fn is_socket(door: &str) -> bool {
+    matches!(door, "websocket" | "tidegate.v1")
 }
 
 /// The ways in which a token may come: the query, and header lines. A browser's page says where it is from.
@@ -190,7 +201,7 @@ fn every_door_of_every_route_refuses_every_credential_that_is_no_good() {
     for (kind, _) in KINDS {
         for door in &doors {
             for Wrong { name, token, status } in &wrong {
-                for (query, extra) in ways(token, door != "event_stream") {
+                for (query, extra) in ways(token, is_socket(door)) {
                     let answer = stage.at_door(door, &format!("/{kind}/one{query}"), &extra);
                     assert_eq!(answer.status, *status, "{kind} at {door} with {name}: {extra}{query}");
                     let challenge = answer.header("www-authenticate").unwrap_or_default();
@@ -215,9 +226,9 @@ fn every_door_of_every_route_lets_a_good_credential_in() {
     let stage = Stage::start("");
     for (kind, _) in KINDS {
         for door in stage.doors() {
-            for (query, extra) in ways(&stage.good(), door != "event_stream") {
+            for (query, extra) in ways(&stage.good(), is_socket(&door)) {
                 let answer = stage.at_door(&door, &format!("/{kind}/one{query}"), &extra);
-                let good = if door == "event_stream" { 200 } else { 101 };
+                let good = if is_socket(&door) { 101 } else { 200 };
                 assert_eq!(answer.status, good, "{kind} at {door}: {extra}{query}: {answer:?}");
                 let subprotocol = answer.header("sec-websocket-protocol");
                 assert!(subprotocol.is_none_or(|name| name == "tidegate.v1"), "{subprotocol:?}");

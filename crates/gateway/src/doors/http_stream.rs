@@ -1,5 +1,5 @@
-//! The SSE door: an HTTP answer whose body is what a session's send queue holds. It never
-//! writes itself: hyper pulls.
+//! The doors whose answer goes on: server-sent events, and lines of JSON. The body is what a session's send
+//! queue holds. Nothing is written here: hyper and h2 pull.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -25,19 +25,38 @@ use crate::http_body::{Body, Visit};
 use crate::open::open;
 use crate::process::Generation;
 use crate::refusal::Refusal;
-use crate::route::Found;
+use crate::route::{Found, Route};
 use crate::shard::connection::About;
 use crate::shard::{BodyPart, ShardRef};
 use crate::sources::OpenChannel;
 
-/// Whether a request asks for server-sent events.
-pub(crate) fn is_asked_for(parts: &Parts) -> bool {
-    let accepts = |value: &HeaderValue| {
-        let text = value.to_str().unwrap_or_default();
-        text.split(',')
-            .any(|one| one.split(';').next().is_some_and(|kind| kind.trim() == "text/event-stream"))
+/// The media types that ask for such an answer, in the order in which they are preferred.
+const MEDIA_TYPES: [(&str, Form); 3] = [
+    ("text/event-stream", Form::EventStream),
+    ("application/x-ndjson", Form::Lines),
+    ("application/jsonl", Form::Lines),
+];
+
+/// A stream as it was asked for: its form, and the media type that the answer has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) form: Form,
+    media_type: &'static str,
+}
+
+/// What a request to this route asks for, if it is a stream. Lines of a backend are its own, unless the route
+/// has the door.
+pub(crate) fn asked_for(parts: &Parts, route: &Route) -> Option<Asked> {
+    let accepts = |media_type: &str| {
+        let fields = parts.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let mut ranges = fields.flat_map(|field| field.split(','));
+        ranges.any(|range| range.split(';').next().is_some_and(|range| range.trim() == media_type))
     };
-    parts.method == Method::GET && parts.headers.get_all(ACCEPT).iter().any(accepts)
+    let is_there = |form: Form| form == Form::EventStream || route.doors.lines;
+    let mut asked =
+        MEDIA_TYPES.into_iter().filter(|(media_type, form)| is_there(*form) && accepts(media_type));
+    let (media_type, form) = asked.next().filter(|_| parts.method == Method::GET)?;
+    Some(Asked { form, media_type })
 }
 
 /// Answers with a stream, or with a refusal.
@@ -47,6 +66,7 @@ pub(crate) async fn handle(
     request: Request<RequestBody>,
     host: &str,
     found: &Found<'_>,
+    asked: Asked,
 ) -> Result<Response<Body>, Refusal> {
     let (parts, _) = request.into_parts();
     let Wish { wanted, credentials, resume } =
@@ -68,16 +88,16 @@ pub(crate) async fn handle(
         seat: seat.map(Rc::new),
     });
     let id = visit.shard.with(|shard| {
-        let id = shard.attach_body(Form::EventStream, about, Rc::clone(&visit.cut));
+        let id = shard.attach_body(asked.form, about, Rc::clone(&visit.cut));
         // A new session follows nothing yet, so this cannot be refused.
         let _ = shard.subscribe(id, &name, resume, retention, sourced);
         id
     });
-    let body = EventStreamBody { shard: visit.shard.clone(), id };
+    let body = QueueBody { shard: visit.shard.clone(), id };
     let mut response: Response<Body> = Response::new(Box::pin(body));
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(asked.media_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     headers.insert(VARY, HeaderValue::from_static("Origin"));
@@ -93,12 +113,12 @@ pub(crate) async fn handle(
 }
 
 /// Pulls a session's send queue. Dropping it ends the session.
-struct EventStreamBody {
+struct QueueBody {
     shard: ShardRef,
     id: SessionId,
 }
 
-impl http_body::Body for EventStreamBody {
+impl http_body::Body for QueueBody {
     type Data = Bytes;
     type Error = Box<dyn Error + Send + Sync>;
 
@@ -114,7 +134,7 @@ impl http_body::Body for EventStreamBody {
     }
 }
 
-impl Drop for EventStreamBody {
+impl Drop for QueueBody {
     fn drop(&mut self) {
         self.shard.with(|shard| shard.body_dropped(self.id));
     }

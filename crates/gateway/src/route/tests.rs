@@ -16,6 +16,7 @@ fn route(path: &str) -> Route {
         compression: Compression::default(),
         slow: Slow::default(),
         presence: false,
+        doors: Doors::ALL,
         limits: RouteLimits { ws_max_message: 65_536, ws_max_frames_per_s: 500 },
     }
 }

@@ -39,8 +39,8 @@ use self::listen::TlsPlaces;
 use self::rules::PlacedRoute;
 use crate::limits::Limits;
 use crate::route::{
-    Backend, Compression, Conflict, HistoryPolicy, Kind, Messages, Pattern, Publish, Route, RouteLimits,
-    Routes, Share, Subscribe,
+    Backend, Compression, Conflict, Doors, HistoryPolicy, Kind, Messages, Pattern, Publish, Route,
+    RouteLimits, Routes, Share, Subscribe,
 };
 
 /// Largest configuration file.
@@ -242,13 +242,14 @@ impl Overrides {
 
 impl Fallback {
     fn route(&self, limits: &Limits) -> Route {
-        let (kind, messages, increments) = match self {
+        let (kind, messages, increments, doors) = match self {
             Self::Backend { base, share } => (
                 Kind::Auto { base: base.clone(), share: share.clone() },
                 Messages::Post { content_type: None },
                 Increments::ALL,
+                Doors::default(),
             ),
-            Self::Channels => (Kind::Channel, Messages::Refused, Increments::NONE),
+            Self::Channels => (Kind::Channel, Messages::Refused, Increments::NONE, Doors::ALL),
         };
         Route {
             pattern: Pattern::parse("/{*rest}").expect("a well-formed pattern"),
@@ -261,6 +262,7 @@ impl Fallback {
             compression: Compression::default(),
             slow: Slow::default(),
             presence: false,
+            doors,
             limits: RouteLimits {
                 ws_max_message: limits.ws_max_message,
                 ws_max_frames_per_s: limits.ws_max_frames_per_s,

@@ -13,7 +13,7 @@ use super::fault::{Collector, shown};
 use super::vocabulary;
 use crate::limits::{Limits, quantity};
 use crate::route::{
-    Backend, Compression, Forward, HistoryPolicy, Kind, Messages, Pattern, Publish, ROUTES_MAX, Route,
+    Backend, Compression, Doors, Forward, HistoryPolicy, Kind, Messages, Pattern, Publish, ROUTES_MAX, Route,
     RouteLimits, Share, Subscribe, UrlTemplate,
 };
 
@@ -70,6 +70,7 @@ fn read_route(section: Section<'_>, limits: &Limits, faults: &mut Collector<'_>)
     let increments = read_updates(section, kind.as_ref(), faults);
     let slow = read_slow(section, faults);
     let presence = read_presence(section, kind.as_ref(), faults);
+    let doors = read_doors(section, kind.as_ref(), faults);
     let limits = read_limits(section, limits, faults);
     let (pattern, kind) = (pattern?, kind?);
     let route = Route {
@@ -83,6 +84,7 @@ fn read_route(section: Section<'_>, limits: &Limits, faults: &mut Collector<'_>)
         compression,
         slow,
         presence,
+        doors,
         limits,
     };
     Some(PlacedRoute { route, at: section.get("path").map(|entry| entry.at) })
@@ -319,6 +321,27 @@ fn read_updates(section: Section<'_>, kind: Option<&Kind>, faults: &mut Collecto
         }
         (Some(Kind::Channel | Kind::Stream { .. }) | None, _) => stated,
     }
+}
+
+fn read_doors(section: Section<'_>, kind: Option<&Kind>, faults: &mut Collector<'_>) -> Doors {
+    let channel = matches!(kind, Some(Kind::Channel));
+    let Some(names) = section.texts("doors", faults) else {
+        return if channel { Doors::ALL } else { Doors::default() };
+    };
+    if let Some((_, at)) = names.first().filter(|_| channel) {
+        faults.add(*at, "a channel has all doors, whatever 'doors' says", "remove the line");
+    }
+    let mut doors = Doors::default();
+    for (name, at) in names {
+        match name {
+            "ndjson" => doors.lines = true,
+            _ => {
+                let what = format!("\"{}\" is no door that can be opened", shown(name));
+                faults.add(at, what, "write \"ndjson\"; WebSockets and server-sent events are always there");
+            }
+        }
+    }
+    doors
 }
 
 fn read_slow(section: Section<'_>, faults: &mut Collector<'_>) -> Slow {

@@ -89,7 +89,9 @@ fn route_cells(route: &Route, settings: &Settings) -> Vec<String> {
         Slow::Latest => Some("slow latest".to_owned()),
     };
     let presence = route.presence.then(|| "presence".to_owned());
-    cells.into_iter().chain([messages, compression, history]).chain(slow).chain(presence).collect()
+    let doors: Vec<&str> = route.doors.names().collect();
+    let doors = if doors.is_empty() { String::new() } else { format!("doors {}", doors.join(", ")) };
+    cells.into_iter().chain([messages, compression, history, doors]).chain(slow).chain(presence).collect()
 }
 
 fn issuer_text(issuer: &Issuer) -> String {

@@ -50,6 +50,7 @@ limits = { ws_max_message = "4 KiB" }
 path = "/{*rest}"
 auto = { url = "http://127.0.0.1:3000", share = "cookie:session" }
 messages_type = "application/json"
+doors = ["ndjson"]
 "#;
 
 fn read(text: &str) -> Result<Settings, Faults> {
@@ -104,6 +105,7 @@ fn each_kind_of_route_says_what_it_means() {
     let (auto, _) = route(&settings, "/");
     assert!(matches!(&auto.kind, Kind::Auto { share: Share::Cookie(name), .. } if name == "session"));
     assert_eq!(auto.messages, Messages::Post { content_type: Some("application/json".to_owned()) });
+    assert_eq!((auto.doors, quotes.doors, chat.doors), (Doors::ALL, Doors::default(), Doors::ALL));
 }
 
 #[test]
@@ -115,6 +117,7 @@ fn the_summary_shows_routes_and_limits_and_no_secret() {
         "subscribe anyone (loopback)  publish nobody  messages refuse",
         "compression shared",
         "history 50, 10m\n",
+        "history 100, 10m  doors ndjson\n",
         "auto http://127.0.0.1:3000, share cookie:session",
         "128 KiB  (default 64 KiB)",
     ] {

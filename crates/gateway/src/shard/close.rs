@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use tidegate_hub::{Form, SessionId};
-use tidegate_protocol::{envelope, event_stream};
+use tidegate_protocol::{envelope, event_stream, lines};
 use tidegate_websocket::{CloseCode, ProtocolError};
 
 use super::Shard;
@@ -39,20 +39,16 @@ impl Shard {
         session.attachment.end = End::Closing(closing.code.get());
         session.attachment.clock.closing = now;
         let mut last = Vec::new();
+        let Closing { code, reason, reconnect_in_ms, .. } = closing;
         match form {
             Form::Bare => {}
             Form::Envelope => last.extend_from_slice(&self.encoder.text_frame(|text| {
-                let Closing { code, reason, reconnect_in_ms, .. } = closing;
                 envelope::write_close(text, None, code.get(), reason, reconnect_in_ms);
             })),
             Form::EventStream => {
-                event_stream::write_close(
-                    &mut last,
-                    closing.code.get(),
-                    closing.reason,
-                    closing.reconnect_in_ms,
-                );
+                event_stream::write_close(&mut last, code.get(), reason, reconnect_in_ms);
             }
+            Form::Lines => lines::write_close(&mut last, code.get(), reason, reconnect_in_ms),
         }
         if let Some(session) = self.hub.session_mut(id)
             && let Some(websocket) = session.attachment.transport.websocket_mut()

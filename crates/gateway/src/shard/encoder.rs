@@ -3,7 +3,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tidegate_hub::{ChannelName, Encode, Epoch, Form, PayloadKind, Position, Publication, Updates};
-use tidegate_protocol::{envelope, event_stream};
+use tidegate_protocol::{envelope, event_stream, lines};
 use tidegate_websocket::deflate::Effort;
 use tidegate_websocket::frame::Header;
 use tidegate_websocket::opcode::Opcode;
@@ -88,6 +88,16 @@ impl Encode<Connection> for Encoder {
                     match publication.patch(updates) {
                         Some(patch) => event_stream::write_patch(&mut self.text, position, patch),
                         None => event_stream::write_message(&mut self.text, position, publication),
+                    }
+                    output.put_slice(&self.text);
+                }
+                Form::Lines => {
+                    self.text.clear();
+                    match publication.patch(updates) {
+                        Some(patch) => {
+                            lines::write_patch(&mut self.text, channel, position, updates, patch);
+                        }
+                        None => lines::write_message(&mut self.text, channel, position, publication),
                     }
                     output.put_slice(&self.text);
                 }

@@ -9,7 +9,7 @@ use tidegate_hub::{
     Behind, ChannelName, Compared, Encode, Epoch, Form, Fresh, Item, Left, Packing, Position, Present,
     Recovery, RepeatLimits, Retention, SessionId, ShardId, Updates,
 };
-use tidegate_protocol::{ErrorCode, close_code, envelope, event_stream};
+use tidegate_protocol::{ErrorCode, close_code, envelope, event_stream, lines};
 use tidegate_websocket::CloseCode;
 
 use super::crossing::{Crossing, Follow, Followed, NotFollowed, Notice, OUTBOX_MAX, Resume};
@@ -279,6 +279,11 @@ impl Shard {
                 event_stream::write_open_among(&mut open, channel, position, recovered, is_held, present);
                 self.send(id, open.into(), 1);
             }
+            Form::Lines => {
+                let mut open = Vec::new();
+                lines::write_open(&mut open, channel, position, recovered);
+                self.send(id, open.into(), 1);
+            }
         }
     }
 
@@ -293,7 +298,7 @@ impl Shard {
             Some(Form::Envelope) => {
                 self.send_error(id, Some(channel.public_part()), code, reason);
             }
-            Some(Form::Bare | Form::EventStream) => {
+            Some(Form::Bare | Form::EventStream | Form::Lines) => {
                 let code = CloseCode::TRY_AGAIN_LATER;
                 self.close(id, Closing { code, reason, ..Closing::default() });
             }
@@ -324,6 +329,11 @@ impl Shard {
                 let mut event = Vec::new();
                 event_stream::write_error(&mut event, channel, ErrorCode::Upstream, reason, true);
                 self.send(id, event.into(), 1);
+            }
+            Form::Lines => {
+                let mut line = Vec::new();
+                lines::write_error(&mut line, channel, ErrorCode::Upstream, reason, true);
+                self.send(id, line.into(), 1);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidegate_hub::{Form, SessionId};
-use tidegate_protocol::{close_code, event_stream};
+use tidegate_protocol::{close_code, event_stream, lines};
 use tidegate_websocket::CloseCode;
 use tidegate_websocket::timing::Due;
 
@@ -107,7 +107,7 @@ impl Shard {
         self.close(id, Closing { code, reason: "the token has expired", ..Closing::default() });
     }
 
-    /// Pings; an event stream gets a comment instead.
+    /// Pings; an event stream gets a comment instead, lines of JSON an empty one.
     fn ping(&mut self, id: SessionId, now: Tick) {
         let interval = self.jittered_ping_interval();
         let Some(session) = self.hub.session_mut(id) else { return };
@@ -119,8 +119,9 @@ impl Shard {
                 clock.pinged = now;
                 self.send(id, Bytes::from_static(PING), 0);
             }
-            // Nothing answers a comment: a client that is gone shows when the writes stall.
+            // Nothing answers these: a client that is gone shows when the writes stall.
             Form::EventStream => self.send(id, Bytes::from_static(event_stream::KEEP_ALIVE), 0),
+            Form::Lines => self.send(id, Bytes::from_static(lines::KEEP_ALIVE), 0),
         }
     }
 

@@ -358,11 +358,18 @@ slow = "x""#,
 path = "/a"
 channel = {}
 compression = "gzip"
-doors = ["longpoll"]
+doors = ["ndjson"]
 presence = 1"#,
         "t:4:15: compression = \"gzip\" means nothing; write compression = \"shared\", \"takeover\" or \"off\"
-t:5:1: 'doors' is not available in this version; remove it
+t:5:10: a channel has all doors, whatever 'doors' says; remove the line
 t:6:12: 'presence' is an integer where a boolean is needed; write true or false",
+    ),
+    (
+        r#"[[route]]
+path = "/a"
+auto = { url = "http://b" }
+doors = ["ndjson", "websocket"]"#,
+        "t:4:20: \"websocket\" is no door that can be opened; write \"ndjson\"; WebSockets and server-sent events are always there",
     ),
     (
         r#"[[route]]

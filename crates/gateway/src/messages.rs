@@ -10,7 +10,8 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, StatusCode};
 use tidegate_hub::{
-    ChannelName, Epoch, Form, Item, Payload, PayloadKind, Position, Session, SessionId, SubscribeError,
+    ChannelName, Form, Item, Payload, PayloadKind, Position, PositionError, Session, SessionId,
+    SubscribeError,
 };
 use tidegate_protocol::envelope::{self, Reply};
 use tidegate_protocol::{Command, CommandError, Content, ErrorCode, RequestId};
@@ -115,7 +116,8 @@ impl Desk {
         };
         match command {
             Command::Subscribe { channel, after, updates, id: request } => {
-                let resume = Resume { after: after.as_deref().map(position_of), updates };
+                let after = after.as_deref().filter(|text| !text.is_empty()).map(position_of).transpose();
+                let resume = after.map(|after| Resume { after, updates });
                 self.subscribe(id, speaker, channel, resume, request);
             }
             Command::Unsubscribe { channel, id: request } => {
@@ -132,7 +134,7 @@ impl Desk {
         id: SessionId,
         speaker: Speaker,
         channel: String,
-        resume: Resume,
+        resume: Result<Resume, Refusal>,
         request: Option<RequestId>,
     ) {
         let may = self.shard.with(|shard| shard.may_subscribe(id));
@@ -143,10 +145,10 @@ impl Desk {
         }
         let allowed = self.wanted(&channel, &speaker.credentials).and_then(|wanted| {
             check_subscribe(&wanted.route, &wanted.name, &speaker.credentials)?;
-            Ok(wanted)
+            Ok((resume?, wanted))
         });
-        let wanted = match allowed {
-            Ok(wanted) => wanted,
+        let (resume, wanted) = match allowed {
+            Ok(both) => both,
             Err(refusal) => {
                 self.refuse(id, request.as_ref(), &channel, &refusal);
                 return;
@@ -440,10 +442,10 @@ impl Shard {
     }
 }
 
-/// The position in a client's `after`. What is none is one that no log has: it is answered like any other
-/// position that cannot be resumed.
-pub(crate) fn position_of(text: &str) -> Position {
-    text.parse().unwrap_or(Position { epoch: Epoch(0), offset: 0 })
+/// The position in a client's `after`.
+pub(crate) fn position_of(text: &str) -> Result<Position, Refusal> {
+    let refused = |error: PositionError| Refusal::new(StatusCode::BAD_REQUEST, format!("'after': {error}"));
+    text.parse().map_err(refused)
 }
 
 fn post_request(wanted: &Wanted, payload: &Payload, credentials: &Credentials) -> Option<Request<Bytes>> {

@@ -129,17 +129,21 @@ fn positions_that_clients_make_up_never_replay_and_never_crash() {
     let mine: Value = serde_json::from_str(&gate.admin("GET", "/channels/mine").text()).expect("JSON");
     let mine = mine["position"].as_str().expect("a position").to_owned();
     let epoch = mine.split(':').next().expect("an epoch");
-    let mut made_up: Vec<String> =
-        [":", "x", "x:y", "0:0", "-1:-1", "zzzzzzzzzzzz:1", "\u{1f600}:1", "a:b:c"].map(str::to_owned).into();
-    made_up.extend([other, format!("{epoch}:18446744073709551615"), format!("{epoch}:18446744073709551616")]);
-    made_up.extend([
-        format!("{epoch}:99"),
-        format!("{epoch}:-1"),
-        format!("{epoch}:1e3"),
-        format!("{epoch}: 1"),
-    ]);
+    let encoded = |after: &str| after.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let mut malformed: Vec<String> =
+        [":", "x", "x:y", "-1:-1", "zzzzzzzzzzzz:1", "\u{1f600}:1", "a:b:c", "\0:1"]
+            .map(str::to_owned)
+            .into();
+    malformed
+        .extend(["18446744073709551616", "-1", "1e3", " 1", "01"].map(|offset| format!("{epoch}:{offset}")));
+    for after in malformed {
+        let answer = gate.ask(handshake(&format!("/mine?after={}", encoded(&after)), ""));
+        assert_eq!(answer.status, 400, "{after}");
+        assert!(answer.text().contains("a position is written epoch:offset"), "{after}: {answer:?}");
+    }
+    let made_up = ["0:0".to_owned(), other, format!("{epoch}:18446744073709551615"), format!("{epoch}:99")];
     for after in made_up {
-        let target: String = after.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let target = encoded(&after);
         let mut socket = Socket::open_envelopes(gate.public, &format!("/mine?after={target}"));
         let envelope = socket.next_json();
         assert_eq!(

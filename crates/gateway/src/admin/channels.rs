@@ -144,7 +144,7 @@ struct Shown {
 async fn show(visit: &Visit, name: ChannelName, query: Option<&str>) -> Result<Response<Body>, Refusal> {
     let home = visit.shard.process.home_of(&name);
     let shown = name.to_string();
-    let after = parameter(query, "after").map(|text| position_of(&text));
+    let after = parameter(query, "after").map(|text| position_of(&text)).transpose()?;
     let limit =
         if after.is_some() || parameter(query, "limit").is_some() { Some(limit(query)?) } else { None };
     match visit.shard.ask(home, move |shard| look(shard, &name, after, limit)).await {

@@ -18,7 +18,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body::Frame;
 use tidegate_hub::{Form, SessionId};
 
-use super::{Wish, read_wish};
+use super::{Door, Wish, read_wish};
 use crate::client_body::RequestBody;
 use crate::compression::Agreed;
 use crate::http_body::{Body, Visit};
@@ -69,8 +69,9 @@ pub(crate) async fn handle(
     asked: Asked,
 ) -> Result<Response<Body>, Refusal> {
     let (parts, _) = request.into_parts();
+    let door = if asked.form == Form::EventStream { Door::EventStream } else { Door::Lines };
     let Wish { wanted, credentials, resume } =
-        read_wish(visit, generation, &parts, host, found, false).await?;
+        read_wish(visit, generation, &parts, host, found, door).await?;
     let (remote, _) = visit.client(&parts.headers, &generation.settings);
     let route = Arc::clone(found.route);
     let OpenChannel { name, retention, sourced, set_cookie } = open(&visit.shard, wanted).await?;

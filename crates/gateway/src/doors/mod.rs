@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
-use tidegate_hub::{ChannelName, Position, Updates};
+use tidegate_hub::{ChannelName, Epoch, Position, Updates};
 use tidegate_protocol::{OwnParameters, split_query};
 
 use crate::access::{Credentials, check_origin, check_subscribe};
@@ -21,6 +21,14 @@ use crate::refusal::Refusal;
 use crate::route::Found;
 use crate::shard::crossing::Resume;
 
+/// The door that a request comes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    WebSocket,
+    EventStream,
+    Lines,
+}
+
 /// A request to subscribe, understood.
 pub(crate) struct Wish {
     pub(crate) wanted: Wanted,
@@ -28,14 +36,14 @@ pub(crate) struct Wish {
     pub(crate) resume: Resume,
 }
 
-/// Reads what a handshake or an event-stream request wants, or says why it cannot have it.
+/// Reads what a request wants to follow, or says why it cannot have it.
 pub(crate) async fn read_wish(
     visit: &Visit,
     generation: &Arc<Generation>,
     parts: &Parts,
     host: &str,
     found: &Found<'_>,
-    websocket: bool,
+    door: Door,
 ) -> Result<Wish, Refusal> {
     if visit.shard.process.is_draining() {
         let seconds = fastrand::u32(1..=10);
@@ -50,10 +58,11 @@ pub(crate) async fn read_wish(
     let name_query = query.as_deref().filter(|_| named_by_query);
     let bad = |error: tidegate_hub::NameError| Refusal::new(StatusCode::BAD_REQUEST, error.to_string());
     let name = ChannelName::from_path(parts.uri.path(), name_query).map_err(bad)?;
+    let websocket = door == Door::WebSocket;
     let credentials = authenticate(visit, generation, &parts.headers, &own, found.route, websocket).await?;
     check_subscribe(found.route, &name, &credentials)?;
     let wanted = Wanted::new(name, found, query.as_deref(), &credentials)?;
-    let resume = Resume { after: after_of(&own, &parts.headers, websocket), updates: updates_of(&own)? };
+    let resume = Resume { after: after_of(&own, &parts.headers, door)?, updates: updates_of(&own)? };
     Ok(Wish { wanted, credentials, resume })
 }
 
@@ -65,10 +74,16 @@ fn updates_of(own: &OwnParameters) -> Result<Updates, Refusal> {
     })
 }
 
-/// Where the client wants to resume: `after` in the query, or what an EventSource remembers by itself.
-fn after_of(own: &OwnParameters, headers: &HeaderMap, websocket: bool) -> Option<Position> {
+/// Where the client wants to resume: `after` in the query, or what an EventSource remembers by itself, which
+/// knows better than the URL that it was made with.
+fn after_of(own: &OwnParameters, headers: &HeaderMap, door: Door) -> Result<Option<Position>, Refusal> {
     let remembered =
-        headers.get("last-event-id").filter(|_| !websocket).and_then(|value| value.to_str().ok());
-    // An EventSource that reconnects knows better than the URL that it was made with.
-    remembered.or(own.after.as_deref()).filter(|text| !text.is_empty()).map(position_of)
+        headers.get("last-event-id").filter(|value| door == Door::EventStream && !value.is_empty());
+    if let Some(remembered) = remembered {
+        let position = remembered.to_str().ok().and_then(|text| text.parse().ok());
+        // Another server may have stood here before, and its ids are none of ours: a refusal would end the
+        // EventSource for good. No log has this position.
+        return Ok(Some(position.unwrap_or(Position { epoch: Epoch(0), offset: 0 })));
+    }
+    own.after.as_deref().filter(|text| !text.is_empty()).map(position_of).transpose()
 }

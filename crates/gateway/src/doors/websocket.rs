@@ -17,7 +17,7 @@ use tidegate_websocket::handshake::server::{self, Accepted, HttpVersion};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use super::{Wish, read_wish};
+use super::{Door, Wish, read_wish};
 use crate::client_body::RequestBody;
 use crate::compression::Agreed;
 use crate::head_timer::ClientStream;
@@ -47,7 +47,7 @@ pub(crate) async fn handle(
     let (parts, body) = request.into_parts();
     // Nothing is agreed on before the request has been let in: this only judges the handshake.
     let judged = accept(&parts, None)?;
-    let wish = read_wish(visit, generation, &parts, host, found, true).await?;
+    let wish = read_wish(visit, generation, &parts, host, found, Door::WebSocket).await?;
     if judged.subprotocol.is_none() && wish.resume.updates != Updates::Whole {
         let sentence = "the query parameter 'updates' needs positions, which a bare WebSocket has not: \
                         offer the subprotocol tidegate.v1";

@@ -8,7 +8,7 @@ use http::{Request, Response, StatusCode};
 
 use crate::access::check_host;
 use crate::client_body::RequestBody;
-use crate::doors::{http_stream, websocket};
+use crate::doors::{http_stream, long_poll, websocket};
 use crate::forward;
 use crate::http_body::{Body, Visit, refusal_response};
 use crate::process::Generation;
@@ -60,6 +60,9 @@ async fn at_its_door(
         websocket::handle(visit, generation, request, &host, &found).await
     } else if let Some(asked) = stream {
         http_stream::handle(visit, generation, request, &host, &found, asked).await
+    } else if long_poll::is_asked_for(request.method(), request.uri().query(), found.route) {
+        let (parts, _) = request.into_parts();
+        long_poll::handle(visit, generation, &parts, &host, &found).await
     } else {
         let response = forward::handle(visit, generation, request, &host, &found).await?;
         visit.shard.tidy(|shard| shard.counters.forwarded_with(response.status().as_u16()));

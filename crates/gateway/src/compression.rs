@@ -70,7 +70,7 @@ impl Agreed {
     /// How its publications are packed.
     pub(crate) fn packing(&self, form: Form) -> Packing {
         match (form, self.extensions.deflate) {
-            (Form::EventStream | Form::Lines, _) | (_, None) => Packing::Plain,
+            (Form::EventStream | Form::Lines | Form::LongPoll, _) | (_, None) => Packing::Plain,
             (_, Some(_)) if self.seat.is_some() => Packing::Own,
             (_, Some(agreed)) if agreed.can_read_shared(usize::MAX) => Packing::Deflated,
             // Its window is smaller than that of what is shared. An extension that was agreed on need not be used: a window of its own would be a compressor of its own.

@@ -1,7 +1,7 @@
 //! The server: shards, doors, pass-through, admin listener, configuration.
 //!
 //! ```text
-//!  public ──▶ doors (websocket │ http_stream)  ──▶ open ──▶ sources        at the channel's home
+//!  public ──▶ doors (websocket │ http_stream │ long_poll) ──▶ open ──▶ sources       at the channel's home
 //!    │                  │                                     │ items
 //!    │                  ▼                                     ▼
 //!    │        shard: sockets ◀─ send queues ◀─ hub ◀─ mailbox ◀─ engine ◀─ publish ◀─ admin, messages

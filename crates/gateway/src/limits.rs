@@ -135,6 +135,7 @@ limits! {
     ws_write_timeout: Duration = "10s" in "100ms" to "10m", "Time in which a client must take at least one byte; then close 1013.";
     ws_out_queue_bytes: usize = "2 MiB" in "8 KiB" to "1 GiB", "Bytes waiting for one slow client, at least twice max_publication; beyond it close 1013.";
     ws_out_queue_msgs: u32 = "4096" in "16" to "1000000", "Messages waiting for one slow client; beyond it close 1013.";
+    longpoll_max_wait: Duration = "60s" in "1s" to "60s", "Longest wait that a long poll may ask for; beyond it 400.";
     deflate_min_bytes: usize = "512 B" in "64 B" to "64 MiB", "A publication that is compressed once for all; a shorter one goes as it is.";
     deflate_level: u32 = "1" in "1" to "9", "Effort of compression, from fastest to smallest.";
     deflate_max_contexts: u32 = "1000" in "0" to "1000000", "Connections of routes with compression = 'takeover' that keep a compressor and an inflater each; beyond it they share like others.";

@@ -73,7 +73,7 @@ impl Desk {
                 Form::Bare => self.handle_bare(id, speaker, payload),
                 Form::Envelope => self.handle_envelope(id, speaker, &payload),
                 // What comes on a body that is being answered is no message.
-                Form::EventStream | Form::Lines => {}
+                Form::EventStream | Form::Lines | Form::LongPoll => {}
             }
         }
     }

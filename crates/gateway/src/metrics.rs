@@ -259,7 +259,7 @@ impl Collector for Sum {
 }
 
 /// Names of the forms, by index.
-const DOORS: [&str; FORMS.len()] = ["websocket", "tidegate.v1", "event_stream", "ndjson"];
+const DOORS: [&str; FORMS.len()] = ["websocket", "tidegate.v1", "event_stream", "ndjson", "longpoll"];
 
 /// The name of a form on the admin listener.
 pub(crate) fn door_name(form: Form) -> &'static str {

@@ -163,6 +163,8 @@ pub enum Compression {
 /// the route says otherwise, because a backend may have pages and formats like these itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Doors {
+    /// `after` or `wait` in the query make a long poll.
+    pub long_poll: bool,
     /// `Accept: application/x-ndjson` gets lines of JSON.
     pub lines: bool,
 }
@@ -344,11 +346,14 @@ impl Compression {
 
 impl Doors {
     /// All of them.
-    pub const ALL: Self = Self { lines: true };
+    pub const ALL: Self = Self { long_poll: true, lines: true };
 
     /// Their words in the configuration.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        [("ndjson", self.lines)].into_iter().filter(|(_, open)| *open).map(|(name, _)| name)
+        [("longpoll", self.long_poll), ("ndjson", self.lines)]
+            .into_iter()
+            .filter(|(_, open)| *open)
+            .map(|(name, _)| name)
     }
 }
 

@@ -20,10 +20,12 @@ pub enum Form {
     EventStream,
     /// The envelopes of `tidegate.v1`, one a line.
     Lines,
+    /// Elements of the answer to a long poll, which takes what has come when it is answered.
+    LongPoll,
 }
 
 /// All forms, in the order of their index.
-pub const FORMS: [Form; 4] = [Form::Bare, Form::Envelope, Form::EventStream, Form::Lines];
+pub const FORMS: [Form; 5] = [Form::Bare, Form::Envelope, Form::EventStream, Form::Lines, Form::LongPoll];
 
 /// How the bytes of a form are compressed for a session. A session is of one packing from its beginning to its end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

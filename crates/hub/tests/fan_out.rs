@@ -87,7 +87,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-const SESSIONS: [(Form, Packing); 11] = [
+const SESSIONS: [(Form, Packing); 12] = [
     (Form::Bare, Packing::Plain),
     (Form::Envelope, Packing::Own),
     (Form::EventStream, Packing::Plain),
@@ -99,6 +99,7 @@ const SESSIONS: [(Form, Packing); 11] = [
     (Form::Envelope, Packing::Plain),
     (Form::Envelope, Packing::Plain),
     (Form::Lines, Packing::Plain),
+    (Form::LongPoll, Packing::Plain),
 ];
 
 #[derive(Default, Clone, Copy, PartialEq)]

@@ -96,6 +96,12 @@ pub fn write_message(
     begin(output, "message");
     field(output, "channel", channel.public_part());
     output.extend_from_slice(format!(r#","position":"{position}""#).as_bytes());
+    write_content(output, publication);
+    output.push(b'}');
+}
+
+/// What a source said of a publication, and the payload.
+pub(crate) fn write_content(output: &mut Vec<u8>, publication: &Publication) {
     if let Some(event) = &publication.item.event {
         field(output, "event", event);
     }
@@ -103,7 +109,6 @@ pub fn write_message(
         field(output, "source_id", source_id);
     }
     write_payload(output, &publication.item.payload);
-    output.push(b'}');
 }
 
 /// One publication as the change from that before it: a patch of this kind, which is JSON on one line.
@@ -117,12 +122,17 @@ pub fn write_patch(
     begin(output, "patch");
     field(output, "channel", channel.public_part());
     output.extend_from_slice(format!(r#","position":"{position}""#).as_bytes());
+    write_change(output, updates, patch);
+    output.push(b'}');
+}
+
+/// A patch, and of which kind it is where that is not JSON Patch.
+pub(crate) fn write_change(output: &mut Vec<u8>, updates: Updates, patch: &[u8]) {
     if updates == Updates::MergePatch {
         output.extend_from_slice(b",\"format\":\"merge\"");
     }
     output.extend_from_slice(b",\"patch\":");
     output.extend_from_slice(patch);
-    output.push(b'}');
 }
 
 /// Something failed; the subscription goes on.

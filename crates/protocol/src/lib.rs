@@ -4,6 +4,7 @@
 //!  client ── text message ──▶ command            (tidegate.v1; a client's own side of it is in client)
 //!  hub ── publication ──▶ envelope ──▶ text message      event_stream ──▶ text/event-stream
 //!                                                        lines ──▶ application/x-ndjson
+//!                                                        long_poll ──▶ application/json
 //! ```
 //!
 //! Bare WebSocket clients have no module here: they get the payload and nothing else. Framing is the
@@ -17,11 +18,12 @@ pub mod envelope;
 pub mod client;
 pub mod event_stream;
 pub mod lines;
+pub mod long_poll;
 
 pub use client::{Envelope, EnvelopeError};
 pub use code::{ErrorCode, close_code};
 pub use command::{Command, CommandError, Content, RequestId};
-pub use query::{OwnParameters, split_query};
+pub use query::{OwnParameters, split_long_poll_query, split_query};
 pub use tidegate_hub::{Epoch, Payload, PayloadKind, Position, Updates, UpdatesError};
 
 /// The subprotocol's name on the handshake.

@@ -1,5 +1,5 @@
-//! The query of a WebSocket or SSE request: three parameters are the gateway's, the rest is the
-//! backend's and goes on as it came.
+//! The query of a request to follow a channel: three parameters are the gateway's, on long polls a fourth; the
+//! rest is the backend's and goes on as it came.
 
 use std::borrow::Cow;
 
@@ -12,12 +12,24 @@ pub struct OwnParameters {
     pub updates: Option<String>,
     /// `token`: a credential.
     pub token: Option<String>,
+    /// `wait`: how long to wait, not yet parsed; only on long polls.
+    pub wait: Option<String>,
 }
 
 /// Takes the gateway's parameters out of `query`; what remains keeps its order and its encoding, `None`
 /// if nothing remains.
 #[must_use]
 pub fn split_query(query: Option<&str>) -> (OwnParameters, Option<String>) {
+    split(query, false)
+}
+
+/// The same for a long poll, where `wait` is the gateway's, too.
+#[must_use]
+pub fn split_long_poll_query(query: Option<&str>) -> (OwnParameters, Option<String>) {
+    split(query, true)
+}
+
+fn split(query: Option<&str>, long_poll: bool) -> (OwnParameters, Option<String>) {
     let mut own = OwnParameters::default();
     let Some(query) = query else { return (own, None) };
     let mut rest = String::new();
@@ -27,6 +39,7 @@ pub fn split_query(query: Option<&str>) -> (OwnParameters, Option<String>) {
             "after" => &mut own.after,
             "updates" => &mut own.updates,
             "token" => &mut own.token,
+            "wait" if long_poll => &mut own.wait,
             _ => {
                 if !rest.is_empty() {
                     rest.push('&');
@@ -63,5 +76,15 @@ mod tests {
         assert_eq!(split_query(None), (OwnParameters::default(), None));
         let (own, _) = split_query(Some("token=s3&updates=json-patch"));
         assert_eq!((own.token.as_deref(), own.updates.as_deref()), (Some("s3"), Some("json-patch")));
+    }
+
+    #[test]
+    fn wait_is_ours_on_long_polls_alone() {
+        let query = Some("page=2&wait=30&after=k:1");
+        let (own, rest) = split_query(query);
+        assert_eq!((own.wait, rest.as_deref()), (None, Some("page=2&wait=30")));
+        let (own, rest) = split_long_poll_query(query);
+        assert_eq!((own.wait.as_deref(), rest.as_deref()), (Some("30"), Some("page=2")));
+        assert_eq!(own.after.as_deref(), Some("k:1"));
     }
 }

@@ -13,6 +13,7 @@ use tidegate_end_to_end::document::Document;
 use tidegate_end_to_end::event_stream::EventStream;
 use tidegate_end_to_end::gateway::Gateway;
 use tidegate_end_to_end::http::Request;
+use tidegate_end_to_end::json_lines::JsonLines;
 use tidegate_end_to_end::websocket::{Dial, WebSocket};
 
 const CHANNELS: &str = r#"
@@ -57,6 +58,9 @@ impl Copy {
     fn take(&mut self, envelope: &Value) {
         match envelope["type"].as_str() {
             Some("open") => return,
+            // Publications of a long poll have no type.
+            None if envelope["patch"].is_null() => self.document = envelope["data"].clone(),
+            None => self.apply(envelope["format"] == "merge", &envelope["patch"]),
             Some("message") => self.document = envelope["data"].clone(),
             Some("patch") => self.apply(envelope["format"] == "merge", &envelope["patch"]),
             _ => panic!("{envelope}"),
@@ -165,6 +169,45 @@ fn nothing_is_compared_before_somebody_asks() {
     json.envelope("patch");
     assert_eq!(whole.envelope("message")["data"]["version"], 3);
     gateway.wait_metric("tidegate_compared_total", 1.0);
+}
+
+/// Each of several patches at once, and each alone, as the doors that are plain HTTP have them.
+#[test]
+fn requests_and_answers_bring_changes_too() {
+    let gateway = Gateway::configured(CHANNELS);
+    gateway.publish("state/a", &list(1, 3000));
+    for (updates, format) in [("json-patch", Value::Null), ("merge-patch", json!("merge"))] {
+        let target = |rest: &str| format!("/state/a?updates={updates}{rest}");
+        let ask = |rest: &str| Request::get(&target(rest)).send(gateway.public());
+        let mut lines = JsonLines::open(gateway.public(), &target(""));
+        assert_eq!(lines.envelope("open")["recovered"], true);
+        let mut streamed = Copy::default();
+        streamed.take(&lines.envelope("message"));
+        // The first answer has a whole document, and what came since is told as patches.
+        let mut polled = Copy::default();
+        let first = ask("&wait=20").json();
+        polled.take(&first["publications"][0]);
+        assert_eq!((polled.patches, &polled.document), (0, &streamed.document));
+        let version = streamed.document["version"].as_u64().expect("a number");
+        for next in version + 1..=version + 3 {
+            gateway.publish("state/a", &list(next, 3000));
+            let patch = lines.envelope("patch");
+            assert_eq!(patch["format"], format, "{patch}");
+            streamed.take(&patch);
+        }
+        let answer = ask(&format!("&after={}&wait=20", polled.position)).json();
+        let came = answer["publications"].as_array().expect("a list");
+        came.iter().for_each(|one| polled.take(one));
+        assert_eq!((came.len(), polled.patches), (3, 3), "{answer}");
+        assert_eq!(answer["position"], polled.position.as_str());
+        assert_eq!(polled.document, streamed.document);
+        assert_eq!(polled.document["version"], version + 3);
+        let lost = ask("&after=zzz:3&wait=20").json();
+        assert_eq!(
+            (&lost["recovered"], &lost["publications"][0]["data"]["version"]),
+            (&json!(false), &json!(version + 3))
+        );
+    }
 }
 
 #[test]

@@ -36,10 +36,11 @@ enum Way {
     EventStream,
     LastEventId,
     Lines,
+    LongPoll,
 }
 
-const WAYS: [Way; 6] =
-    [Way::Bare, Way::Enveloped, Way::Command, Way::EventStream, Way::LastEventId, Way::Lines];
+const WAYS: [Way; 7] =
+    [Way::Bare, Way::Enveloped, Way::Command, Way::EventStream, Way::LastEventId, Way::Lines, Way::LongPoll];
 
 /// The kinds of positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +129,7 @@ impl Place<'_> {
                 let open = stream.envelope("open");
                 self.hear(&open, count, || stream.envelope("message"))
             }
+            Way::LongPoll => self.poll(after, count),
         }
     }
 
@@ -148,6 +150,33 @@ impl Place<'_> {
             }
         }
         Back::Open(None, numbers)
+    }
+
+    /// Polls until all has come; what is published last comes with a poll of its own.
+    fn poll(&self, after: &str, count: usize) -> Back {
+        let (mut after, mut recovered, mut numbers) = (after.to_owned(), None, Vec::new());
+        while numbers.len() < count {
+            if numbers.len() + 1 == count && recovered.is_some() {
+                self.next();
+            }
+            let wait = if recovered.is_some() { 20 } else { 0 };
+            let answer =
+                Request::get(&format!("{}?after={after}&wait={wait}", self.path)).send(self.gateway.public());
+            match answer.status {
+                400 => return Back::Refused,
+                204 => recovered = recovered.or(Some(true)),
+                _ => {
+                    let body = answer.json();
+                    recovered = recovered.or(body["recovered"].as_bool());
+                    for one in body["publications"].as_array().expect("a list") {
+                        assert_eq!(one["data"], offset(one), "{body}");
+                        numbers.push(offset(one));
+                    }
+                }
+            }
+            after = answer.headers.get("tidegate-position").expect("a position").to_owned();
+        }
+        Back::Open(recovered, numbers)
     }
 
     fn command(&self, after: &str, count: usize) -> Back {
@@ -237,7 +266,7 @@ fn a_document_is_come_back_to_by_one_rule_at_every_door() {
     let gateway = Gateway::configured(&format!(
         "[listen]\nshards = 2\n\
          [[route]]\npath = \"/x\"\npoll = {{ url = \"{}/x\", interval = \"100ms\" }}\n\
-         history = {{ size = {KEPT} }}\ndoors = [\"ndjson\"]\n\
+         history = {{ size = {KEPT} }}\ndoors = [\"ndjson\", \"longpoll\"]\n\
          [[route]]\npath = \"/other/way\"\nchannel = {{}}\n",
         backend.url()
     ));

@@ -58,7 +58,7 @@ impl Stage {
         for (kind, stands) in KINDS {
             let mut stands = stands.replace("BACKEND", &format!("http://{}", backend.address));
             if *kind != "channel" {
-                stands += "\ndoors = [\"ndjson\"]";
+                stands += "\ndoors = [\"longpoll\", \"ndjson\"]";
             }
             let path = if *kind == "auto" { "/auto/{*x}".to_owned() } else { format!("/{kind}/{{x}}") };
             let _infallible = writeln!(text, "[[route]]\npath = \"{path}\"\nsubscribe = \"token\"\n{stands}");
@@ -157,6 +157,10 @@ impl Stage {
             "ndjson" => format!(
                 "GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n{extra}\r\n"
             ),
+            "longpoll" => {
+                let mark = if target.contains('?') { '&' } else { '?' };
+                format!("GET {target}{mark}wait=0 HTTP/1.1\r\nHost: localhost\r\n{extra}\r\n")
+            }
             other => panic!("the door {other} has no row here"),
         };
         self.gate.ask(request)
@@ -235,6 +239,22 @@ fn every_door_of_every_route_lets_a_good_credential_in() {
             }
         }
     }
+}
+
+#[test]
+fn a_poll_that_waits_ends_with_its_token() {
+    let stage = Stage::start("");
+    assert_eq!(stage.gate.publish("channel/one", "1").status, 202);
+    let token = stage.signer.token(&format!(r#"{{"exp":{},{GOOD}}}"#, seconds_from_now(2)));
+    let newest = stage.at_door("longpoll", &format!("/channel/one?token={token}"), "");
+    let after = newest.header("tidegate-position").expect("a position");
+    let begun = Instant::now();
+    let answer = stage.gate.ask(format!(
+        "GET /channel/one?after={after}&wait=60&token={token} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    ));
+    assert_eq!(answer.status, 401, "{answer:?}");
+    assert!(answer.text().contains("the token has expired"), "{answer:?}");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{
@@ -18,15 +17,13 @@ use http::{Method, Request, Response, StatusCode};
 use http_body::Frame;
 use tidegate_hub::{Form, SessionId};
 
-use super::{Door, Wish, read_wish};
+use super::{Door, Wish, about, read_wish};
 use crate::client_body::RequestBody;
-use crate::compression::Agreed;
 use crate::http_body::{Body, Visit};
 use crate::open::open;
 use crate::process::Generation;
 use crate::refusal::Refusal;
 use crate::route::{Found, Route};
-use crate::shard::connection::About;
 use crate::shard::{BodyPart, ShardRef};
 use crate::sources::OpenChannel;
 
@@ -70,24 +67,10 @@ pub(crate) async fn handle(
 ) -> Result<Response<Body>, Refusal> {
     let (parts, _) = request.into_parts();
     let door = if asked.form == Form::EventStream { Door::EventStream } else { Door::Lines };
-    let Wish { wanted, credentials, resume } =
+    let Wish { wanted, credentials, resume, .. } =
         read_wish(visit, generation, &parts, host, found, door).await?;
-    let (remote, _) = visit.client(&parts.headers, &generation.settings);
-    let route = Arc::clone(found.route);
     let OpenChannel { name, retention, sourced, set_cookie } = open(&visit.shard, wanted).await?;
-    let seat = visit.seat_session(&generation.settings, false)?;
-    let about = Box::new(About {
-        channel: name.clone(),
-        route,
-        remote,
-        credentials,
-        opened: SystemTime::now(),
-        tls: visit.tls,
-        http2: visit.is_http2(),
-        agreed: Agreed::default(),
-        // None on HTTP/1.1, where the connection under the stream keeps it.
-        seat: seat.map(Rc::new),
-    });
+    let about = about(visit, generation, &parts, found, &name, credentials)?;
     let id = visit.shard.with(|shard| {
         let id = shard.attach_body(asked.form, about, Rc::clone(&visit.cut));
         // A new session follows nothing yet, so this cannot be refused.

@@ -3,15 +3,19 @@
 
 pub(crate) mod websocket;
 pub(crate) mod http_stream;
+pub(crate) mod long_poll;
 
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use tidegate_hub::{ChannelName, Epoch, Position, Updates};
-use tidegate_protocol::{OwnParameters, split_query};
+use tidegate_protocol::{OwnParameters, split_long_poll_query, split_query};
 
 use crate::access::{Credentials, check_origin, check_subscribe};
+use crate::compression::Agreed;
 use crate::credential::authenticate;
 use crate::http_body::Visit;
 use crate::messages::position_of;
@@ -19,6 +23,7 @@ use crate::open::Wanted;
 use crate::process::Generation;
 use crate::refusal::Refusal;
 use crate::route::Found;
+use crate::shard::connection::About;
 use crate::shard::crossing::Resume;
 
 /// The door that a request comes by.
@@ -27,6 +32,7 @@ pub(crate) enum Door {
     WebSocket,
     EventStream,
     Lines,
+    LongPoll,
 }
 
 /// A request to subscribe, understood.
@@ -34,6 +40,8 @@ pub(crate) struct Wish {
     pub(crate) wanted: Wanted,
     pub(crate) credentials: Credentials,
     pub(crate) resume: Resume,
+    /// How long a long poll waits, as the client wrote it.
+    pub(crate) wait: Option<String>,
 }
 
 /// Reads what a request wants to follow, or says why it cannot have it.
@@ -53,7 +61,10 @@ pub(crate) async fn read_wish(
     }
     let (_, scheme) = visit.client(&parts.headers, &generation.settings);
     check_origin(&parts.headers, host, scheme, &generation.settings)?;
-    let (own, query) = split_query(parts.uri.query());
+    let (own, query) = match door {
+        Door::LongPoll => split_long_poll_query(parts.uri.query()),
+        Door::WebSocket | Door::EventStream | Door::Lines => split_query(parts.uri.query()),
+    };
     let named_by_query = found.route.backend().is_some();
     let name_query = query.as_deref().filter(|_| named_by_query);
     let bad = |error: tidegate_hub::NameError| Refusal::new(StatusCode::BAD_REQUEST, error.to_string());
@@ -63,7 +74,32 @@ pub(crate) async fn read_wish(
     check_subscribe(found.route, &name, &credentials)?;
     let wanted = Wanted::new(name, found, query.as_deref(), &credentials)?;
     let resume = Resume { after: after_of(&own, &parts.headers, door)?, updates: updates_of(&own)? };
-    Ok(Wish { wanted, credentials, resume })
+    Ok(Wish { wanted, credentials, resume, wait: own.wait })
+}
+
+/// A session that lives on an HTTP answer: what is known of it, and its place among the open connections.
+fn about(
+    visit: &Visit,
+    generation: &Generation,
+    parts: &Parts,
+    found: &Found<'_>,
+    channel: &ChannelName,
+    credentials: Credentials,
+) -> Result<Box<About>, Refusal> {
+    let (remote, _) = visit.client(&parts.headers, &generation.settings);
+    // None on HTTP/1.1, where the connection under the answer keeps it.
+    let seat = visit.seat_session(&generation.settings, false)?;
+    Ok(Box::new(About {
+        channel: channel.clone(),
+        route: Arc::clone(found.route),
+        remote,
+        credentials,
+        opened: SystemTime::now(),
+        tls: visit.tls,
+        http2: visit.is_http2(),
+        agreed: Agreed::default(),
+        seat: seat.map(Rc::new),
+    }))
 }
 
 /// How the client wants to hear of changes.

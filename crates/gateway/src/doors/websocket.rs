@@ -55,7 +55,7 @@ pub(crate) async fn handle(
     }
     let (remote, _) = visit.client(&parts.headers, &generation.settings);
     let route = Arc::clone(found.route);
-    let Wish { wanted, credentials, resume } = wish;
+    let Wish { wanted, credentials, resume, .. } = wish;
     let OpenChannel { name, retention, sourced, set_cookie } = open(&visit.shard, wanted).await?;
 
     let answer = |policy: Option<&Acceptance>| accept(&parts, policy);

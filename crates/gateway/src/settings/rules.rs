@@ -334,10 +334,12 @@ fn read_doors(section: Section<'_>, kind: Option<&Kind>, faults: &mut Collector<
     let mut doors = Doors::default();
     for (name, at) in names {
         match name {
+            "longpoll" => doors.long_poll = true,
             "ndjson" => doors.lines = true,
             _ => {
                 let what = format!("\"{}\" is no door that can be opened", shown(name));
-                faults.add(at, what, "write \"ndjson\"; WebSockets and server-sent events are always there");
+                let mend = "write \"longpoll\", \"ndjson\" or both; the other doors are always open";
+                faults.add(at, what, mend);
             }
         }
     }

@@ -50,7 +50,7 @@ limits = { ws_max_message = "4 KiB" }
 path = "/{*rest}"
 auto = { url = "http://127.0.0.1:3000", share = "cookie:session" }
 messages_type = "application/json"
-doors = ["ndjson"]
+doors = ["ndjson", "longpoll"]
 "#;
 
 fn read(text: &str) -> Result<Settings, Faults> {
@@ -117,7 +117,7 @@ fn the_summary_shows_routes_and_limits_and_no_secret() {
         "subscribe anyone (loopback)  publish nobody  messages refuse",
         "compression shared",
         "history 50, 10m\n",
-        "history 100, 10m  doors ndjson\n",
+        "history 100, 10m  doors longpoll, ndjson\n",
         "auto http://127.0.0.1:3000, share cookie:session",
         "128 KiB  (default 64 KiB)",
     ] {

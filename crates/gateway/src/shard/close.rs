@@ -49,6 +49,7 @@ impl Shard {
                 event_stream::write_close(&mut last, code.get(), reason, reconnect_in_ms);
             }
             Form::Lines => lines::write_close(&mut last, code.get(), reason, reconnect_in_ms),
+            Form::LongPoll => self.note_closed(id, closing),
         }
         if let Some(session) = self.hub.session_mut(id)
             && let Some(websocket) = session.attachment.transport.websocket_mut()
@@ -65,6 +66,11 @@ impl Shard {
     pub(super) fn close_slow_consumers(&mut self) {
         while let Some(id) = self.hub.poll_overflow() {
             let Some(session) = self.hub.session(id) else { continue };
+            if session.form() == Form::LongPoll {
+                // It has as much as an answer may hold, and nothing is lost: it asks for the rest next.
+                self.hub.mark_dirty(id);
+                continue;
+            }
             let (bytes, messages) = (session.queue.bytes(), session.queue.messages());
             self.counters.slow_consumers_queue += 1;
             let remote = session.attachment.about.remote;

@@ -9,9 +9,9 @@ use std::task::Waker;
 use std::time::{Instant, SystemTime};
 
 use rustls::ServerConnection;
-use tidegate_hub::ChannelName;
-use tidegate_websocket as websocket;
+use tidegate_hub::{ChannelName, Position};
 use tidegate_websocket::timing::{Timeouts, Timing};
+use tidegate_websocket::{self as websocket, CloseCode};
 use tokio::sync::Notify;
 
 use super::wheel::{Tick, ticks};
@@ -60,6 +60,37 @@ pub(crate) enum Transport {
     Body { waker: Option<Waker>, cut: Rc<Notify> },
     /// A stream of HTTP/2, which a task of its own reads and writes: the waker of that task.
     Stream { waker: Option<Waker>, websocket: Box<websocket::Connection> },
+    /// A long poll, which the task that answers it looks at.
+    LongPoll(Box<LongPoll>),
+}
+
+/// What is known of a long poll beside its queue.
+#[derive(Debug, Default)]
+pub(crate) struct LongPoll {
+    /// Of its task, while that waits.
+    pub(crate) waker: Option<Waker>,
+    /// Where it stands; `None` until its channel's home has answered.
+    pub(crate) begun: Option<Begun>,
+    /// Why it was closed, if it was.
+    pub(crate) closed: Option<Closed>,
+}
+
+/// Where a long poll stands: what the home answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Begun {
+    /// The place before what is in its queue.
+    pub(crate) position: Position,
+    pub(crate) recovered: bool,
+    /// The channel holds whole documents.
+    pub(crate) document: bool,
+}
+
+/// A close that a long poll has to say in an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Closed {
+    pub(crate) code: CloseCode,
+    pub(crate) reason: Box<str>,
+    pub(crate) reconnect_in_ms: Option<u64>,
 }
 
 /// How far the end of a connection has come.
@@ -98,7 +129,7 @@ impl Transport {
         match self {
             Self::Socket { websocket, .. } | Self::Tls { websocket, .. } => Some(websocket),
             Self::Stream { websocket, .. } => Some(websocket),
-            Self::Body { .. } => None,
+            Self::Body { .. } | Self::LongPoll(_) => None,
         }
     }
 
@@ -107,7 +138,7 @@ impl Transport {
         match self {
             Self::Socket { websocket, .. } | Self::Tls { websocket, .. } => Some(websocket),
             Self::Stream { websocket, .. } => Some(websocket),
-            Self::Body { .. } => None,
+            Self::Body { .. } | Self::LongPoll(_) => None,
         }
     }
 
@@ -118,9 +149,12 @@ impl Transport {
 
     /// Wakes the task that takes the bytes, where there is one.
     pub(crate) fn wake(&mut self) {
-        if let Self::Body { waker, .. } | Self::Stream { waker, .. } = self
-            && let Some(waker) = waker.take()
-        {
+        let waker = match self {
+            Self::Body { waker, .. } | Self::Stream { waker, .. } => waker,
+            Self::LongPoll(poll) => &mut poll.waker,
+            Self::Socket { .. } | Self::Tls { .. } => return,
+        };
+        if let Some(waker) = waker.take() {
             waker.wake();
         }
     }

@@ -77,6 +77,8 @@ pub(crate) struct Follow {
     pub(crate) shard: ShardId,
     pub(crate) channel: ChannelName,
     pub(crate) resume: Resume,
+    /// The newest publication comes first, although it is no document.
+    pub(crate) newest: bool,
     pub(crate) retention: Retention,
     /// Only with a running source is there something to follow.
     pub(crate) sourced: bool,

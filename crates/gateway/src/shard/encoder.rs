@@ -3,7 +3,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tidegate_hub::{ChannelName, Encode, Epoch, Form, PayloadKind, Position, Publication, Updates};
-use tidegate_protocol::{envelope, event_stream, lines};
+use tidegate_protocol::{envelope, event_stream, lines, long_poll};
 use tidegate_websocket::deflate::Effort;
 use tidegate_websocket::frame::Header;
 use tidegate_websocket::opcode::Opcode;
@@ -98,6 +98,14 @@ impl Encode<Connection> for Encoder {
                             lines::write_patch(&mut self.text, channel, position, updates, patch);
                         }
                         None => lines::write_message(&mut self.text, channel, position, publication),
+                    }
+                    output.put_slice(&self.text);
+                }
+                Form::LongPoll => {
+                    self.text.clear();
+                    match publication.patch(updates) {
+                        Some(patch) => long_poll::write_patch(&mut self.text, position, updates, patch),
+                        None => long_poll::write_publication(&mut self.text, position, publication),
                     }
                     output.put_slice(&self.text);
                 }

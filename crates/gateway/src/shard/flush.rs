@@ -58,7 +58,7 @@ impl Shard {
                 self.counters.sent_bytes += (waiting - session.queue.bytes()) as u64;
                 flushed
             }
-            transport @ (Transport::Body { .. } | Transport::Stream { .. }) => {
+            transport @ (Transport::Body { .. } | Transport::Stream { .. } | Transport::LongPoll(_)) => {
                 transport.wake();
                 (Flushed::Handed, false)
             }
@@ -128,7 +128,7 @@ impl Shard {
                 tls.send_close_notify();
                 self.hub.mark_dirty(id);
             }
-            Transport::Body { .. } | Transport::Stream { .. } => {}
+            Transport::Body { .. } | Transport::Stream { .. } | Transport::LongPoll(_) => {}
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tidegate_hub::{
     Behind, ChannelName, Compared, Encode, Epoch, Form, Fresh, Item, Left, Packing, Position, Present,
-    Recovery, RepeatLimits, Retention, SessionId, ShardId, Updates,
+    Publication,     Recovery, RepeatLimits, Retention, SessionId, ShardId, Updates,
 };
 use tidegate_protocol::{ErrorCode, close_code, envelope, event_stream, lines};
 use tidegate_websocket::CloseCode;
@@ -116,16 +116,23 @@ impl Shard {
     }
 
     pub(super) fn follow_at_home(&mut self, follow: Follow) {
-        let Follow { session, ticket, shard, channel, resume, retention, sourced, member } = follow;
+        let Follow { session, ticket, shard, channel, resume, newest, retention, sourced, member } = follow;
         let Resume { after, updates } = resume;
         let fresh = Fresh { retention, epoch: Epoch(fastrand::u32(1..)) };
-        let recovery = if sourced && !self.sources.is_running(&channel) {
+        let mut recovery = if sourced && !self.sources.is_running(&channel) {
             Err(NotFollowed::SourceEnded)
         } else {
             let followed = self.engine.follow(&channel, shard, after, updates, fresh, Instant::now());
             followed.map_err(|_| NotFollowed::TooManyChannels)
         };
-        let document = self.engine.log(&channel).is_some_and(|log| log.retention().document);
+        let log = self.engine.log(&channel);
+        let document = log.is_some_and(|log| log.retention().document);
+        if let Ok(recovery) = &mut recovery
+            && newest
+            && recovery.publications.is_empty()
+        {
+            recovery.publications.extend(log.and_then(tidegate_hub::Log::newest).map(Publication::whole));
+        }
         let trouble = self.troubles.get(&channel).cloned();
         let passed_over = false;
         let member = member.filter(|_| recovery.is_ok());
@@ -215,6 +222,9 @@ impl Shard {
         }
         let Some(form) = self.hub.session(session).map(tidegate_hub::Session::form) else { return };
         let lost = !recovery.recovered && !document && !passed_over;
+        if form == Form::LongPoll {
+            self.begin_long_poll(session, &recovery, document);
+        }
         self.send_recovery(session, form, updates, &channel, &recovery, present.as_ref());
         if lost && form == Form::Bare {
             // Nothing in a bare payload can declare the gap: the close does.
@@ -267,7 +277,8 @@ impl Shard {
         Open { position, recovered, is_held, present }: Open<'_>,
     ) {
         match form {
-            Form::Bare => {}
+            // What has begun is noted with a long poll, and said in its answer.
+            Form::Bare | Form::LongPoll => {}
             Form::Envelope => {
                 let open = self.encoder.text_frame(|text| {
                     envelope::write_open_among(text, channel, position, recovered, present);
@@ -298,7 +309,7 @@ impl Shard {
             Some(Form::Envelope) => {
                 self.send_error(id, Some(channel.public_part()), code, reason);
             }
-            Some(Form::Bare | Form::EventStream | Form::Lines) => {
+            Some(Form::Bare | Form::EventStream | Form::Lines | Form::LongPoll) => {
                 let code = CloseCode::TRY_AGAIN_LATER;
                 self.close(id, Closing { code, reason, ..Closing::default() });
             }
@@ -321,7 +332,7 @@ impl Shard {
 
     fn send_trouble(&mut self, id: SessionId, form: Form, channel: &ChannelName, reason: &str) {
         match form {
-            Form::Bare => {}
+            Form::Bare | Form::LongPoll => {}
             Form::Envelope => {
                 self.send_error(id, Some(channel.public_part()), ErrorCode::Upstream, reason);
             }

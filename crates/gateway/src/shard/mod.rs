@@ -23,6 +23,7 @@ mod read;
 mod flush;
 mod stream;
 mod close;
+mod long_poll;
 mod timers;
 #[cfg(test)]
 mod histories;
@@ -59,6 +60,7 @@ pub(crate) use self::close::Closing;
 pub(crate) use self::flush::BodyPart;
 pub(crate) use self::home::{Busy, Published};
 pub(crate) use self::inbox::Said;
+pub(crate) use self::long_poll::{PollPart, Taken};
 pub(crate) use self::stream::StreamPart;
 
 /// A round's crossings for one shard, in order.
@@ -377,12 +379,14 @@ impl Shard {
             self.hub.set_slow(channel, found.route.slow);
         }
         let home = self.process.home_of(channel);
+        let form = self.hub.session(id).map(tidegate_hub::Session::form);
         let follow = Follow {
             session: id,
             ticket,
             shard: self.id,
             channel: channel.clone(),
             resume,
+            newest: form == Some(Form::LongPoll) && resume.after.is_none(),
             retention,
             sourced,
             member: self.member_of(id, channel),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tidegate_hub::{ChannelName, Form, Member, PresenceChange, Present, SessionId, ShardId};
-use tidegate_protocol::{envelope, event_stream};
+use tidegate_protocol::{envelope, event_stream, lines};
 
 use super::Shard;
 use super::crossing::Notice;
@@ -14,8 +14,11 @@ impl Shard {
     /// What others learn of a session here, where its channel's route tells who is here.
     pub(super) fn member_of(&self, id: SessionId, channel: &ChannelName) -> Option<Member> {
         let found = self.generation.settings.routes.find_name(channel.path_part())?;
-        let about = &self.hub.session(id)?.attachment.about;
-        found.route.presence.then(|| {
+        let session = self.hub.session(id)?;
+        let about = &session.attachment.about;
+        // Who polls comes and goes all the time.
+        let tells = found.route.presence && session.form() != Form::LongPoll;
+        tells.then(|| {
             let authority = about.credentials.authority();
             let shared = |text: &Option<Box<str>>| text.as_deref().map(Arc::from);
             Member {

@@ -167,7 +167,7 @@ impl Shard {
                 let (count, reading) = read_socket(stream, sealed);
                 if self.open_records(id, &sealed[..count], plain) { reading } else { Reading::Ended }
             }
-            Transport::Body { .. } | Transport::Stream { .. } => Reading::Drained,
+            Transport::Body { .. } | Transport::Stream { .. } | Transport::LongPoll(_) => Reading::Drained,
         }
     }
 

@@ -20,7 +20,10 @@ impl Shard {
     pub(super) fn begin_timers(&mut self, id: SessionId) {
         let interval = self.jittered_ping_interval();
         let now = self.wheel.now();
-        if let Some(session) = self.hub.session_mut(id) {
+        // A long poll cannot be pinged before it is answered, and how long that may take its task knows.
+        if let Some(session) = self.hub.session_mut(id)
+            && session.form() != Form::LongPoll
+        {
             session.attachment.clock.ping_due = now.plus(ticks(interval));
         }
         self.look_anew(id);
@@ -122,6 +125,7 @@ impl Shard {
             // Nothing answers these: a client that is gone shows when the writes stall.
             Form::EventStream => self.send(id, Bytes::from_static(event_stream::KEEP_ALIVE), 0),
             Form::Lines => self.send(id, Bytes::from_static(lines::KEEP_ALIVE), 0),
+            Form::LongPoll => {}
         }
     }
 

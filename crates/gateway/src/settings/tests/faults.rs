@@ -369,7 +369,7 @@ t:6:12: 'presence' is an integer where a boolean is needed; write true or false"
 path = "/a"
 auto = { url = "http://b" }
 doors = ["ndjson", "websocket"]"#,
-        "t:4:20: \"websocket\" is no door that can be opened; write \"ndjson\"; WebSockets and server-sent events are always there",
+        "t:4:20: \"websocket\" is no door that can be opened; write \"longpoll\", \"ndjson\" or both; the other doors are always open",
     ),
     (
         r#"[[route]]

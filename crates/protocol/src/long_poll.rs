@@ -1,0 +1,99 @@
+//! The answer to a long poll: one JSON object with the publications that came, and the position to ask from
+//! next.
+//!
+//! Publications are written once for all polls that wait for them; the object around them is each answer's own.
+
+use bytes::Bytes;
+use tidegate_hub::{Position, Publication, Updates};
+
+use crate::envelope;
+
+/// One publication, behind the comma that parts it from the one before it.
+pub fn write_publication(output: &mut Vec<u8>, position: Position, publication: &Publication) {
+    output.extend_from_slice(format!(r#",{{"position":"{position}""#).as_bytes());
+    envelope::write_content(output, publication);
+    output.push(b'}');
+}
+
+/// The same as the change from the publication before it.
+pub fn write_patch(output: &mut Vec<u8>, position: Position, updates: Updates, patch: &[u8]) {
+    output.extend_from_slice(format!(r#",{{"position":"{position}""#).as_bytes());
+    envelope::write_change(output, updates, patch);
+    output.push(b'}');
+}
+
+/// The whole answer in its pieces, none of which is copied. `publications` is what [`write_publication`] made of
+/// them, joined, and `position` the place of the last of them.
+#[must_use]
+pub fn answer(position: Position, recovered: bool, mut publications: Bytes) -> [Bytes; 3] {
+    let head = format!(r#"{{"position":"{position}","recovered":{recovered},"publications":["#);
+    if publications.starts_with(b",") {
+        publications = publications.slice(1..);
+    }
+    [head.into(), publications, Bytes::from_static(b"]}\n")]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+    use tidegate_hub::{Epoch, Item, Payload};
+
+    use super::*;
+
+    fn at(offset: u64) -> Position {
+        Position { epoch: Epoch(1), offset }
+    }
+
+    fn read(items: Vec<Item>) -> Value {
+        let mut publications = Vec::new();
+        let count = items.len() as u64;
+        for (offset, item) in (1..).zip(items) {
+            write_publication(&mut publications, at(offset), &Publication { offset, item, change: None });
+        }
+        let pieces = answer(at(count), true, publications.into());
+        serde_json::from_slice(&pieces.concat()).expect("one JSON object")
+    }
+
+    #[test]
+    fn an_answer_holds_publications_of_all_kinds() {
+        let named = Item { event: Some("tick".into()), ..Payload::from("text").into() };
+        let binary = Payload::binary(Bytes::from_static(b"\xff")).into();
+        assert_eq!(
+            read(vec![Payload::from("{\"n\":1.0}").into(), named, binary]),
+            json!({"position":"1:3","recovered":true,"publications":[
+                {"position":"1:1","data":{"n":1.0}},
+                {"position":"1:2","event":"tick","text":"text"},
+                {"position":"1:3","binary":"/w=="}
+            ]})
+        );
+        assert_eq!(read(vec![]), json!({"position":"1:0","recovered":true,"publications":[]}));
+    }
+
+    #[test]
+    fn a_change_stands_among_publications() {
+        let mut publications = Vec::new();
+        write_patch(&mut publications, at(1), Updates::JsonPatch, b"[]");
+        write_patch(&mut publications, at(2), Updates::MergePatch, b"{\"n\":1.0}");
+        let pieces = answer(at(2), true, publications.into()).concat();
+        assert_eq!(
+            serde_json::from_slice::<Value>(&pieces).expect("one JSON object")["publications"],
+            json!([
+                {"position":"1:1","patch":[]},
+                {"position":"1:2","format":"merge","patch":{"n":1.0}}
+            ])
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_payloads_make_one_answer(
+            payloads in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..50), 0..5)
+        ) {
+            let count = payloads.len();
+            let items = payloads.into_iter().map(|bytes| Payload::guess(Bytes::from(bytes)).into());
+            let answer = read(items.collect());
+            prop_assert_eq!(answer["publications"].as_array().map(Vec::len), Some(count));
+        }
+    }
+}

@@ -167,7 +167,7 @@ limits! {
     upstream_max_inflight: u32 = "256" in "1" to "100000", "Requests to one backend at the same time, for passed-through requests and the gateway's own apart.";
     upstream_pool_idle: Duration = "55s" in "100ms" to "1h", "An idle connection to a backend is closed after it, before the backend's usual 60 s.";
     poll_max_urls: u32 = "1000" in "1" to "1000000", "Distinct polled URLs and streams; beyond it a handshake gets 503.";
-    poll_linger: Duration = "30s" in "100ms" to "1h", "How long a URL is still polled, or a stream kept, when nobody listens any more.";
+    poll_linger: Duration = "30s" in "100ms" to "1h", "How long a URL is still polled, a stream kept, and the position of a channel without history, when nobody listens any more.";
     patch_max_document: usize = "1 MiB" in "1 KiB" to "16 MiB", "A document that is compared with the one before it; a larger one goes whole.";
     patch_max_pending: u32 = "64" in "1" to "10000", "Publications of one channel that wait to be compared; beyond it they go whole.";
     messages_max_pending: u32 = "16" in "1" to "10000", "Messages of one client that wait to be posted to the backend.";

@@ -5,7 +5,7 @@
 //! what is live meet without gap or overlap.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::log::{Log, Recovery, Retention};
 use crate::name::ChannelName;
@@ -98,6 +98,8 @@ struct Home {
     /// Those of them that get increments.
     incremental: Incremental,
     last_use: u64,
+    /// Since when it is known that nobody follows it and that it keeps nothing.
+    unused: Option<Instant>,
 }
 
 /// Who wants which increments of a channel.
@@ -243,9 +245,10 @@ impl Engine {
         Some(following)
     }
 
-    /// Trims aged history and frees channels that nobody follows and that keep nothing. To be called
-    /// every few seconds; each call looks at a part of the channels.
-    pub fn sweep(&mut self, now: Instant) {
+    /// Trims aged history and frees channels that nobody has followed and that have kept nothing for `linger`:
+    /// whoever polls follows them for moments only, and his position must stand until he comes back. To be
+    /// called every few seconds; each call looks at a part of the channels.
+    pub fn sweep(&mut self, now: Instant, linger: Duration) {
         let part: Vec<_> = self
             .by_use
             .range(self.swept..)
@@ -261,7 +264,9 @@ impl Engine {
             let before = home.log.kept_bytes();
             home.log.trim(now);
             self.kept_bytes = self.kept_bytes - before + home.log.kept_bytes();
-            if home.log.kept() == 0 && home.followers.iter().all(|count| *count == 0) {
+            if home.log.kept() > 0 || home.followers.iter().any(|count| *count > 0) {
+                home.unused = None;
+            } else if now.saturating_duration_since(*home.unused.get_or_insert(now)) >= linger {
                 self.remove(&name);
             }
         }
@@ -315,13 +320,14 @@ impl Engine {
             let followers = vec![0; usize::from(self.shards)].into();
             // Uses count from 1: no other channel stands at 0.
             let log = Log::new(fresh.epoch, fresh.retention);
-            let home = Home { log, followers, incremental: Incremental::default(), last_use: 0 };
+            let incremental = Incremental::default();
+            let home = Home { log, followers, incremental, last_use: 0, unused: None };
             self.channels.insert(name.clone(), home);
         }
         self.uses += 1;
         let Some(home) = self.channels.get_mut(name) else { return Err(TooManyChannels) };
         self.by_use.remove(&home.last_use);
-        home.last_use = self.uses;
+        (home.last_use, home.unused) = (self.uses, None);
         self.by_use.insert(self.uses, name.clone());
         Ok(home)
     }
@@ -396,8 +402,6 @@ impl Home {
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const LIMITS: EngineLimits =
@@ -498,11 +502,37 @@ mod tests {
         let (now, mut engine) = (Instant::now(), Engine::new(1, LIMITS));
         append(&mut engine, "a", "1", now);
         engine.follow(&name("b"), ShardId(0), None, Updates::Whole, FRESH, now).unwrap();
-        engine.sweep(now);
+        let linger = Duration::from_secs(30);
+        engine.sweep(now, linger);
         assert_eq!(engine.len(), 2);
-        engine.sweep(now + Duration::from_secs(61));
-        assert_eq!((engine.len(), engine.kept_bytes()), (1, 0));
+        let aged = now + Duration::from_secs(61);
+        engine.sweep(aged, linger);
+        assert_eq!((engine.len(), engine.kept_bytes()), (2, 0), "its position stands for a while");
+        engine.sweep(aged + linger, linger);
+        assert_eq!(engine.len(), 1);
         assert_eq!(engine.list(None, 10)[0].name, name("b"));
+    }
+
+    #[test]
+    fn a_channel_that_is_polled_keeps_its_epoch() {
+        let (mut now, mut engine) = (Instant::now(), Engine::new(1, LIMITS));
+        let linger = Duration::from_secs(30);
+        let first = engine.follow(&name("a"), ShardId(0), None, Updates::Whole, FRESH, now).unwrap().position;
+        let left = Left { channel: name("a"), epoch: first.epoch, updates: Updates::Whole };
+        for epoch in 2..10 {
+            engine.leave(&left, ShardId(0));
+            engine.sweep(now, linger);
+            now += Duration::from_secs(20);
+            engine.sweep(now, linger);
+            let fresh = Fresh { epoch: Epoch(epoch), ..FRESH };
+            let again =
+                engine.follow(&name("a"), ShardId(0), Some(first), Updates::Whole, fresh, now).unwrap();
+            assert!(again.recovered && again.position == first);
+        }
+        engine.leave(&left, ShardId(0));
+        engine.sweep(now, linger);
+        engine.sweep(now + linger, linger);
+        assert!(engine.is_empty());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use http::{Request, Response, StatusCode};
 
 use crate::access::check_host;
 use crate::client_body::RequestBody;
-use crate::doors::{http_stream, long_poll, websocket};
+use crate::doors::{http_stream, long_poll, newest, websocket};
 use crate::forward;
 use crate::http_body::{Body, Visit, refusal_response};
 use crate::process::Generation;
@@ -63,6 +63,9 @@ async fn at_its_door(
     } else if long_poll::is_asked_for(request.method(), request.uri().query(), found.route) {
         let (parts, _) = request.into_parts();
         long_poll::handle(visit, generation, &parts, &host, &found).await
+    } else if found.route.backend().is_none() {
+        let (parts, _) = request.into_parts();
+        newest::handle(visit, generation, &parts, &host, &found).await
     } else {
         let response = forward::handle(visit, generation, request, &host, &found).await?;
         visit.shard.tidy(|shard| shard.counters.forwarded_with(response.status().as_u16()));

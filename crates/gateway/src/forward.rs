@@ -86,9 +86,7 @@ pub(crate) async fn handle(
 }
 
 fn no_backend() -> Refusal {
-    let sentence = "this is a channel: open it as a WebSocket, or ask for it with 'Accept: text/event-stream' \
-         or 'Accept: application/x-ndjson'";
-    Refusal::new(StatusCode::UPGRADE_REQUIRED, sentence).with(UPGRADE, HeaderValue::from_static("websocket"))
+    Refusal::new(StatusCode::NOT_FOUND, "this is a channel, which has no server behind it")
 }
 
 fn upstream_uri(request: &Request<RequestBody>, found: &Found<'_>) -> Result<Uri, Refusal> {

@@ -209,7 +209,7 @@ pub fn write_payload(output: &mut Vec<u8>, payload: &Payload) {
 const JSON_MAX_DEPTH: usize = 128;
 
 /// Whether the text may stand in an envelope as it is. What nests too deeply goes as text.
-fn is_json(text: &str) -> bool {
+pub(crate) fn is_json(text: &str) -> bool {
     if depth(text) > JSON_MAX_DEPTH {
         return false;
     }

@@ -19,10 +19,12 @@ pub mod client;
 pub mod event_stream;
 pub mod lines;
 pub mod long_poll;
+mod media_type;
 
 pub use client::{Envelope, EnvelopeError};
 pub use code::{ErrorCode, close_code};
 pub use command::{Command, CommandError, Content, RequestId};
+pub use media_type::media_type;
 pub use query::{OwnParameters, split_long_poll_query, split_query};
 pub use tidegate_hub::{Epoch, Payload, PayloadKind, Position, Updates, UpdatesError};
 

@@ -396,8 +396,6 @@ fn handshakes_that_cannot_be_are_refused_with_a_sentence() {
         assert_eq!(answer.status, status, "{target}: {}", answer.text());
         assert!(answer.text().contains(word), "{target}: {}", answer.text());
     }
-    let plain = Request::get("/feed/a").send(gateway.public());
-    assert_eq!((plain.status, plain.headers.get("upgrade")), (426, Some("websocket")));
     let old = Request::get("/feed/a")
         .header("Connection", "Upgrade")
         .header("Upgrade", "websocket")
@@ -405,6 +403,60 @@ fn handshakes_that_cannot_be_are_refused_with_a_sentence() {
         .header("Sec-WebSocket-Version", "12")
         .send(gateway.public());
     assert_eq!((old.status, old.headers.get("sec-websocket-version")), (426, Some("13")), "{}", old.text());
+}
+
+#[test]
+fn a_plain_get_is_answered_with_the_newest() {
+    let gateway = gateway();
+    let ask = |request: Request| request.send(gateway.public());
+    let nothing = ask(Request::get("/feed/a"));
+    assert_eq!((nothing.status, nothing.headers.get("tidegate-position")), (404, None));
+    assert!(nothing.text().starts_with("this is a channel, and nothing is kept of it"), "{}", nothing.text());
+    for (kind, body, media_type) in [
+        ("text/html", b"<b>one</b>".as_slice(), "text/plain; charset=utf-8"),
+        ("application/json", br#"{"n": 1.50}"#, "application/json"),
+        ("application/octet-stream", b"\x00\xff", "application/octet-stream"),
+    ] {
+        let request = Request::post("/channels/feed/a", body).header("Content-Type", kind);
+        let position = gateway.ask_admin(request).json()["position"].clone();
+        let position = position.as_str().expect("a position");
+        let newest = ask(Request::get("/feed/a?anything=1"));
+        assert_eq!((newest.status, newest.body.as_slice()), (200, body));
+        assert_eq!(newest.headers.get("content-type"), Some(media_type));
+        assert_eq!(newest.headers.get("x-content-type-options"), Some("nosniff"));
+        assert_eq!(newest.headers.get("cache-control"), Some("no-cache"));
+        assert_eq!(newest.headers.get("tidegate-position"), Some(position));
+        let tag = newest.headers.get("etag").expect("a tag");
+        assert_eq!(tag, format!("\"{position}\""));
+        let head = ask(Request::new("HEAD", "/feed/a?wait=30"));
+        assert_eq!((head.status, head.headers.get("etag")), (200, Some(tag)), "a HEAD never waits");
+        assert_eq!(head.headers.get("content-length"), Some(body.len().to_string().as_str()));
+        let known = ask(Request::get("/feed/a").header("If-None-Match", tag));
+        assert_eq!((known.status, known.body.len(), known.headers.get("etag")), (304, 0, Some(tag)));
+        assert_eq!(known.headers.get("tidegate-position"), Some(position));
+        let other = ask(Request::get("/feed/a").header("If-None-Match", "\"k:1\""));
+        assert_eq!(other.status, 200);
+    }
+    for method in ["POST", "PUT", "DELETE", "PATCH"] {
+        let answer = ask(Request::new(method, "/feed/a"));
+        assert_eq!(
+            (answer.status, answer.headers.get("allow")),
+            (405, Some("GET, HEAD, OPTIONS")),
+            "{method}"
+        );
+    }
+    assert_eq!(ask(Request::get("/feed/a%2Fb")).status, 400);
+    assert_eq!(ask(Request::get("/feed/a").header("Origin", "https://evil.example")).status, 403);
+    assert_eq!(gateway.channel("feed/a")["subscribers"], 0);
+}
+
+#[test]
+fn what_is_not_kept_is_not_found_and_its_position_is_told() {
+    let nothing_kept = CHANNELS.replace("size = 5", "size = 0");
+    let gateway = Gateway::configured(&nothing_kept);
+    let position = gateway.publish("feed/a", "gone at once");
+    let answer = Request::get("/feed/a").send(gateway.public());
+    assert_eq!((answer.status, answer.headers.get("tidegate-position")), (404, Some(position.as_str())));
 }
 
 #[test]

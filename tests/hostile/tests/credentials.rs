@@ -242,6 +242,35 @@ fn every_door_of_every_route_lets_a_good_credential_in() {
 }
 
 #[test]
+fn what_a_channel_holds_is_for_those_who_may_follow_it() {
+    let stage = Stage::start("");
+    assert_eq!(stage.gate.publish("channel/one", "secret").status, 202);
+    let ask = |method: &str, query: &str, extra: &str| {
+        let line = format!("{method} /channel/one{query} HTTP/1.1\r\nHost: localhost\r\n");
+        stage.gate.ask(format!("{line}{extra}If-None-Match: \"x\"\r\nConnection: close\r\n\r\n"))
+    };
+    for Wrong { name, token, status } in stage.wrong() {
+        for (query, extra) in ways(&token, false) {
+            let answer = ask("GET", &query, &extra);
+            assert_eq!(answer.status, status, "{name}: {extra}{query}");
+            assert!(
+                answer.header("etag").is_none() && answer.header("tidegate-position").is_none(),
+                "{name}"
+            );
+            assert!(!answer.text().contains("secret"), "{name}");
+        }
+    }
+    for (query, extra) in ways(&stage.good(), false) {
+        let answer = ask("GET", &query, &extra);
+        assert_eq!((answer.status, answer.text().as_str()), (200, "secret"), "{extra}{query}");
+        assert_eq!(answer.header("cache-control"), Some("private, no-cache"), "no cache gives it to others");
+    }
+    let preflight = "OPTIONS /channel/one HTTP/1.1\r\nHost: localhost\r\nOrigin: https://app.example\r\n\
+         Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: authorization\r\n\r\n";
+    assert_eq!(stage.gate.ask(preflight).status, 204, "a browser asks without credentials first");
+}
+
+#[test]
 fn a_poll_that_waits_ends_with_its_token() {
     let stage = Stage::start("");
     assert_eq!(stage.gate.publish("channel/one", "1").status, 202);

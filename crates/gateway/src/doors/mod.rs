@@ -4,6 +4,7 @@
 pub(crate) mod websocket;
 pub(crate) mod http_stream;
 pub(crate) mod long_poll;
+pub(crate) mod newest;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub(crate) enum Door {
     EventStream,
     Lines,
     LongPoll,
+    /// A plain request.
+    Newest,
 }
 
 /// A request to subscribe, understood.
@@ -53,7 +56,8 @@ pub(crate) async fn read_wish(
     found: &Found<'_>,
     door: Door,
 ) -> Result<Wish, Refusal> {
-    if visit.shard.process.is_draining() {
+    // Who asks for what is there gets it to the end.
+    if visit.shard.process.is_draining() && door != Door::Newest {
         let seconds = fastrand::u32(1..=10);
         return Err(
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the gateway is restarting").retry_after(seconds)
@@ -63,7 +67,7 @@ pub(crate) async fn read_wish(
     check_origin(&parts.headers, host, scheme, &generation.settings)?;
     let (own, query) = match door {
         Door::LongPoll => split_long_poll_query(parts.uri.query()),
-        Door::WebSocket | Door::EventStream | Door::Lines => split_query(parts.uri.query()),
+        Door::WebSocket | Door::EventStream | Door::Lines | Door::Newest => split_query(parts.uri.query()),
     };
     let named_by_query = found.route.backend().is_some();
     let name_query = query.as_deref().filter(|_| named_by_query);

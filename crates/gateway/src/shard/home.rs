@@ -197,6 +197,12 @@ impl Shard {
         self.engine.remove(channel);
     }
 
+    /// Where a channel that is at home here stands, and its newest publication if that is kept.
+    pub(crate) fn newest(&self, channel: &ChannelName) -> Option<(Position, Option<Publication>)> {
+        let log = self.engine.log(channel)?;
+        Some((log.position(), log.newest().cloned()))
+    }
+
     /// Why the source of a channel that is at home here fails just now.
     pub(crate) fn trouble(&self, channel: &ChannelName) -> Option<&Arc<str>> {
         self.troubles.get(channel)

@@ -4,15 +4,18 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::{Request, Response, StatusCode};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
 
 use crate::access::check_host;
 use crate::client_body::RequestBody;
+use crate::cors::{self, Reader};
 use crate::doors::{http_stream, long_poll, newest, websocket};
 use crate::forward;
 use crate::http_body::{Body, Visit, refusal_response};
 use crate::process::Generation;
 use crate::refusal::Refusal;
+use crate::route::Route;
 
 /// Answers one request; what it is refused for becomes its answer.
 pub(crate) async fn answer(visit: &Rc<Visit>, request: Request<RequestBody>) -> Response<Body> {
@@ -48,27 +51,63 @@ async fn at_its_door(
     let proxy = visit.is_proxy(&generation.settings);
     let host = check_host(request.headers(), request.uri(), visit.local, &generation.settings, proxy)?;
     let (parts, body) = request.into_parts();
-    let path = parts.uri.path().to_owned();
-    let Some(found) = generation.settings.routes.find(&path) else {
-        let sentence = format!("no route for {}", path.escape_debug());
+    let Some(found) = generation.settings.routes.find(parts.uri.path()) else {
+        let sentence = format!("no route for {}", parts.uri.path().escape_debug());
         return Err(Refusal::new(StatusCode::NOT_FOUND, sentence));
     };
-    let asks_websocket = websocket::is_asked_for(&parts);
-    let stream = http_stream::asked_for(&parts, found.route).filter(|_| !asks_websocket);
-    let request = Request::from_parts(parts, body);
-    if asks_websocket {
-        websocket::handle(visit, generation, request, &host, &found).await
-    } else if let Some(asked) = stream {
-        http_stream::handle(visit, generation, request, &host, &found, asked).await
-    } else if long_poll::is_asked_for(request.method(), request.uri().query(), found.route) {
-        let (parts, _) = request.into_parts();
-        long_poll::handle(visit, generation, &parts, &host, &found).await
-    } else if found.route.backend().is_none() {
-        let (parts, _) = request.into_parts();
-        newest::handle(visit, generation, &parts, &host, &found).await
-    } else {
+    let purpose = Purpose::of(&parts, found.route);
+    if let Purpose::WebSocket = purpose {
+        let request = Request::from_parts(parts, body);
+        return websocket::handle(visit, generation, request, &host, &found).await;
+    }
+    if let Purpose::PassThrough = purpose {
+        let request = Request::from_parts(parts, body);
         let response = forward::handle(visit, generation, request, &host, &found).await?;
         visit.shard.tidy(|shard| shard.counters.forwarded_with(response.status().as_u16()));
-        Ok(response)
+        return Ok(response);
+    }
+    drop(body);
+    let reader = Reader::of(visit, generation, &parts.headers, &host);
+    let answered = match purpose {
+        Purpose::Stream(asked) => http_stream::handle(visit, generation, &parts, &host, &found, asked).await,
+        Purpose::LongPoll => long_poll::handle(visit, generation, parts, &host, &found).await,
+        Purpose::Options => cors::options(visit, generation, &parts, &host),
+        Purpose::Newest | Purpose::WebSocket | Purpose::PassThrough => {
+            newest::handle(visit, generation, &parts, &host, &found).await
+        }
+    };
+    let mut response = answered.unwrap_or_else(|refusal| refuse(visit, refusal));
+    reader.admit(response.headers_mut());
+    Ok(response)
+}
+
+/// What a request comes for.
+enum Purpose {
+    WebSocket,
+    Stream(http_stream::Asked),
+    LongPoll,
+    /// What a client may ask of a door of ours.
+    Options,
+    Newest,
+    PassThrough,
+}
+
+impl Purpose {
+    fn of(parts: &Parts, route: &Route) -> Self {
+        if websocket::is_asked_for(parts) {
+            return Self::WebSocket;
+        }
+        if let Some(asked) = http_stream::asked_for(parts, route) {
+            return Self::Stream(asked);
+        }
+        let channel = route.backend().is_none();
+        let long_poll = long_poll::is_target(parts.uri.query(), route);
+        match parts.method {
+            Method::GET if long_poll => Self::LongPoll,
+            // What a backend's page may be asked is its own to say, unless the target is never the backend's.
+            Method::OPTIONS if channel || (long_poll && cors::is_preflight(parts)) => Self::Options,
+            _ if channel => Self::Newest,
+            _ => Self::PassThrough,
+        }
     }
 }

@@ -43,6 +43,7 @@ mod client_socket;
 mod head_timer;
 mod tls;
 mod doors;
+mod cors;
 mod forward;
 mod answer;
 mod http2;

@@ -8,17 +8,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{
-    ACCEPT, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE,
-    HeaderName, HeaderValue, ORIGIN, SET_COOKIE, VARY,
-};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, SET_COOKIE};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use http_body::Frame;
 use tidegate_hub::{Form, SessionId};
 
 use super::{Door, Wish, about, read_wish};
-use crate::client_body::RequestBody;
 use crate::http_body::{Body, Visit};
 use crate::open::open;
 use crate::process::Generation;
@@ -60,17 +56,16 @@ pub(crate) fn asked_for(parts: &Parts, route: &Route) -> Option<Asked> {
 pub(crate) async fn handle(
     visit: &Rc<Visit>,
     generation: &Arc<Generation>,
-    request: Request<RequestBody>,
+    parts: &Parts,
     host: &str,
     found: &Found<'_>,
     asked: Asked,
 ) -> Result<Response<Body>, Refusal> {
-    let (parts, _) = request.into_parts();
     let door = if asked.form == Form::EventStream { Door::EventStream } else { Door::Lines };
     let Wish { wanted, credentials, resume, .. } =
-        read_wish(visit, generation, &parts, host, found, door).await?;
+        read_wish(visit, generation, parts, host, found, door).await?;
     let OpenChannel { name, retention, sourced, set_cookie } = open(&visit.shard, wanted).await?;
-    let about = about(visit, generation, &parts, found, &name, credentials)?;
+    let about = about(visit, generation, parts, found, &name, credentials)?;
     let id = visit.shard.with(|shard| {
         let id = shard.attach_body(asked.form, about, Rc::clone(&visit.cut));
         // A new session follows nothing yet, so this cannot be refused.
@@ -84,12 +79,6 @@ pub(crate) async fn handle(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(asked.media_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    headers.insert(VARY, HeaderValue::from_static("Origin"));
-    if let Some(origin) = parts.headers.get(ORIGIN) {
-        // It has passed the Origin rule, so it is named and never a wildcard.
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-    }
     for cookie in set_cookie {
         headers.append(SET_COOKIE, cookie);
     }

@@ -12,7 +12,7 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{Response, StatusCode};
 use tidegate_hub::{Position, SessionId};
 use tidegate_protocol::{long_poll, split_long_poll_query};
 use tokio::time::{Instant, timeout_at};
@@ -30,30 +30,31 @@ use crate::sources::OpenChannel;
 /// Where the client stands after the answer, for those that have no body to read it in.
 pub(crate) const POSITION: HeaderName = HeaderName::from_static("tidegate-position");
 
-/// Whether a request that asks for no other door is a long poll: a GET whose query says so, on a route that
-/// has the door.
-pub(crate) fn is_asked_for(method: &Method, query: Option<&str>, route: &Route) -> bool {
-    let says_so = |query: Option<&str>| {
+/// Whether a GET with this query, that asks for no other door, is a long poll.
+pub(crate) fn is_target(query: Option<&str>, route: &Route) -> bool {
+    let says_so = || {
         let (own, _) = split_long_poll_query(query);
         own.after.is_some() || own.wait.is_some()
     };
-    *method == Method::GET && route.doors.long_poll && says_so(query)
+    route.doors.long_poll && says_so()
 }
 
 /// Answers with what has come, with 204 when nothing has, or with a refusal.
 pub(crate) async fn handle(
     visit: &Rc<Visit>,
     generation: &Arc<Generation>,
-    parts: &Parts,
+    parts: Parts,
     host: &str,
     found: &Found<'_>,
 ) -> Result<Response<Body>, Refusal> {
     let now = Instant::now();
     let Wish { wanted, credentials, resume, wait } =
-        read_wish(visit, generation, parts, host, found, Door::LongPoll).await?;
+        read_wish(visit, generation, &parts, host, found, Door::LongPoll).await?;
     let deadline = now + wait_of(wait.as_deref(), generation.settings.limits.longpoll_max_wait)?;
     let OpenChannel { name, retention, sourced, set_cookie } = open(&visit.shard, wanted).await?;
-    let about = about(visit, generation, parts, found, &name, credentials)?;
+    let about = about(visit, generation, &parts, found, &name, credentials)?;
+    // It is not needed while the poll waits, and neither is the buffer that it was read from.
+    drop(parts);
     let id = visit.shard.with(|shard| {
         let id = shard.attach_long_poll(about);
         // A new session follows nothing yet, so this cannot be refused.

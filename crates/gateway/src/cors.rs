@@ -1,0 +1,83 @@
+//! Which pages may read what the gateway's own HTTP doors answer, and what they may ask for (the Fetch standard,
+//! "CORS protocol"). The Origin rule decides; an origin is named and never a wildcard, because credentials count.
+//!
+//! Answers of a backend that pass through are not touched: they are that backend's own business.
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_METHOD, ALLOW, HeaderValue, ORIGIN, VARY,
+};
+use http::request::Parts;
+use http::{HeaderMap, Response, StatusCode};
+
+use crate::access::check_origin;
+use crate::doors::newest::METHODS;
+use crate::http_body::{Body, Visit, full};
+use crate::process::Generation;
+use crate::refusal::Refusal;
+
+/// What a page may read beyond what all pages may.
+const EXPOSED: HeaderValue = HeaderValue::from_static("Tidegate-Position, ETag, Retry-After");
+
+/// What it may ask: our doors take nothing else.
+const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");
+
+/// What it may send beyond what all pages may: what our doors read, and what libraries for server-sent events
+/// add.
+const ALLOWED_HEADERS: HeaderValue =
+    HeaderValue::from_static("Authorization, Cache-Control, If-None-Match, Last-Event-ID");
+
+/// Seconds for which a browser need not ask again; after a change of the configuration it asks soon.
+const MAX_AGE_SECONDS: u32 = 600;
+
+/// The page that may read an answer, if it is one of another origin or says where it comes from.
+#[derive(Debug)]
+pub(crate) struct Reader(Option<HeaderValue>);
+
+impl Reader {
+    /// Who asks.
+    pub(crate) fn of(visit: &Visit, generation: &Generation, headers: &HeaderMap, host: &str) -> Self {
+        let allowed = checked(visit, generation, headers, host).is_ok();
+        Self(headers.get(ORIGIN).filter(|_| allowed).cloned())
+    }
+
+    /// Lets it read the answer with these fields, be it a refusal.
+    pub(crate) fn admit(self, fields: &mut HeaderMap) {
+        fields.append(VARY, HeaderValue::from_static("Origin"));
+        let Some(origin) = self.0 else { return };
+        fields.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        fields.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        fields.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    }
+}
+
+/// Whether an OPTIONS asks what a page may ask.
+pub(crate) fn is_preflight(parts: &Parts) -> bool {
+    parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// The answer to an OPTIONS. Credentials are never asked for here: a browser sends none.
+pub(crate) fn options(
+    visit: &Visit,
+    generation: &Generation,
+    parts: &Parts,
+    host: &str,
+) -> Result<Response<Body>, Refusal> {
+    checked(visit, generation, &parts.headers, host)?;
+    let mut response = Response::new(full(""));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let fields = response.headers_mut();
+    fields.insert(ALLOW, METHODS);
+    if is_preflight(parts) {
+        fields.insert(ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
+        fields.insert(ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS);
+        fields.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(MAX_AGE_SECONDS));
+    }
+    Ok(response)
+}
+
+fn checked(visit: &Visit, generation: &Generation, headers: &HeaderMap, host: &str) -> Result<(), Refusal> {
+    let (_, scheme) = visit.client(headers, &generation.settings);
+    check_origin(headers, host, scheme, &generation.settings)
+}

@@ -150,7 +150,7 @@ impl Gate {
 
     /// Waits until nobody is connected any more.
     pub fn await_empty(&self) {
-        for door in ["websocket", "tidegate.v1", "event_stream"] {
+        for door in ["websocket", "tidegate.v1", "event_stream", "ndjson", "longpoll"] {
             self.await_metric(&format!("tidegate_open_connections{{door=\"{door}\"}}"), 0);
         }
     }

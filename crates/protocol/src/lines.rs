@@ -4,7 +4,7 @@
 //! Each function appends whole lines to the caller's buffer. What is published as JSON over several lines
 //! stands on one: its line ends are white space, and become spaces.
 
-use tidegate_hub::{ChannelName, Position, Publication, Updates};
+use tidegate_hub::{ChannelName, Position, PresenceChange, Present, Publication, Updates};
 
 use crate::code::ErrorCode;
 use crate::envelope;
@@ -33,9 +33,20 @@ pub fn write_patch(
     line(output, |output| envelope::write_patch(output, channel, position, updates, patch));
 }
 
-/// The subscription stands.
-pub fn write_open(output: &mut Vec<u8>, channel: &ChannelName, position: Position, recovered: bool) {
-    line(output, |output| envelope::write_open(output, channel, position, recovered));
+/// The subscription stands, on a channel that tells who is here among these.
+pub fn write_open_among(
+    output: &mut Vec<u8>,
+    channel: &ChannelName,
+    position: Position,
+    recovered: bool,
+    present: Option<&Present>,
+) {
+    line(output, |output| envelope::write_open_among(output, channel, position, recovered, present));
+}
+
+/// Somebody has come or gone.
+pub fn write_presence(output: &mut Vec<u8>, channel: &ChannelName, change: &PresenceChange) {
+    line(output, |output| envelope::write_presence(output, channel, change));
 }
 
 /// Something failed; the stream goes on.
@@ -97,7 +108,7 @@ mod tests {
     #[test]
     fn what_is_not_a_publication_is_a_line_too() {
         let mut output = Vec::new();
-        write_open(&mut output, &channel(), POSITION, true);
+        write_open_among(&mut output, &channel(), POSITION, true, None);
         write_patch(&mut output, &channel(), POSITION, Updates::MergePatch, b"{\"n\":1.0}");
         write_error(&mut output, &channel(), ErrorCode::Upstream, "a\nb", true);
         write_close(&mut output, 1012, "restarting", Some(500));

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tidegate_hub::{
     Behind, ChannelName, Compared, Encode, Epoch, Form, Fresh, Item, Left, Packing, Position, Present,
-    Publication,     Recovery, RepeatLimits, Retention, SessionId, ShardId, Updates,
+    Publication, Recovery, RepeatLimits, Retention, SessionId, ShardId, Updates,
 };
 use tidegate_protocol::{ErrorCode, close_code, envelope, event_stream, lines};
 use tidegate_websocket::CloseCode;
@@ -298,7 +298,7 @@ impl Shard {
             }
             Form::Lines => {
                 let mut open = Vec::new();
-                lines::write_open(&mut open, channel, position, recovered);
+                lines::write_open_among(&mut open, channel, position, recovered, present);
                 self.send(id, open.into(), 1);
             }
         }

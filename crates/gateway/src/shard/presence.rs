@@ -91,7 +91,12 @@ impl Shard {
     /// A bare client hears payloads and nothing else.
     fn presence_bytes(&mut self, form: Form, channel: &ChannelName, change: &PresenceChange) -> Bytes {
         match form {
-            Form::Bare => Bytes::new(),
+            Form::Bare | Form::LongPoll => Bytes::new(),
+            Form::Lines => {
+                let mut line = Vec::new();
+                lines::write_presence(&mut line, channel, change);
+                line.into()
+            }
             Form::Envelope => self.encoder.text_frame(|text| envelope::write_presence(text, channel, change)),
             Form::EventStream => {
                 let mut event = Vec::new();

@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 use tidegate_end_to_end::event_stream::EventStream;
 use tidegate_end_to_end::gateway::Gateway;
+use tidegate_end_to_end::http::Request;
+use tidegate_end_to_end::json_lines::JsonLines;
 use tidegate_end_to_end::websocket::WebSocket;
 
 const CHANNELS: &str = r#"
@@ -54,6 +56,23 @@ fn who_comes_and_goes_is_told_to_those_who_are_here() {
     assert_eq!(first.json()["text"], "hello");
     let shown = gateway.channel("room/a");
     assert_eq!((ids(&shown["present"]), &shown["count"]), (vec![own], &json!(1)));
+}
+
+#[test]
+fn lines_are_told_and_a_poll_is_no_member() {
+    let gateway = Gateway::configured(CHANNELS);
+    let mut lines = JsonLines::open(gateway.public(), "/room/c");
+    let open = lines.envelope("open");
+    assert_eq!((ids(&open["present"]).len(), &open["count"]), (1, &json!(1)), "{open}");
+    let first = Request::get("/room/c?wait=0").send(gateway.public()).json();
+    let after = first["position"].as_str().expect("a position");
+    assert_eq!(Request::get(&format!("/room/c?after={after}")).send(gateway.public()).status, 204);
+    // Nobody was told of either poll: what comes next is about somebody else.
+    let socket = enveloped(&gateway, "/room/c");
+    let join = lines.envelope("presence");
+    assert_eq!((join["join"]["id"].is_string(), &join["count"]), (true, &json!(2)), "{join}");
+    drop(socket);
+    assert_eq!(lines.envelope("presence")["count"], 1);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use tidegate_hostile::backend::Backend;
 use tidegate_hostile::gate::{Gate, TOKEN};
 use tidegate_hostile::log;
 use tidegate_hostile::signer::{Signer, claims, part, seconds_from_now};
-use tidegate_hostile::socket::{Socket, handshake};
+use tidegate_hostile::socket::{Socket, close_frame, handshake};
 use tidegate_hostile::wire::{Answer, Wire};
 
 /// What every good token says.
@@ -66,6 +66,7 @@ impl Stage {
         text +=
             "[[route]]\npath = \"/open/{x}\"\nchannel = {}\npublish = \"token\"\nsubscribe = \"anyone\"\n";
         text += "[[route]]\npath = \"/free/{x}\"\nchannel = {}\n";
+        text += "[[route]]\npath = \"/room/{x}\"\nchannel = {}\nsubscribe = \"token\"\npresence = true\n";
         Self { gate: Gate::start_with(&text, Options::default()), signer, _folder: folder }
     }
 
@@ -366,6 +367,37 @@ fn publishing_and_following_are_granted_apart() {
     let answer =
         stage.at_door("websocket", &format!("/channel/one?token={}", token(r#""publish":["{*all}"]"#)), "");
     assert_eq!(answer.status, 403, "who may publish need not read");
+}
+
+#[test]
+fn who_is_here_is_whom_a_token_names() {
+    let stage = Stage::start("");
+    let enter = |user: &str| {
+        let members = GOOD.replace("\"ann\"", &format!("\"{user}\""));
+        let token = stage.of(&format!(r#"{members},"info":{{"name":"the {user}"}}"#));
+        let mut socket = Socket::open_envelopes(stage.gate.public, &format!("/room/one?token={token}"));
+        let open = socket.next_json();
+        assert_eq!(open["type"], "open", "{open}");
+        (socket, open)
+    };
+    let (mut ann, _) = enter("ann");
+    let (mut bob, open) = enter("bob");
+    let users: Vec<_> = open["present"].as_array().expect("a list").iter().map(|one| &one["user"]).collect();
+    assert!(users.contains(&&"ann".into()), "{open}");
+    loop {
+        let told = ann.next_json();
+        if told["join"]["user"] == "bob" {
+            assert_eq!(told["join"]["info"]["name"], "the bob");
+            break;
+        }
+    }
+    bob.send(close_frame(1000, ""));
+    loop {
+        let told = ann.next_json();
+        if told["leave"]["user"] == "bob" {
+            break;
+        }
+    }
 }
 
 #[test]

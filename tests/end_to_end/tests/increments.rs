@@ -337,6 +337,7 @@ fn a_burst_of_large_documents_keeps_its_order() {
     }
     versions.sort_unstable();
     assert_eq!(versions, (1..=16).collect::<Vec<_>>());
+    assert!(gateway.metric("tidegate_uncompared_total") > 0.5, "more than three had to wait");
 }
 
 #[test]

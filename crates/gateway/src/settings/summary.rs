@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use tidegate_hub::Slow;
+use tidegate_hub::{Slow, Updates};
 
 use super::{Issuer, IssuerKeys, Settings, fault::shown};
 use crate::limits::TABLE;
@@ -91,7 +91,22 @@ fn route_cells(route: &Route, settings: &Settings) -> Vec<String> {
     let presence = route.presence.then(|| "presence".to_owned());
     let doors: Vec<&str> = route.doors.names().collect();
     let doors = if doors.is_empty() { String::new() } else { format!("doors {}", doors.join(", ")) };
-    cells.into_iter().chain([messages, compression, history, doors]).chain(slow).chain(presence).collect()
+    cells
+        .into_iter()
+        .chain([messages, compression, history, doors])
+        .chain(updates_text(route))
+        .chain(slow)
+        .chain(presence)
+        .collect()
+}
+
+/// The kinds of increments, where they are a matter of the route.
+fn updates_text(route: &Route) -> Option<String> {
+    let Kind::Channel = route.kind else { return None };
+    let kinds = [Updates::JsonPatch, Updates::MergePatch];
+    let stated = kinds.into_iter().filter(|kind| route.increments.include(*kind)).filter_map(Updates::name);
+    let words: Vec<&str> = stated.collect();
+    (!words.is_empty()).then(|| format!("updates {}", words.join(" and ")))
 }
 
 fn issuer_text(issuer: &Issuer) -> String {

@@ -109,6 +109,41 @@ fn each_kind_of_route_says_what_it_means() {
 }
 
 #[test]
+fn increments_are_offered_where_documents_are() {
+    let text = r#"
+[[route]]
+path = "/one"
+channel = {}
+updates = "merge-patch"
+[[route]]
+path = "/both"
+channel = {}
+updates = ["json-patch", "merge-patch"]
+[[route]]
+path = "/none"
+channel = {}
+[[route]]
+path = "/polled"
+poll = { url = "http://127.0.0.1:9000" }
+[[route]]
+path = "/events"
+stream = { url = "http://127.0.0.1:9000" }
+"#;
+    let settings = read(text).unwrap();
+    let one = Increments { json_patch: false, merge_patch: true };
+    for (path, increments) in [
+        ("/one", one),
+        ("/both", Increments::ALL),
+        ("/none", Increments::NONE),
+        ("/polled", Increments::ALL),
+        ("/events", Increments::NONE),
+    ] {
+        assert_eq!(route(&settings, path).0.increments, increments, "{path}");
+    }
+    assert!(summary(&settings).contains("updates json-patch and merge-patch"));
+}
+
+#[test]
 fn the_summary_shows_routes_and_limits_and_no_secret() {
     let text = summary(&read(GOOD).unwrap());
     for part in [

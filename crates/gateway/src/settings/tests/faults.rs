@@ -357,6 +357,23 @@ slow = "x""#,
         r#"[[route]]
 path = "/a"
 channel = {}
+updates = ["json-patch", "diff"]
+[[route]]
+path = "/b"
+poll = { url = "http://b" }
+updates = "json-patch"
+[[route]]
+path = "/c"
+stream = { url = "http://b" }
+updates = "merge-patch""#,
+        r#"t:4:26: updates = "diff" means nothing; write updates = "json-patch", "merge-patch" or a list of both
+t:8:1: clients that ask get increments of polled documents in any case; remove it
+t:12:1: the publications of a stream are events, not versions of one document; remove it"#,
+    ),
+    (
+        r#"[[route]]
+path = "/a"
+channel = {}
 compression = "gzip"
 doors = ["ndjson"]
 presence = 1"#,

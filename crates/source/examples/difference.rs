@@ -91,7 +91,7 @@ fn list(version: u32) -> String {
 
 /// 2 KiB with one number that changes.
 fn small(version: u32) -> String {
-    let fields: Vec<String> = (0..60).map(|field| format!(r#""field {field}":"value of {field}""#)).collect();
+    let fields: Vec<String> = (0..82).map(|field| format!(r#""field {field}":"value of {field}""#)).collect();
     format!(r#"{{{},"n":{version}}}"#, fields.join(","))
 }
 

@@ -10,8 +10,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, StatusCode};
 use tidegate_hub::{
-    ChannelName, Form, Item, Payload, PayloadKind, Position, PositionError, Session, SessionId,
-    SubscribeError,
+    ChannelName, Form, Payload, PayloadKind, Position, PositionError, Session, SessionId, SubscribeError,
 };
 use tidegate_protocol::envelope::{self, Reply};
 use tidegate_protocol::{Command, CommandError, Content, ErrorCode, RequestId};
@@ -271,7 +270,7 @@ impl Desk {
         payload: Payload,
         request: Option<RequestId>,
     ) {
-        let publishing = publish(&self.shard, &name, Item::from(payload), None);
+        let publishing = publish(&self.shard, &name, payload.into());
         let desk = Rc::clone(self);
         tokio::task::spawn_local(async move {
             match publishing.await {

@@ -11,26 +11,23 @@ use tokio::sync::oneshot;
 use crate::refusal::Refusal;
 use crate::route::Kind;
 use crate::shard::crossing::Crossing;
-use crate::shard::{Busy, Published, Shard, ShardRef};
+use crate::shard::{NotPublished, Published, Shard, ShardRef, Submission};
 
-/// Hands `item` to the home of `name`, at once and in order; the future gives what came of it. With a key it
-/// is published once, however often it is handed in.
+/// Hands a submission to the home of `name`, at once and in order; the future gives what came of it.
 pub(crate) fn publish(
     shard: &ShardRef,
     name: &ChannelName,
-    item: Item,
-    key: Option<String>,
+    submission: Submission,
 ) -> impl Future<Output = Result<Published, Refusal>> + use<> {
-    let begun = retention_for(shard, name, &item).map(|retention| {
+    let begun = retention_for(shard, name, &submission.item).map(|retention| {
         let (sender, receiver) = oneshot::channel();
         let home = shard.process.home_of(name);
         let channel = name.clone();
         let publish = move |there: &mut Shard| {
-            let (home, payload) = (channel.clone(), item.payload.clone());
+            let (home, payload) = (channel.clone(), submission.item.payload.clone());
             there.compared(&channel, &payload, move |there, compared| {
-                let published = there.publish_once_at_home(&home, item, compared, retention, key.as_deref());
                 // Whoever publishes may have gone.
-                let _ = sender.send(published);
+                let _ = sender.send(there.submit_at_home(&home, submission, compared, retention));
             });
         };
         shard.with(|shard| {
@@ -46,12 +43,20 @@ pub(crate) fn publish(
     async move {
         match begun?.await {
             Ok(Ok(published)) => Ok(published),
-            Ok(Err(Busy::TooManyChannels)) => {
-                Err(busy("channels_max_total: there are as many channels as there may be"))
-            }
-            Ok(Err(Busy::Overloaded)) => Err(busy("the gateway does not keep up with what is published")),
+            Ok(Err(why)) => Err(refusal(why)),
             Err(_) => Err(Refusal::unknown_outcome()),
         }
+    }
+}
+
+/// What a publisher is told.
+fn refusal(why: NotPublished) -> Refusal {
+    match why {
+        NotPublished::TooManyChannels => {
+            busy("channels_max_total: there are as many channels as there may be")
+        }
+        NotPublished::Overloaded => busy("the gateway does not keep up with what is published"),
+        NotPublished::Precondition(position) => Refusal::precondition_failed(position),
     }
 }
 

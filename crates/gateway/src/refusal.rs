@@ -6,6 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, Response, StatusCode};
+use tidegate_hub::Position;
 use tidegate_protocol::{ErrorCode, close_code};
 use tidegate_websocket::CloseCode;
 
@@ -86,6 +87,25 @@ impl Refusal {
             Self::new(StatusCode::SERVICE_UNAVAILABLE, "it is not known whether it was published");
         refusal.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         refusal.body = Bytes::from_static(b"{\"outcome\":\"unknown\"}\n");
+        refusal
+    }
+
+    /// What was to be published depended on a position that is not the channel's: its own, if it has one, is
+    /// in the body.
+    pub(crate) fn precondition_failed(position: Option<Position>) -> Self {
+        let (body, sentence) = match position {
+            Some(position) => (
+                format!("{{\"position\":\"{position}\"}}\n"),
+                format!("the channel's position is {position}: nothing was published"),
+            ),
+            None => (
+                "{\"position\":null}\n".to_owned(),
+                "the channel has no position yet: nothing was published".to_owned(),
+            ),
+        };
+        let mut refusal = Self::new(StatusCode::PRECONDITION_FAILED, sentence);
+        refusal.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        refusal.body = Bytes::from(body);
         refusal
     }
 

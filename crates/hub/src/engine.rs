@@ -4,6 +4,8 @@
 //! owns this engine, in the order in which its mailbox brings them, which is why what was missed and
 //! what is live meet without gap or overlap.
 
+mod precondition;
+
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
@@ -13,6 +15,8 @@ use crate::position::{Epoch, Position};
 use crate::publication::{Item, Payload, Publication};
 use crate::subscription::Left;
 use crate::updates::{Compared, Increments, Updates};
+
+pub use self::precondition::Precondition;
 
 /// One shard of the process, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -228,6 +232,22 @@ impl Engine {
     #[must_use]
     pub fn followers(&self, name: &ChannelName) -> u32 {
         self.channels.get(name).map_or(0, |home| home.followers.iter().sum())
+    }
+
+    /// A page of the history of `name`, see [`Log::page`]; `None` without such a channel.
+    pub fn page(
+        &mut self,
+        name: &ChannelName,
+        after: Option<Position>,
+        limit: usize,
+        max_bytes: usize,
+        now: Instant,
+    ) -> Option<Option<Vec<Publication>>> {
+        let home = self.channels.get_mut(name)?;
+        let before = home.log.kept_bytes();
+        let page = home.log.page(after, limit, max_bytes, now);
+        self.kept_bytes = self.kept_bytes - before + home.log.kept_bytes();
+        Some(page)
     }
 
     /// The log of `name`.

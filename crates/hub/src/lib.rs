@@ -27,7 +27,9 @@ mod audience;
 pub mod hub;
 
 pub use encode::{Encode, FORMS, Form, Packing};
-pub use engine::{Appended, Basis, ChannelStatus, Engine, EngineLimits, Fresh, ShardId, TooManyChannels};
+pub use engine::{
+    Appended, Basis, ChannelStatus, Engine, EngineLimits, Fresh, Precondition, ShardId, TooManyChannels,
+};
 pub use hub::{Hub, Session};
 pub use log::{Log, Recovery, Retention};
 pub use name::{ChannelName, NameError};

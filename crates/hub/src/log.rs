@@ -144,6 +144,39 @@ impl Log {
         self.kept.iter().skip(skip).map(|kept| &kept.publication)
     }
 
+    /// At most `limit` publications and, beyond the first of them, at most `max_bytes`: those right after
+    /// `after`, or the newest where there is none. `None` if something after `after` is not to be had.
+    pub fn page(
+        &mut self,
+        after: Option<Position>,
+        limit: usize,
+        max_bytes: usize,
+        now: Instant,
+    ) -> Option<Vec<Publication>> {
+        self.trim(now);
+        let bytes = |one: &Publication| one.item.payload.bytes().len();
+        let mut page: Vec<Publication> = match after {
+            Some(after) => self.after(after)?.take(limit).cloned().collect(),
+            None => self.tail(limit).cloned().collect(),
+        };
+        let mut size = 0;
+        let mut fits = |one: &Publication| {
+            size += bytes(one);
+            size <= max_bytes
+        };
+        match after {
+            Some(_) => {
+                let count = page.iter().take_while(|one| fits(one)).count();
+                page.truncate(count.max(1));
+            }
+            None => {
+                let count = page.iter().rev().take_while(|one| fits(one)).count();
+                page.drain(..page.len().saturating_sub(count.max(1)));
+            }
+        }
+        Some(page)
+    }
+
     /// What a subscriber gets first. `max_bytes` bounds the replay: more than that counts as not
     /// recoverable, because it would overflow the send queue that it goes to.
     ///
@@ -245,6 +278,29 @@ mod tests {
         assert_eq!((log.kept(), log.kept_bytes()), (0, 0));
         assert_eq!(log.append(Payload::from("3").into(), None, later).offset, 3);
         assert!(log.recover(at(2), Updates::Whole, 1024, later).recovered);
+    }
+
+    #[test]
+    fn pages_follow_each_other_and_are_bounded_in_number_and_bytes() {
+        let now = Instant::now();
+        let mut log = log(Retention { size: 10, ..KEEP }, 5, now);
+        let mut page = |after, limit, max_bytes| -> Option<Vec<u64>> {
+            let page = log.page(after, limit, max_bytes, now)?;
+            Some(page.iter().map(|publication| publication.offset).collect())
+        };
+        assert_eq!(page(at(0), 2, 100), Some(vec![1, 2]));
+        assert_eq!(page(at(2), 2, 100), Some(vec![3, 4]));
+        assert_eq!(page(at(4), 2, 100), Some(vec![5]));
+        assert_eq!(page(at(5), 2, 100), Some(vec![]));
+        assert_eq!(page(at(6), 2, 100), None);
+        assert_eq!(page(None, 2, 100), Some(vec![4, 5]));
+        // Each payload is one byte; what is larger than the bound goes alone.
+        assert_eq!(page(at(0), 5, 3), Some(vec![1, 2, 3]));
+        assert_eq!(page(at(0), 5, 0), Some(vec![1]));
+        assert_eq!(page(None, 5, 3), Some(vec![3, 4, 5]));
+        assert_eq!(page(None, 5, 0), Some(vec![5]));
+        let later = now + Duration::from_secs(61);
+        assert_eq!(log.page(at(4), 5, 100, later), None, "what is too old is not shown");
     }
 
     #[test]

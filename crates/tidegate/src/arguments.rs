@@ -215,6 +215,9 @@ pub(crate) struct Publish {
     /// Messages a second, at most
     #[arg(long, value_name = "N", requires = "lines", value_parser = rate)]
     pub(crate) rate: Option<f64>,
+    /// Publish only if the channel's newest publication stands at this position
+    #[arg(long, value_name = "POSITION", conflicts_with = "lines")]
+    pub(crate) if_match: Option<Position>,
     /// A binary message
     #[arg(long)]
     pub(crate) binary: bool,

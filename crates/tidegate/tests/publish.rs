@@ -66,6 +66,24 @@ fn a_text_from_the_arguments() {
 }
 
 #[test]
+fn a_position_that_the_channel_must_have() {
+    let arguments = ["x", "hello", "--if-match", "k3f9:41"];
+    let (run, request) = published(&arguments, "", CREATED, POSITION);
+    assert_eq!((run.code, request.header("if-match")), (0, Some("k3f9:41")));
+    let moved = "{\"position\":\"k3f9:50\"}\n";
+    let (run, _) = published(&arguments, "", "412 Precondition Failed", moved);
+    assert_eq!(run.code, 11, "{}", run.stderr);
+    assert!(run.stderr.contains("412: the channel stands at k3f9:50"), "{}", run.stderr);
+    let wrong = run_publish(&["x", "hello", "--if-match", "41"]);
+    assert_eq!(wrong.code, 2, "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("k3f9:41"), "it shows how one looks: {}", wrong.stderr);
+}
+
+fn run_publish(arguments: &[&str]) -> Run {
+    run(&[&["publish"], arguments].concat(), "")
+}
+
+#[test]
 fn names_and_kinds() {
     for (arguments, stdin, target, kind, body) in [
         (&["/a b?c=d", "{\"e\":1}"][..], "", "/channels/a%20b%3Fc%3Dd", "application/json", "{\"e\":1}"),

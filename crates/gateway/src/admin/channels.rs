@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use serde_json::json;
 use tidegate_hub::{
-    ChannelName, ChannelStatus, IDEMPOTENCY_KEY_MAX_BYTES, Item, Member, Payload, Position, Present,
+    ChannelName, ChannelStatus, IDEMPOTENCY_KEY_MAX_BYTES, Member, Payload, Position, Precondition, Present,
     Publication,
 };
 use tidegate_protocol::{ErrorCode, envelope};
@@ -24,7 +24,11 @@ use crate::process::Generation;
 use crate::publish::publish;
 use crate::refusal::Refusal;
 use crate::shard::crossing::Notice;
-use crate::shard::{Published, Shard};
+use crate::shard::{Published, Shard, Submission};
+
+/// Payload bytes of one page of history, but for a first publication that is larger: what is asked for beyond
+/// them comes with the next page.
+const PAGE_MAX_BYTES: usize = 1024 * 1024;
 
 /// `GET`, `POST` and `DELETE` of one channel.
 pub(super) async fn handle(
@@ -59,7 +63,9 @@ async fn publish_body(
             .await?;
     let payload = payload_of(&parts.headers, bytes)?;
     let key = idempotency_key(&parts.headers)?;
-    let Published { position, subscribers } = publish(&visit.shard, name, Item::from(payload), key).await?;
+    let precondition = precondition(&parts.headers)?;
+    let submission = Submission { item: payload.into(), key, precondition };
+    let Published { position, subscribers } = publish(&visit.shard, name, submission).await?;
     let status = if subscribers == 0 { StatusCode::ACCEPTED } else { StatusCode::CREATED };
     let answer = json!({ "position": position.to_string(), "subscribers": subscribers });
     Ok(json_response(status, answer.to_string()))
@@ -70,6 +76,29 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     let text = key.to_str().ok().filter(|text| (1..=IDEMPOTENCY_KEY_MAX_BYTES).contains(&text.len()));
     let sentence = format!("an Idempotency-Key is 1 to {IDEMPOTENCY_KEY_MAX_BYTES} visible characters");
     text.map(|text| Some(text.to_owned())).ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, sentence))
+}
+
+/// `If-Match: POSITION`, `If-Match: *` or `If-None-Match: *` (RFC 9110, section 13.1). A position may stand in
+/// quotes, as entity tags do.
+fn precondition(headers: &HeaderMap) -> Result<Option<Precondition>, Refusal> {
+    let bad = |sentence| Refusal::new(StatusCode::BAD_REQUEST, sentence);
+    let mut fields = headers.get_all(IF_MATCH).iter();
+    let if_match = fields.next();
+    if fields.next().is_some() || if_match.is_some() && headers.contains_key(IF_NONE_MATCH) {
+        return Err(bad("one precondition is possible: If-Match or If-None-Match, once"));
+    }
+    if let Some(value) = headers.get(IF_NONE_MATCH) {
+        let sentence = "If-None-Match takes '*': only if nothing has been published yet";
+        return if value == "*" { Ok(Some(Precondition::Unpublished)) } else { Err(bad(sentence)) };
+    }
+    let Some(value) = if_match else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    if text == "*" {
+        return Ok(Some(Precondition::Published));
+    }
+    let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    let sentence = "If-Match takes '*' or one position, written epoch:offset, such as k3f9:41";
+    bare.parse().map(|position| Some(Precondition::At(position))).map_err(|_| bad(sentence))
 }
 
 /// Reads a body within its bound in bytes, the bound on its pauses and the bound on the whole.
@@ -136,7 +165,8 @@ async fn drop_channel(visit: &Visit, name: ChannelName) -> Result<Response<Body>
 struct Shown {
     status: ChannelStatus,
     source: Option<serde_json::Value>,
-    history: Option<(bool, Vec<Publication>)>,
+    /// What was asked for; `None` within if it is not to be had.
+    history: Option<Option<Vec<Publication>>>,
     /// Who is here, on a channel that tells.
     present: Option<Present>,
 }
@@ -157,15 +187,11 @@ async fn show(visit: &Visit, name: ChannelName, query: Option<&str>) -> Result<R
                 answer["present"] = members_json(&present.members);
                 answer["count"] = present.count.into();
             }
-            if let Some((recovered, publications)) = found.history {
-                answer["recovered"] = recovered.into();
-                let epoch = found.status.position.epoch;
-                let list = publications.iter().map(|publication| {
-                    publication_json(Position { epoch, offset: publication.offset }, publication)
-                });
-                answer["publications"] = list.collect();
+            let mut answer = answer.to_string();
+            if let Some(page) = found.history {
+                push_history(&mut answer, found.status.position, page.as_deref());
             }
-            Ok(json_response(StatusCode::OK, answer.to_string()))
+            Ok(json_response(StatusCode::OK, answer))
         }
         Some(None) => Err(no_such_channel(&shown)),
         None => Err(stopping()),
@@ -178,15 +204,11 @@ fn look(
     after: Option<Position>,
     limit: Option<usize>,
 ) -> Option<Shown> {
-    let status = shard.engine.status(name)?;
-    let log = shard.engine.log(name)?;
-    let history = limit.map(|limit| match after {
-        None => (true, log.tail(limit).cloned().collect()),
-        Some(after) => match log.after(after) {
-            Some(missed) => (true, missed.take(limit).cloned().collect()),
-            None => (false, Vec::new()),
-        },
+    let history = limit.and_then(|limit| {
+        let now = std::time::Instant::now();
+        shard.engine.page(name, after, limit, PAGE_MAX_BYTES, now)
     });
+    let status = shard.engine.status(name)?;
     let source = shard.sources.contains(name).then(|| match shard.trouble(name) {
         Some(reason) => json!({ "state": "failing", "reason": reason.as_ref() }),
         None => json!({ "state": "running" }),
@@ -209,11 +231,22 @@ fn members_json(members: &[Member]) -> serde_json::Value {
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
-fn publication_json(position: Position, publication: &Publication) -> serde_json::Value {
-    let mut text = format!(r#"{{"position":"{position}""#).into_bytes();
-    envelope::write_payload(&mut text, &publication.item.payload);
-    text.push(b'}');
-    serde_json::from_slice(&text).unwrap_or_default()
+/// Extends an object by a page of history. Payloads stand in it as they were published: what is JSON is not
+/// read and written anew.
+fn push_history(object: &mut String, newest: Position, page: Option<&[Publication]>) {
+    object.truncate(object.len() - 1);
+    object.push_str(if page.is_some() { r#","recovered":true"# } else { r#","recovered":false"# });
+    object.push_str(r#","publications":["#);
+    let mut list = Vec::new();
+    for publication in page.unwrap_or_default() {
+        let position = Position { offset: publication.offset, ..newest };
+        let comma = if list.is_empty() { "" } else { "," };
+        list.extend_from_slice(format!(r#"{comma}{{"position":"{position}""#).as_bytes());
+        envelope::write_payload(&mut list, &publication.item.payload);
+        list.push(b'}');
+    }
+    object.push_str(&String::from_utf8_lossy(&list));
+    object.push_str("]}");
 }
 
 /// `GET /channels?after=NAME&limit=N`.

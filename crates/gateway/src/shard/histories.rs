@@ -156,7 +156,7 @@ struct World {
     settings: Arc<crate::process::Generation>,
 }
 
-type Acknowledgement = tokio::sync::oneshot::Receiver<Result<Published, super::Busy>>;
+type Acknowledgement = tokio::sync::oneshot::Receiver<Result<Published, super::NotPublished>>;
 
 impl World {
     fn new(trust: &Trust) -> Self {
@@ -211,11 +211,11 @@ impl World {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let home = self.home(channel);
         let publish = move |there: &mut Shard| {
-            let item = payload.clone().into();
+            let submission = payload.clone().into();
             let home = name.clone();
             there.compared(&name, &payload, move |there, compared| {
                 let retention = retention(channel);
-                let _ = sender.send(there.publish_once_at_home(&home, item, compared, retention, None));
+                let _ = sender.send(there.submit_at_home(&home, submission, compared, retention));
             });
         };
         self.shards[shard].0.with(|here| {

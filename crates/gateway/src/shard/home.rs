@@ -6,8 +6,8 @@ use std::task::Waker;
 use std::time::Instant;
 
 use tidegate_hub::{
-    Behind, ChannelName, Compared, Encode, Epoch, Form, Fresh, Item, Left, Packing, Position, Present,
-    Publication, Recovery, RepeatLimits, Retention, SessionId, ShardId, Updates,
+    Behind, ChannelName, Compared, Encode, Epoch, Form, Fresh, Item, Left, Packing, Payload, Position,
+    Precondition, Present, Publication, Recovery, RepeatLimits, Retention, SessionId, ShardId, Updates,
 };
 use tidegate_protocol::{ErrorCode, close_code, envelope, event_stream, lines};
 use tidegate_websocket::CloseCode;
@@ -36,35 +36,59 @@ struct Open<'p> {
     present: Option<&'p Present>,
 }
 
-/// Nothing was appended, for want of room.
+/// What a publisher hands in.
+#[derive(Debug, Clone)]
+pub(crate) struct Submission {
+    pub(crate) item: Item,
+    /// With a key it is published once, however often it is handed in.
+    pub(crate) key: Option<String>,
+    /// Without it nothing is published.
+    pub(crate) precondition: Option<Precondition>,
+}
+
+impl From<Payload> for Submission {
+    fn from(payload: Payload) -> Self {
+        Self { item: payload.into(), key: None, precondition: None }
+    }
+}
+
+/// Why nothing was appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Busy {
+pub(crate) enum NotPublished {
     /// `channels_max_total`.
     TooManyChannels,
     /// Another shard does not keep up.
     Overloaded,
+    /// The channel's position is this one, or it has none.
+    Precondition(Option<Position>),
 }
 
 impl Shard {
-    /// Appends once for each key: a repetition gets the position that the first one got.
-    pub(crate) fn publish_once_at_home(
+    /// Appends what a publisher handed in, once for each key: a repetition gets the position that the first
+    /// one got, whatever has been published since.
+    pub(crate) fn submit_at_home(
         &mut self,
         channel: &ChannelName,
-        item: Item,
+        submission: Submission,
         compared: Option<Compared>,
         retention: Retention,
-        key: Option<&str>,
-    ) -> Result<Published, Busy> {
-        let Some(key) = key else { return self.publish_at_home(channel, item, compared, retention) };
+    ) -> Result<Published, NotPublished> {
+        let Submission { item, key, precondition } = submission;
         let limits = &self.generation.settings.limits;
         let max_keys = limits.dedup_max_keys as usize / usize::from(self.process.shards);
         let limits = RepeatLimits { window: limits.dedup_window, max_keys };
         let now = Instant::now();
-        if let Some(position) = self.repeats.find(channel, key, limits, now) {
+        let known = key.as_deref().and_then(|key| self.repeats.find(channel, key, limits, now));
+        if let Some(position) = known {
             return Ok(Published { position, subscribers: self.engine.followers(channel) });
         }
+        if let Some(precondition) = precondition {
+            self.engine.check(channel, precondition).map_err(NotPublished::Precondition)?;
+        }
         let published = self.publish_at_home(channel, item, compared, retention)?;
-        self.repeats.note(channel, key, published.position, limits, now);
+        if let Some(key) = key {
+            self.repeats.note(channel, &key, published.position, limits, now);
+        }
         Ok(published)
     }
 
@@ -75,13 +99,13 @@ impl Shard {
         item: Item,
         compared: Option<Compared>,
         retention: Retention,
-    ) -> Result<Published, Busy> {
+    ) -> Result<Published, NotPublished> {
         if self.is_behind(OUTBOX_MAX) {
-            return Err(Busy::Overloaded);
+            return Err(NotPublished::Overloaded);
         }
         let fresh = Fresh { retention, epoch: Epoch(fastrand::u32(1..)) };
         let appended = self.engine.append(channel, item, compared, fresh, Instant::now());
-        let appended = appended.map_err(|_| Busy::TooManyChannels)?;
+        let appended = appended.map_err(|_| NotPublished::TooManyChannels)?;
         self.counters.published += 1;
         let epoch = appended.position.epoch;
         for shard in self.engine.following(channel) {

@@ -58,7 +58,7 @@ use crate::sources::Sources;
 
 pub(crate) use self::close::Closing;
 pub(crate) use self::flush::BodyPart;
-pub(crate) use self::home::{Busy, Published};
+pub(crate) use self::home::{NotPublished, Published, Submission};
 pub(crate) use self::inbox::Said;
 pub(crate) use self::long_poll::{PollPart, Taken};
 pub(crate) use self::stream::StreamPart;

@@ -9,12 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, IF_MATCH};
 use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use tidegate_hub::ChannelName;
+use tidegate_hub::{ChannelName, Position};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -50,6 +50,8 @@ pub(super) struct Item {
     pub(super) body: Bytes,
     /// Names the publication, so that sending it twice publishes it once.
     pub(super) key: String,
+    /// Where the channel must stand for it to be published.
+    pub(super) if_match: Option<Position>,
 }
 
 /// Why there is no answer.
@@ -131,6 +133,9 @@ impl Admin {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(item.body.len()));
         if let Ok(key) = HeaderValue::try_from(&item.key) {
             headers.insert("idempotency-key", key);
+        }
+        if let Some(position) = item.if_match.and_then(|at| HeaderValue::try_from(at.to_string()).ok()) {
+            headers.insert(IF_MATCH, position);
         }
         if let Some(authorization) = &self.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
@@ -219,6 +224,9 @@ fn refusal(status: u16, body: &[u8], has_token: bool) -> Failure {
         404 => {
             failure.mend("no route is a channel that can be published to under this name; see tidegate check")
         }
+        412 => {
+            failure.mend("somebody has published in between: read what, then publish after the new position")
+        }
         413 => failure.mend("send less, or raise max_publication under [limits]"),
         429 => failure.mend("publish more slowly: --lines --rate N"),
         503 => failure.mend("whether it was published is unknown; publishing again may publish it twice"),
@@ -229,6 +237,13 @@ fn refusal(status: u16, body: &[u8], has_token: bool) -> Failure {
 /// The sentence in a JSON answer of a server.
 fn sentence(body: &str) -> Option<String> {
     let answer: serde_json::Value = serde_json::from_str(body).ok()?;
+    match answer.get("position") {
+        Some(serde_json::Value::String(position)) => {
+            return Some(format!("the channel stands at {position}"));
+        }
+        Some(_) => return Some("the channel has no position".to_owned()),
+        None => {}
+    }
     let found = ["message", "error", "reason"].iter().find_map(|name| answer.get(name));
     let found = found?;
     let text = found.as_str().or_else(|| found.get("message").and_then(serde_json::Value::as_str));
@@ -272,6 +287,8 @@ mod tests {
         for (status, body, exit, text) in [
             (401, "{\"error\":\"no token\"}", Exit::Refused, "refused it with 401: no token"),
             (404, "{\"error\":{\"code\":\"x\",\"message\":\"no route\"}}", Exit::Refused, "404: no route"),
+            (412, "{\"position\":\"k3f9:42\"}\n", Exit::Refused, "412: the channel stands at k3f9:42"),
+            (412, "{\"position\":null}\n", Exit::Refused, "412: the channel has no position"),
             (413, "too \u{1b}[1mlarge\n", Exit::Refused, "413: too \\u{1b}[1mlarge"),
             (429, "", Exit::Refused, "with 429"),
             (503, "{\"outcome\":\"unknown\"}", Exit::Other, "503: {\"outcome\":\"unknown\"}"),

@@ -64,7 +64,7 @@ struct Publisher<'p> {
 impl Publisher<'_> {
     async fn one(&mut self, body: Bytes) -> Result<Published, Failure> {
         let content_type = content_type(&body, self.arguments.binary)?;
-        let item = Item { content_type, body, key: self.keys.next() };
+        let item = Item { content_type, body, key: self.keys.next(), if_match: self.arguments.if_match };
         self.admin.publish(&self.arguments.channel, &item).await
     }
 

@@ -2,9 +2,12 @@
 //!
 //! Appending gives the position; following answers with what was missed. Both are asked by the shard that
 //! owns this engine, in the order in which its mailbox brings them, which is why what was missed and
-//! what is live meet without gap or overlap.
+//! what is live meet without gap or overlap. A log may have a copy elsewhere: then a publication is staged
+//! first, and settled when the copy has it; until then nobody hears of it.
 
+mod incremental;
 mod precondition;
+mod copies;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -16,7 +19,11 @@ use crate::publication::{Item, Payload, Publication};
 use crate::subscription::Left;
 use crate::updates::{Compared, Increments, Updates};
 
+pub use self::copies::{NotStaged, Staged, Swept};
 pub use self::precondition::Precondition;
+
+use self::copies::Copied;
+use self::incremental::Incremental;
 
 /// One shard of the process, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,6 +38,8 @@ pub struct EngineLimits {
     pub max_history_bytes: usize,
     /// Payload bytes of one recovery; more is not recoverable.
     pub max_recovery_bytes: usize,
+    /// How long a log with a copy goes on that keeps nothing and that nobody follows (`channels.linger`).
+    pub linger: Duration,
 }
 
 /// What whoever creates a log must bring: its retention and a random epoch.
@@ -40,6 +49,8 @@ pub struct Fresh {
     pub retention: Retention,
     /// The log's epoch, if it is created now.
     pub epoch: Epoch,
+    /// The log, if it is created now, has a copy elsewhere.
+    pub copied: bool,
 }
 
 /// An appended publication.
@@ -89,6 +100,8 @@ pub struct Engine {
     by_use: BTreeMap<u64, ChannelName>,
     uses: u64,
     swept: u64,
+    /// Channels used before this have no history that could make room: those that linger are not looked at each time.
+    barren: u64,
     kept_bytes: usize,
     shards: u16,
     limits: EngineLimits,
@@ -104,25 +117,9 @@ struct Home {
     last_use: u64,
     /// Since when it is known that nobody follows it and that it keeps nothing.
     unused: Option<Instant>,
+    /// What is under way to the copy of the log, if it has one.
+    copy: Option<Copied>,
 }
-
-/// Who wants which increments of a channel.
-#[derive(Debug, Clone, Copy, Default)]
-struct Incremental {
-    json_patch: Asked,
-    merge_patch: Asked,
-}
-
-/// Whether somebody asks for one kind of increments.
-#[derive(Debug, Clone, Copy, Default)]
-struct Asked {
-    followers: u32,
-    /// Publications that still get a change, although nobody is there: who comes back soon finds a chain of them.
-    lingering: u32,
-}
-
-/// Publications that get a change after the last one who asked for it has left.
-const LINGERING_PUBLICATIONS: u32 = 16;
 
 /// Channels looked at in one sweep, so that a sweep never holds its shard for long.
 const SWEEP_CHANNELS: usize = 1024;
@@ -136,6 +133,7 @@ impl Engine {
             by_use: BTreeMap::new(),
             uses: 0,
             swept: 0,
+            barren: 0,
             kept_bytes: 0,
             shards,
             limits,
@@ -152,7 +150,19 @@ impl Engine {
         fresh: Fresh,
         now: Instant,
     ) -> Result<Appended, TooManyChannels> {
-        let home = self.home(name, fresh)?;
+        self.home(name, fresh)?;
+        self.append_to_log(name, item, compared, now).ok_or(TooManyChannels)
+    }
+
+    fn append_to_log(
+        &mut self,
+        name: &ChannelName,
+        item: Item,
+        compared: Option<Compared>,
+        now: Instant,
+    ) -> Option<Appended> {
+        let home = self.channels.get_mut(name)?;
+        self.barren = self.barren.min(home.last_use);
         let before = home.log.kept_bytes();
         home.incremental.note_publication();
         let publication = home.log.append(item, compared, now);
@@ -161,7 +171,7 @@ impl Engine {
         let after = home.log.kept_bytes();
         self.kept_bytes = self.kept_bytes - before + after;
         self.make_room(name);
-        Ok(appended)
+        Some(appended)
     }
 
     /// What the next publication of `name` is to be compared with; `None` if nobody gets increments.
@@ -267,8 +277,9 @@ impl Engine {
 
     /// Trims aged history and frees channels that nobody has followed and that have kept nothing for `linger`:
     /// whoever polls follows them for moments only, and his position must stand until he comes back. To be
-    /// called every few seconds; each call looks at a part of the channels.
-    pub fn sweep(&mut self, now: Instant, linger: Duration) {
+    /// called every few seconds; each call looks at a part of the channels. What it gives is for the copies of
+    /// logs; with `telling` false they cannot be told anything now, and nothing is given.
+    pub fn sweep(&mut self, now: Instant, linger: Duration, telling: bool) -> Swept {
         let part: Vec<_> = self
             .by_use
             .range(self.swept..)
@@ -279,17 +290,27 @@ impl Engine {
             Some((last_use, _)) if part.len() == SWEEP_CHANNELS => last_use + 1,
             _ => 0,
         };
+        let mut swept = Swept::default();
         for (_, name) in part {
             let Some(home) = self.channels.get_mut(&name) else { continue };
             let before = home.log.kept_bytes();
             home.log.trim(now);
             self.kept_bytes = self.kept_bytes - before + home.log.kept_bytes();
-            if home.log.kept() > 0 || home.followers.iter().any(|count| *count > 0) {
-                home.unused = None;
-            } else if now.saturating_duration_since(*home.unused.get_or_insert(now)) >= linger {
-                self.remove(&name);
+            let is_over = home.is_over(now, linger, self.limits.linger);
+            match &mut home.copy {
+                Some(copy) if home.log.position().offset > 0 => {
+                    let forgotten = if telling { copy.tell(&home.log) } else { 0..0 };
+                    if is_over && telling {
+                        swept.over.push(name);
+                    } else if !forgotten.is_empty() {
+                        swept.forgotten.push((name, forgotten));
+                    }
+                }
+                _ if is_over => drop(self.remove(&name)),
+                _ => {}
             }
         }
+        swept
     }
 
     /// Channels with a log.
@@ -338,10 +359,10 @@ impl Engine {
                 return Err(TooManyChannels);
             }
             let followers = vec![0; usize::from(self.shards)].into();
+            let copy = fresh.copied.then(Copied::default);
             // Uses count from 1: no other channel stands at 0.
-            let log = Log::new(fresh.epoch, fresh.retention);
-            let incremental = Incremental::default();
-            let home = Home { log, followers, incremental, last_use: 0, unused: None };
+            let (log, incremental) = (Log::new(fresh.epoch, fresh.retention), Incremental::default());
+            let home = Home { log, followers, incremental, last_use: 0, unused: None, copy };
             self.channels.insert(name.clone(), home);
         }
         self.uses += 1;
@@ -356,55 +377,44 @@ impl Engine {
     /// channel that somebody follows go on; one that nobody follows goes whole, and is a new epoch later.
     fn make_room(&mut self, keep: &ChannelName) {
         while self.kept_bytes > self.limits.max_history_bytes {
-            let oldest = self.by_use.values().find(|name| {
+            let oldest = self.by_use.range(self.barren..).find(|(_, name)| {
                 self.channels.get(*name).is_some_and(|home| {
                     // A document that is polled stays: its source brings it again only when it changes.
                     home.log.kept() > usize::from(*name == keep || home.log.retention().document)
                 })
             });
-            let Some(name) = oldest.cloned() else { return };
+            let Some((last_use, name)) = oldest.map(|(last_use, name)| (*last_use, name.clone())) else {
+                return;
+            };
+            // The next publication of a channel that is passed over here brings it back.
+            self.barren = last_use;
             let Some(home) = self.channels.get_mut(&name) else { return };
             let before = home.log.kept_bytes();
             home.log.forget_oldest();
             self.kept_bytes = self.kept_bytes - before + home.log.kept_bytes();
-            if home.log.kept() == 0 && home.followers.iter().all(|count| *count == 0) && name != *keep {
+            // One that has a copy lingers, and its offsets go on.
+            if home.copy.is_none() && home.is_idle() && name != *keep {
                 self.remove(&name);
             }
         }
     }
 }
 
-impl Incremental {
-    fn wanted(&self) -> Increments {
-        let is_asked = |asked: Asked| asked.followers > 0 || asked.lingering > 0;
-        Increments { json_patch: is_asked(self.json_patch), merge_patch: is_asked(self.merge_patch) }
+impl Home {
+    fn is_idle(&self) -> bool {
+        let is_staged = self.copy.as_ref().is_some_and(|copy| copy.staged > 0 || copy.leaving);
+        self.log.kept() == 0 && self.followers.iter().all(|count| *count == 0) && !is_staged
     }
 
-    fn join(&mut self, updates: Updates) {
-        if let Some(asked) = self.asked(updates) {
-            asked.followers += 1;
+    /// Idle for `linger`; one with a copy for `copied` since its last publication, too.
+    fn is_over(&mut self, now: Instant, linger: Duration, copied: Duration) -> bool {
+        if !self.is_idle() {
+            self.unused = None;
+            return false;
         }
-    }
-
-    fn leave(&mut self, updates: Updates) {
-        let Some(asked) = self.asked(updates) else { return };
-        // On a channel without increments none has joined.
-        let Some(left) = asked.followers.checked_sub(1) else { return };
-        *asked = Asked { followers: left, lingering: if left == 0 { LINGERING_PUBLICATIONS } else { 0 } };
-    }
-
-    fn note_publication(&mut self) {
-        for asked in [&mut self.json_patch, &mut self.merge_patch] {
-            asked.lingering = asked.lingering.saturating_sub(u32::from(asked.followers == 0));
-        }
-    }
-
-    fn asked(&mut self, updates: Updates) -> Option<&mut Asked> {
-        match updates {
-            Updates::Whole => None,
-            Updates::JsonPatch => Some(&mut self.json_patch),
-            Updates::MergePatch => Some(&mut self.merge_patch),
-        }
+        let unused = now.saturating_duration_since(*self.unused.get_or_insert(now));
+        let last = self.copy.as_ref().and_then(|_| self.log.appended());
+        unused >= linger && last.is_none_or(|last| now.saturating_duration_since(last) > copied)
     }
 }
 
@@ -422,10 +432,12 @@ impl Home {
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
 mod tests {
+    use super::incremental::LINGERING_PUBLICATIONS;
     use super::*;
 
     const LIMITS: EngineLimits =
-        EngineLimits { max_channels: 3, max_history_bytes: 10, max_recovery_bytes: 1024 };
+        EngineLimits { max_channels: 3, max_history_bytes: 10, max_recovery_bytes: 1024, linger: LINGER };
+    const LINGER: Duration = Duration::from_secs(3600);
     const FRESH: Fresh = Fresh {
         retention: Retention {
             size: 10,
@@ -434,6 +446,7 @@ mod tests {
             increments: Increments::NONE,
         },
         epoch: Epoch(1),
+        copied: false,
     };
 
     fn name(text: &str) -> ChannelName {
@@ -523,12 +536,12 @@ mod tests {
         append(&mut engine, "a", "1", now);
         engine.follow(&name("b"), ShardId(0), None, Updates::Whole, FRESH, now).unwrap();
         let linger = Duration::from_secs(30);
-        engine.sweep(now, linger);
+        engine.sweep(now, linger, true);
         assert_eq!(engine.len(), 2);
         let aged = now + Duration::from_secs(61);
-        engine.sweep(aged, linger);
+        engine.sweep(aged, linger, true);
         assert_eq!((engine.len(), engine.kept_bytes()), (2, 0), "its position stands for a while");
-        engine.sweep(aged + linger, linger);
+        engine.sweep(aged + linger, linger, true);
         assert_eq!(engine.len(), 1);
         assert_eq!(engine.list(None, 10)[0].name, name("b"));
     }
@@ -541,17 +554,17 @@ mod tests {
         let left = Left { channel: name("a"), epoch: first.epoch, updates: Updates::Whole };
         for epoch in 2..10 {
             engine.leave(&left, ShardId(0));
-            engine.sweep(now, linger);
+            engine.sweep(now, linger, true);
             now += Duration::from_secs(20);
-            engine.sweep(now, linger);
+            engine.sweep(now, linger, true);
             let fresh = Fresh { epoch: Epoch(epoch), ..FRESH };
             let again =
                 engine.follow(&name("a"), ShardId(0), Some(first), Updates::Whole, fresh, now).unwrap();
             assert!(again.recovered && again.position == first);
         }
         engine.leave(&left, ShardId(0));
-        engine.sweep(now, linger);
-        engine.sweep(now + linger, linger);
+        engine.sweep(now, linger, true);
+        engine.sweep(now + linger, linger, true);
         assert!(engine.is_empty());
     }
 

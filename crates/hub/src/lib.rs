@@ -28,10 +28,11 @@ pub mod hub;
 
 pub use encode::{Encode, FORMS, Form, Packing};
 pub use engine::{
-    Appended, Basis, ChannelStatus, Engine, EngineLimits, Fresh, Precondition, ShardId, TooManyChannels,
+    Appended, Basis, ChannelStatus, Engine, EngineLimits, Fresh, NotStaged, Precondition, ShardId, Staged,
+    Swept, TooManyChannels,
 };
 pub use hub::{Hub, Session};
-pub use log::{Log, Recovery, Retention};
+pub use log::{Log, Recovery, Restored, Retention};
 pub use name::{ChannelName, NameError};
 pub use position::{Epoch, Position, PositionError};
 pub use presence::{Member, Presence, PresenceChange, Present};

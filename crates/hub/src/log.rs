@@ -46,6 +46,19 @@ pub struct Log {
     kept: VecDeque<Kept>,
     kept_bytes: usize,
     retention: Retention,
+    /// When `newest` was appended.
+    appended: Option<Instant>,
+}
+
+/// What is known of a log that has lived before.
+#[derive(Debug, Clone)]
+pub struct Restored {
+    /// Its newest position.
+    pub position: Position,
+    /// When that was appended.
+    pub appended: Instant,
+    /// Its last publications without holes, oldest first, with the times at which they were appended.
+    pub kept: Vec<(Item, Instant)>,
 }
 
 #[derive(Debug)]
@@ -58,7 +71,24 @@ impl Log {
     /// An empty log. `epoch` is random.
     #[must_use]
     pub fn new(epoch: Epoch, retention: Retention) -> Self {
-        Self { epoch, newest: 0, kept: VecDeque::new(), kept_bytes: 0, retention }
+        Self { epoch, newest: 0, kept: VecDeque::new(), kept_bytes: 0, retention, appended: None }
+    }
+
+    /// A log that goes on where it was. More publications than there are offsets are not taken.
+    #[must_use]
+    pub fn restore(restored: Restored, retention: Retention) -> Self {
+        let Restored { position, appended, mut kept } = restored;
+        let most = usize::try_from(position.offset).unwrap_or(usize::MAX);
+        kept.drain(..kept.len().saturating_sub(most));
+        let first = position.offset - kept.len() as u64 + 1;
+        let kept = (first..).zip(kept).map(|(offset, (item, appended))| {
+            let publication = Publication { offset, item, change: None };
+            Kept { publication, appended }
+        });
+        let kept: VecDeque<_> = kept.collect();
+        let kept_bytes = kept.iter().map(|kept| kept.publication.size()).sum();
+        let Position { epoch, offset: newest } = position;
+        Self { epoch, newest, kept, kept_bytes, retention, appended: Some(appended) }
     }
 
     /// The place of the newest publication.
@@ -71,6 +101,18 @@ impl Log {
     #[must_use]
     pub fn retention(&self) -> Retention {
         self.retention
+    }
+
+    /// The offset of the oldest publication that is kept; beyond the newest one if there is none.
+    #[must_use]
+    pub fn first_kept(&self) -> u64 {
+        self.kept.front().map_or(self.newest + 1, |kept| kept.publication.offset)
+    }
+
+    /// When the newest publication was appended; `None` before the first.
+    #[must_use]
+    pub fn appended(&self) -> Option<Instant> {
+        self.appended
     }
 
     /// Bytes of payload and of changes kept.
@@ -91,6 +133,7 @@ impl Log {
         let compared = compared.filter(|compared| compared.from == self.position());
         let change = compared.map(|compared| compared.change);
         self.newest += 1;
+        self.appended = Some(now);
         let publication = Publication { offset: self.newest, item, change };
         self.kept_bytes += publication.size();
         self.kept.push_back(Kept { publication: publication.clone(), appended: now });
@@ -301,6 +344,26 @@ mod tests {
         assert_eq!(page(None, 5, 0), Some(vec![5]));
         let later = now + Duration::from_secs(61);
         assert_eq!(log.page(at(4), 5, 100, later), None, "what is too old is not shown");
+    }
+
+    #[test]
+    fn a_restored_log_goes_on_where_it_was() {
+        let now = Instant::now();
+        let item = |text: &str| Item::from(Payload::from(text));
+        let restored = |offset, texts: &[&str]| Restored {
+            position: Position { epoch: Epoch(7), offset },
+            appended: now,
+            kept: texts.iter().map(|text| (item(text), now)).collect(),
+        };
+        let mut log = Log::restore(restored(5, &["4", "5"]), KEEP);
+        assert_eq!((log.first_kept(), log.kept_bytes(), log.appended()), (4, 2, Some(now)));
+        assert_eq!(offsets(&log.recover(at(3), Updates::Whole, 1024, now)), [4, 5]);
+        assert!(!log.recover(at(2), Updates::Whole, 1024, now).recovered);
+        assert_eq!(log.append(item("6"), None, now).offset, 6);
+        let mut bare = Log::restore(restored(5, &[]), KEEP);
+        assert_eq!((bare.first_kept(), bare.append(item("6"), None, now).offset), (6, 6));
+        let too_many = Log::restore(restored(1, &["0", "1"]), KEEP);
+        assert_eq!((too_many.first_kept(), too_many.kept()), (1, 1));
     }
 
     #[test]

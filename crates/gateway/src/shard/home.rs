@@ -103,7 +103,7 @@ impl Shard {
         if self.is_behind(OUTBOX_MAX) {
             return Err(NotPublished::Overloaded);
         }
-        let fresh = Fresh { retention, epoch: Epoch(fastrand::u32(1..)) };
+        let fresh = Fresh { retention, epoch: Epoch(fastrand::u32(1..)), copied: false };
         let appended = self.engine.append(channel, item, compared, fresh, Instant::now());
         let appended = appended.map_err(|_| NotPublished::TooManyChannels)?;
         self.counters.published += 1;
@@ -142,7 +142,7 @@ impl Shard {
     pub(super) fn follow_at_home(&mut self, follow: Follow) {
         let Follow { session, ticket, shard, channel, resume, newest, retention, sourced, member } = follow;
         let Resume { after, updates } = resume;
-        let fresh = Fresh { retention, epoch: Epoch(fastrand::u32(1..)) };
+        let fresh = Fresh { retention, epoch: Epoch(fastrand::u32(1..)), copied: false };
         let mut recovery = if sourced && !self.sources.is_running(&channel) {
             Err(NotFollowed::SourceEnded)
         } else {

@@ -154,6 +154,7 @@ impl Shard {
                 max_channels: part(limits.channels_max_total as usize),
                 max_history_bytes: part(limits.history_max_total),
                 max_recovery_bytes: limits.ws_out_queue_bytes / 2,
+                linger: std::time::Duration::ZERO,
             },
         );
         let encoder = Encoder::new(effort(limits));

@@ -18,9 +18,13 @@ pub enum Precondition {
 }
 
 impl Engine {
-    /// Whether `precondition` holds; if not, the channel's position, if it has one.
+    /// Whether `precondition` holds; if not, the channel's position, if it has one. What is staged counts.
     pub fn check(&self, name: &ChannelName, precondition: Precondition) -> Result<(), Option<Position>> {
-        let position = self.channels.get(name).map(|home| home.log.position());
+        let position = self.channels.get(name).map(|home| {
+            let newest = home.log.position();
+            let staged = home.copy.as_ref().map_or(0, |copy| copy.staged);
+            Position { offset: newest.offset + staged, ..newest }
+        });
         let is_published = position.is_some_and(|position| position.offset > 0);
         let holds = match precondition {
             Precondition::At(expected) => position == Some(expected),
@@ -43,11 +47,15 @@ mod tests {
     use crate::publication::Payload;
     use crate::updates::{Increments, Updates};
 
-    const LIMITS: EngineLimits =
-        EngineLimits { max_channels: 3, max_history_bytes: 10, max_recovery_bytes: 1024 };
+    const LIMITS: EngineLimits = EngineLimits {
+        max_channels: 3,
+        max_history_bytes: 10,
+        max_recovery_bytes: 1024,
+        linger: Duration::ZERO,
+    };
     const RETENTION: Retention =
         Retention { size: 10, ttl: Duration::from_secs(60), document: false, increments: Increments::NONE };
-    const FRESH: Fresh = Fresh { retention: RETENTION, epoch: Epoch(1) };
+    const FRESH: Fresh = Fresh { retention: RETENTION, epoch: Epoch(1), copied: false };
 
     fn name() -> ChannelName {
         ChannelName::from_text("a").unwrap()

@@ -19,11 +19,13 @@ use crate::drain::drain;
 use crate::driver::drive;
 use crate::limits::Limits;
 use crate::messages::Desk;
+use crate::open_store::{OpenedStore, open_store};
 use crate::process::Process;
 use crate::public::{bind_alone, bind_shared};
 use crate::settings::{Faults, Listener, Secret, Settings, TlsFiles};
 use crate::shard::crossing::Crossing;
-use crate::shard::{Batch, Mailboxes, Shard, ShardRef, mailboxes};
+use crate::shard::{Batch, Keeping, Mailboxes, Shard, ShardRef, mailboxes};
+use crate::store::{Loaded, Store, StoreError};
 use crate::tls::Tls;
 use crate::token::{self, TokenFile};
 use crate::watched::Watched;
@@ -55,6 +57,8 @@ pub struct Gateway {
     /// Taken when it is waited for.
     supervisor: Option<Supervisor>,
     threads: Vec<JoinHandle<io::Result<()>>>,
+    /// The thread that writes channels to disk; it ends when all shards have.
+    writer: Option<JoinHandle<()>>,
 }
 
 /// What every shard's thread is started with alike.
@@ -64,6 +68,7 @@ struct Seed {
     tls: Option<Arc<Tls>>,
     limits: UpstreamLimits,
     ended: mpsc::Sender<()>,
+    store: Option<Store>,
 }
 
 /// Says so when a shard's thread ends, by a panic too.
@@ -112,6 +117,8 @@ pub enum StartError {
     Bind(SocketAddr, io::Error),
     /// Something that the settings name cannot be used.
     Settings(String),
+    /// The store cannot be opened or read.
+    Store(StoreError),
     /// The system refuses what every process needs.
     System(io::Error),
 }
@@ -165,10 +172,32 @@ impl Gateway {
             stop,
             supervisor: Some(supervisor),
             threads: Vec::new(),
+            writer: None,
         };
-        let seed = Seed { stopped, trust, tls, limits: upstream_limits, ended };
-        gateway.spawn(listeners, admin_listener, receivers, &seed)?;
+        let (store, loaded) = gateway.open_store(&ended)?;
+        let seed = Seed { stopped, trust, tls, limits: upstream_limits, ended, store };
+        gateway.spawn(listeners, admin_listener, receivers, loaded, &seed)?;
         Ok(gateway)
+    }
+
+    /// Opens the store that the settings name, if they do, and starts its thread. Gives the way to it, and for each
+    /// shard what is at home there.
+    fn open_store(
+        &mut self,
+        ended: &mpsc::Sender<()>,
+    ) -> Result<(Option<Store>, Vec<Vec<Loaded>>), StartError> {
+        let opened = open_store(&self.process, &self.mailboxes).map_err(StartError::Store)?;
+        let Some(OpenedStore { writer, store, loaded }) = opened else {
+            return Ok((None, self.mailboxes.iter().map(|_| Vec::new()).collect()));
+        };
+        let ended = Ended(ended.clone());
+        let run = move || {
+            let _ended = ended;
+            writer.run();
+        };
+        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(run);
+        self.writer = Some(thread.map_err(StartError::System)?);
+        Ok((Some(store), loaded))
     }
 
     fn spawn(
@@ -176,6 +205,7 @@ impl Gateway {
         listeners: Vec<Vec<TcpListener>>,
         admin: TcpListener,
         receivers: Vec<mpsc::Receiver<Batch>>,
+        loaded: Vec<Vec<Loaded>>,
         seed: &Seed,
     ) -> Result<(), StartError> {
         let mut admin = Some(admin);
@@ -183,7 +213,8 @@ impl Gateway {
         for (shard, listener) in listeners.into_iter().flat_map(|all| all.into_iter().enumerate()) {
             by_shard[shard].push(listener);
         }
-        for (number, (mailbox, listeners)) in (0u16..).zip(receivers.into_iter().zip(by_shard)) {
+        let parts = receivers.into_iter().zip(by_shard).zip(loaded);
+        for (number, ((mailbox, listeners), loaded)) in (0u16..).zip(parts) {
             let thread = ShardThread {
                 id: ShardId(number),
                 process: Arc::clone(&self.process),
@@ -195,6 +226,8 @@ impl Gateway {
                 trust: seed.trust.clone(),
                 tls: seed.tls.clone(),
                 limits: seed.limits.clone(),
+                keeping: seed.store.clone().map(Keeping::new),
+                loaded,
             };
             let builder = std::thread::Builder::new().name(format!("shard-{number}"));
             let ended = Ended(seed.ended.clone());
@@ -250,6 +283,10 @@ impl Gateway {
                 Ok(Err(error)) => return Err(StartError::System(error)),
                 Err(_) => return Err(StartError::System(io::Error::other("a shard has panicked"))),
             }
+        }
+        // All that was handed over is written first.
+        if self.writer.is_some_and(|writer| writer.join().is_err()) {
+            return Err(StartError::System(io::Error::other("the store's thread has panicked")));
         }
         Ok(stopped)
     }
@@ -389,17 +426,20 @@ fn changed_for_next_start(old: &Settings, new: &Settings) -> Vec<&'static str> {
     let token =
         |settings: &Settings| settings.access.admin_token.as_ref().map(|token| token.expose().to_owned());
     let tls = |settings: &Settings| settings.listen.tls.is_some();
-    let engine =
-        |settings: &Settings| (settings.limits.channels_max_total, settings.limits.history_max_total);
+    let engine = |settings: &Settings| {
+        let Limits { channels_max_total, channels_linger, history_max_total, .. } = &settings.limits;
+        (*channels_max_total, *channels_linger, *history_max_total)
+    };
     let all = [
         ("[listen] public", old.listen.public != new.listen.public),
         ("[listen] admin", old.listen.admin != new.listen.admin),
         ("[listen] shards", old.shards != new.shards),
         ("[listen] tls, where there was none or will be none,", tls(old) != tls(new)),
         ("[access] admin_token", token(old) != token(new)),
+        ("[engine]", old.engine != new.engine),
         ("[upstream] ca", old.upstream_ca != new.upstream_ca),
         ("[limits] upstream_*", upstream_limits(&old.limits) != upstream_limits(&new.limits)),
-        ("[limits] channels_max_total, history_max_total", engine(old) != engine(new)),
+        ("[limits] channels_max_total, channels_linger, history_max_total", engine(old) != engine(new)),
     ];
     all.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
 }
@@ -416,6 +456,8 @@ struct ShardThread {
     trust: Trust,
     tls: Option<Arc<Tls>>,
     limits: UpstreamLimits,
+    keeping: Option<Keeping>,
+    loaded: Vec<Loaded>,
 }
 
 impl ShardThread {
@@ -427,7 +469,8 @@ impl ShardThread {
 
     async fn serve(mut self) -> io::Result<()> {
         let upstream = Upstream::with_trust(self.limits, self.trust);
-        let shard = Shard::start(self.id, self.process, self.mailboxes, upstream)?;
+        let shard = Shard::start(self.id, self.process, self.mailboxes, upstream, self.keeping)?;
+        shard.tidy(|shard| shard.restore(self.loaded));
         for listener in self.listeners {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             tokio::task::spawn_local(public::serve(shard.clone(), listener, self.tls.clone()));
@@ -525,7 +568,11 @@ impl StartError {
     /// True if the configuration is to blame.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Settings(_))
+        match self {
+            Self::Settings(_) => true,
+            Self::Store(error) => error.is_configuration(),
+            Self::AddressTaken(_) | Self::Bind(..) | Self::System(_) => false,
+        }
     }
 }
 
@@ -542,6 +589,7 @@ impl fmt::Display for StartError {
                 "cannot listen on {address}: {error}. Choose an address of this machine and a port above 1023"
             ),
             Self::Settings(reason) => f.write_str(reason),
+            Self::Store(error) => error.fmt(f),
             Self::System(error) => write!(f, "the system refuses: {error}"),
         }
     }

@@ -25,6 +25,7 @@ mod key_sets;
 mod failures;
 mod process;
 mod compression;
+mod store;
 mod metrics;
 mod sources;
 mod shard;
@@ -51,6 +52,7 @@ mod public;
 mod admin;
 
 // The process.
+mod open_store;
 mod watched;
 mod drain;
 mod driver;
@@ -59,4 +61,5 @@ mod gateway;
 
 pub use admin::{ADMIN_CALLS, AdminCall};
 pub use gateway::{Gateway, Options, StartError, Stopped};
+pub use store::StoreError;
 pub use token::{read_token, token_path};

@@ -144,6 +144,7 @@ limits! {
     channels_max_per_conn: u32 = "128" in "1" to "100000", "Channels that one connection follows.";
     channels_max_name: u32 = "255" in "255" to "255", "Bytes of a channel's name; fixed.";
     channels_max_total: u32 = "1000000" in "1" to "100000000", "Channels that exist at the same time; beyond it a handshake gets 503.";
+    channels_linger: Duration = "1h" in "0s" to "720h", "How long a channel on disk goes on with its positions when it keeps nothing and nobody follows it.";
     subscribe_rate: u32 = "50" in "1" to "1000000", "Subscriptions a second of one connection.";
     subscribe_burst: u32 = "200" in "1" to "1000000", "Subscriptions of one connection at once, before subscribe_rate counts.";
     max_publication: usize = "1 MiB" in "1 KiB" to "256 MiB", "One publication, wherever it comes from.";
@@ -154,6 +155,7 @@ limits! {
     history_size: u32 = "100" in "0" to "100000", "Publications that a channel keeps where its route says nothing.";
     history_ttl: Duration = "5m" in "1s" to "24h", "How long they are kept where the route says nothing.";
     history_max_total: usize = "256 MiB" in "1 MiB" to "64 GiB", "The history of all channels together; beyond it the oldest go first.";
+    store_queue_bytes: usize = "16 MiB" in "64 KiB" to "1 GiB", "Publications that wait to be written to disk; beyond it publishing gets 503.";
     dedup_window: Duration = "300s" in "1s" to "1h", "How long an Idempotency-Key is remembered.";
     dedup_max_keys: u32 = "100000" in "1" to "10000000", "Idempotency-Keys remembered at the same time; beyond it the oldest go first.";
 

@@ -4,6 +4,7 @@
 //! from closed sets only: no channel, no address.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -12,6 +13,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use tidegate_hub::{FORMS, Form};
+
+use crate::store::Figures;
 
 /// What one shard has counted since its start, and what it holds now.
 #[derive(Debug, Clone, Default)]
@@ -61,6 +64,13 @@ pub(crate) struct Counters {
     pub(crate) deflate_contexts: u64,
     pub(crate) source_publications: u64,
     pub(crate) source_failures: u64,
+    pub(crate) store_commits: u64,
+    pub(crate) store_orders: u64,
+    pub(crate) store_failures: u64,
+    pub(crate) store_refused: u64,
+    pub(crate) store_queue_bytes: u64,
+    pub(crate) store_disk_bytes: u64,
+    pub(crate) store_broken: u64,
     pub(crate) channels: u64,
     pub(crate) history_bytes: u64,
     pub(crate) sources: u64,
@@ -100,6 +110,16 @@ impl Counters {
     /// `reason` is one of a few words.
     pub(crate) fn no_handshake(&mut self, reason: &'static str) {
         *self.tls_handshake_failed.entry(reason).or_default() += 1;
+    }
+
+    /// Takes over what the store has counted.
+    pub(crate) fn count_store(&mut self, figures: &Figures) {
+        self.store_commits = figures.commits.load(Ordering::Relaxed);
+        self.store_orders = figures.orders.load(Ordering::Relaxed);
+        self.store_failures = figures.failures.load(Ordering::Relaxed);
+        self.store_queue_bytes = figures.queue_bytes.load(Ordering::Relaxed) as u64;
+        self.store_disk_bytes = figures.used_bytes.load(Ordering::Relaxed);
+        self.store_broken = u64::from(figures.is_broken.load(Ordering::Relaxed));
     }
 
     /// Adds what another shard counted.
@@ -184,6 +204,13 @@ plain! {
     Counter inflated_to_bytes "Payload bytes of the messages in them, inflated";
     Counter source_publications "Publications that polls and streams brought";
     Counter source_failures "Times a source began to fail";
+    Counter store_commits "Batches written to disk";
+    Counter store_orders "Publications and other changes in these batches";
+    Counter store_failures "Times that the store could not write and gave up what waited for it";
+    Counter store_refused "Publications refused because of the store";
+    Gauge store_queue_bytes "Bytes that wait to be written to disk";
+    Gauge store_disk_bytes "Bytes that the store takes on the disk";
+    Gauge store_broken "1 while the store cannot write";
     Gauge channels "Channels with a log";
     Gauge history_bytes "Payload bytes kept in histories";
     Gauge deflate_contexts "Connections that keep a compressor and an inflater";

@@ -417,7 +417,7 @@ pub(crate) async fn keep_house(shard: &ShardRef) {
                 tracing::debug!(event = "source_stopped", %channel, "nobody listens any more");
                 shard.forget_channel(&channel);
             }
-            shard.engine.sweep(now, linger, false);
+            shard.sweep_history(now, linger);
         });
     }
 }

@@ -24,11 +24,7 @@ pub(crate) fn publish(
         let home = shard.process.home_of(name);
         let channel = name.clone();
         let publish = move |there: &mut Shard| {
-            let (home, payload) = (channel.clone(), submission.item.payload.clone());
-            there.compared(&channel, &payload, move |there, compared| {
-                // Whoever publishes may have gone.
-                let _ = sender.send(there.submit_at_home(&home, submission, compared, retention));
-            });
+            there.submit_at_home(&channel, submission, retention, sender);
         };
         shard.with(|shard| {
             if shard.id == home {
@@ -43,20 +39,27 @@ pub(crate) fn publish(
     async move {
         match begun?.await {
             Ok(Ok(published)) => Ok(published),
-            Ok(Err(why)) => Err(refusal(why)),
+            Ok(Err(why)) => Err(refusal_of(why)),
             Err(_) => Err(Refusal::unknown_outcome()),
         }
     }
 }
 
-/// What a publisher is told.
-fn refusal(why: NotPublished) -> Refusal {
+/// What a publisher is told, and whoever wants to drop a channel.
+pub(crate) fn refusal_of(why: NotPublished) -> Refusal {
     match why {
         NotPublished::TooManyChannels => {
             busy("channels_max_total: there are as many channels as there may be")
         }
         NotPublished::Overloaded => busy("the gateway does not keep up with what is published"),
         NotPublished::Precondition(position) => Refusal::precondition_failed(position),
+        NotPublished::StoreBehind => {
+            busy("store_queue_bytes: the disk does not keep up with what is published")
+        }
+        NotPublished::NotKept(reason) => busy(&format!(
+            "the store cannot write ({reason}): nothing was published, and nothing is until it can"
+        )),
+        NotPublished::Leaving => busy("the channel is just being dropped: ask again"),
     }
 }
 

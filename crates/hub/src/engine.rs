@@ -401,24 +401,6 @@ impl Engine {
 }
 
 impl Home {
-    fn is_idle(&self) -> bool {
-        let is_staged = self.copy.as_ref().is_some_and(|copy| copy.staged > 0 || copy.leaving);
-        self.log.kept() == 0 && self.followers.iter().all(|count| *count == 0) && !is_staged
-    }
-
-    /// Idle for `linger`; one with a copy for `copied` since its last publication, too.
-    fn is_over(&mut self, now: Instant, linger: Duration, copied: Duration) -> bool {
-        if !self.is_idle() {
-            self.unused = None;
-            return false;
-        }
-        let unused = now.saturating_duration_since(*self.unused.get_or_insert(now));
-        let last = self.copy.as_ref().and_then(|_| self.log.appended());
-        unused >= linger && last.is_none_or(|last| now.saturating_duration_since(last) > copied)
-    }
-}
-
-impl Home {
     fn join(&mut self, shard: ShardId, updates: Updates) {
         if let Some(count) = self.followers.get_mut(usize::from(shard.0)) {
             *count += 1;

@@ -16,14 +16,15 @@ use tidegate_hub::{
 };
 use tidegate_protocol::{ErrorCode, envelope};
 use tidegate_websocket::CloseCode;
+use tokio::sync::oneshot;
 
 use super::{ask_all, json as json_response, limit, parameter};
 use crate::http_body::{Body, Visit};
 use crate::messages::position_of;
 use crate::process::Generation;
-use crate::publish::publish;
+use crate::publish::{publish, refusal_of};
 use crate::refusal::Refusal;
-use crate::shard::crossing::Notice;
+use crate::shard::crossing::{Crossing, Notice};
 use crate::shard::{Published, Shard, Submission};
 
 /// Payload bytes of one page of history, but for a first publication that is larger: what is asked for beyond
@@ -150,15 +151,19 @@ fn payload_of(headers: &HeaderMap, bytes: Bytes) -> Result<Payload, Refusal> {
 async fn drop_channel(visit: &Visit, name: ChannelName) -> Result<Response<Body>, Refusal> {
     let home = visit.shard.process.home_of(&name);
     let shown = name.to_string();
-    let dropped = visit.shard.ask(home, move |shard| {
+    let (answer, dropped) = oneshot::channel();
+    let begin = move |there: &mut Shard| {
         let code = CloseCode::GOING_AWAY;
         let reason = "the channel was dropped".into();
-        shard.drop_channel(&name, Notice::Over { code, error: ErrorCode::NotFound, reason })
-    });
+        let notice = Notice::Over { code, error: ErrorCode::NotFound, reason };
+        there.remove_at_home(&name, notice, answer);
+    };
+    visit.shard.with(|shard| shard.cross(home, Crossing::Call(Box::new(begin))));
     match dropped.await {
-        Some(true) => Ok(json_response(StatusCode::OK, json!({ "dropped": shown }).to_string())),
-        Some(false) => Err(no_such_channel(&shown)),
-        None => Err(stopping()),
+        Ok(Ok(true)) => Ok(json_response(StatusCode::OK, json!({ "dropped": shown }).to_string())),
+        Ok(Ok(false)) => Err(no_such_channel(&shown)),
+        Ok(Err(why)) => Err(refusal_of(why)),
+        Err(_) => Err(stopping()),
     }
 }
 

@@ -14,6 +14,7 @@ mod document;
 mod access;
 mod tokens;
 mod bounds;
+mod engine;
 mod listen;
 mod rules;
 mod summary;
@@ -27,6 +28,7 @@ use tidegate_hub::{Increments, Slow};
 use toml::de::DeTable;
 
 pub use self::access::{Access, AccessError, Network, Origin, Secret};
+pub use self::engine::{Embedded, Synced};
 pub use self::fault::{Fault, Faults};
 pub use self::listen::{Listen, ListenError, Listener, parse_address};
 pub use self::summary::summary;
@@ -59,6 +61,8 @@ pub struct Settings {
     /// Host names, beside the loopback ones, that a loopback listener answers to. In lower case, without a
     /// port.
     pub hosts: Vec<String>,
+    /// Where channels are kept.
+    pub engine: Embedded,
     /// Which rule a path reaches.
     pub routes: Routes,
     /// All limits.
@@ -187,6 +191,9 @@ impl Settings {
         let upstream_ca = top
             .section("upstream", &vocabulary::UPSTREAM, faults)
             .and_then(|section| read_ca(section, &folder, faults));
+        let engine = top
+            .section("engine", &vocabulary::ENGINE, faults)
+            .map_or_else(Embedded::default, |section| engine::read(section, &folder, faults));
         let mut routes = rules::read(top.get("route"), &limits, faults);
         overrides.apply(&mut listen, &mut access, &mut routes, &limits);
         let listen_at = top.get("listen").map_or(0, |entry| entry.key_at);
@@ -205,7 +212,8 @@ impl Settings {
                 "add a [[route]] with path and kind",
             );
         }
-        Self { listen, access, hosts, routes: build(routes, faults), limits, shards, upstream_ca }
+        let routes = build(routes, faults);
+        Self { listen, access, hosts, engine, routes, limits, shards, upstream_ca }
     }
 }
 

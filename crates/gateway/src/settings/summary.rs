@@ -58,9 +58,21 @@ fn push_head(text: &mut String, settings: &Settings) {
         ("host names", or_none(settings.hosts.join(", "))),
         ("trusted proxies", or_none(proxies.join(", "))),
         ("shards", settings.shards.map_or("one a core".to_owned(), |count| count.to_string())),
+        ("engine", engine_text(settings)),
         ("upstream ca", ca.map_or("the system's".to_owned(), |file| format!("the system's and {file}"))),
     ];
     push_columns(text, rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect());
+}
+
+fn engine_text(settings: &Settings) -> String {
+    let engine = &settings.engine;
+    match (&engine.path, engine.synced) {
+        (None, _) => "embedded, in memory".to_owned(),
+        (Some(path), synced) => {
+            let path = shown(&path.to_string_lossy());
+            format!("embedded, on disk in {path}, sync {}", synced.name())
+        }
+    }
 }
 
 fn route_cells(route: &Route, settings: &Settings) -> Vec<String> {

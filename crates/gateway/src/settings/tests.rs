@@ -144,6 +144,19 @@ stream = { url = "http://127.0.0.1:9000" }
 }
 
 #[test]
+fn the_summary_shows_where_channels_are() {
+    let shown = |engine: &str| {
+        summary(&read(&format!("{engine}[[route]]\npath = \"/a\"\nchannel = {{}}\n")).unwrap())
+    };
+    assert!(shown("").contains("engine           embedded, in memory\n"));
+    let on_disk = "[engine]\nembedded = { path = \"data\", sync = \"commit\" }\n";
+    if cfg!(feature = "durable") {
+        let text = shown(on_disk);
+        assert!(text.contains("engine           embedded, on disk in conf/data, sync commit\n"), "{text}");
+    }
+}
+
+#[test]
 fn the_summary_shows_routes_and_limits_and_no_secret() {
     let text = summary(&read(GOOD).unwrap());
     for part in [

@@ -26,9 +26,8 @@ const REMOVE: &str = "remove it";
 
 pub(super) static TOP: Vocabulary = Vocabulary {
     name: "the file",
-    known: &["listen", "access", "upstream", "limits", "route"],
+    known: &["listen", "access", "engine", "upstream", "limits", "route"],
     absent: &[
-        ("engine", "remove it: one gateway keeps its channels in memory"),
         ("centrifuge", REMOVE),
         ("presence", "write it in the routes that are to have it"),
         ("tls", "write it as 'tls' in [listen]"),
@@ -55,6 +54,18 @@ pub(super) static TOKENS: Vocabulary = Vocabulary {
 
 pub(super) static SECRET: Vocabulary =
     Vocabulary { name: "a secret of [access]", known: &["env", "file"], absent: &[] };
+
+pub(super) static ENGINE: Vocabulary = Vocabulary {
+    name: "[engine]",
+    known: &["embedded"],
+    absent: &[
+        ("nats", "remove it: one gateway keeps its channels itself"),
+        ("redis", "remove it: one gateway keeps its channels itself"),
+    ],
+};
+
+pub(super) static EMBEDDED: Vocabulary =
+    Vocabulary { name: "[engine].embedded", known: &["path", "sync"], absent: &[] };
 
 pub(super) static UPSTREAM: Vocabulary = Vocabulary { name: "[upstream]", known: &["ca"], absent: &[] };
 
@@ -103,7 +114,7 @@ pub(super) static CHANNEL: Vocabulary = Vocabulary {
     known: &[],
     absent: &[
         ("presence", "write it beside 'channel', in the route"),
-        ("durability", "remove it: history is kept in memory"),
+        ("durability", "remove it: [engine] says where channels are kept"),
     ],
 };
 
@@ -153,8 +164,10 @@ pub(super) static LIMITS: Vocabulary = Vocabulary {
 };
 
 /// Where a misplaced key may belong, the likeliest table first.
-static ALL: [&Vocabulary; 12] =
-    [&LISTEN, &TLS, &ACCESS, &TOKENS, &UPSTREAM, &ROUTE, &AUTO, &POLL, &STREAM, &HISTORY, &LIMITS, &TOP];
+static ALL: [&Vocabulary; 14] = [
+    &LISTEN, &TLS, &ACCESS, &TOKENS, &ENGINE, &EMBEDDED, &UPSTREAM, &ROUTE, &AUTO, &POLL, &STREAM, &HISTORY,
+    &LIMITS, &TOP,
+];
 
 impl Vocabulary {
     /// True if the key may stand in this table.

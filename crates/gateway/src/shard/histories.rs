@@ -167,7 +167,7 @@ impl World {
         let (senders, receivers) = mailboxes(SHARDS);
         let start = |(id, receiver)| {
             let upstream = Upstream::with_trust(UpstreamLimits::default(), trust.clone());
-            let shard = Shard::start(ShardId(id), Arc::clone(&process), Arc::clone(&senders), upstream);
+            let shard = Shard::start(ShardId(id), Arc::clone(&process), Arc::clone(&senders), upstream, None);
             let shard = shard.expect("a poller");
             // Two documents can be compared in a round, and others wait.
             shard.tidy(|shard| shard.comparisons.set_round_bytes(300));
@@ -211,12 +211,7 @@ impl World {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let home = self.home(channel);
         let publish = move |there: &mut Shard| {
-            let submission = payload.clone().into();
-            let home = name.clone();
-            there.compared(&name, &payload, move |there, compared| {
-                let retention = retention(channel);
-                let _ = sender.send(there.submit_at_home(&home, submission, compared, retention));
-            });
+            there.submit_at_home(&name, payload.into(), retention(channel), sender);
         };
         self.shards[shard].0.with(|here| {
             if shard == home {

@@ -6,11 +6,13 @@ use std::task::Waker;
 use std::time::Instant;
 
 use tidegate_hub::{
-    Behind, ChannelName, Compared, Encode, Epoch, Form, Fresh, Item, Left, Packing, Payload, Position,
-    Precondition, Present, Publication, Recovery, RepeatLimits, Retention, SessionId, ShardId, Updates,
+    Appended, Behind, ChannelName, Compared, Encode, Epoch, Form, Fresh, Item, Left, Packing, Payload,
+    Position, Precondition, Present, Publication, Recovery, RepeatLimits, Retention, SessionId, ShardId,
+    Updates,
 };
 use tidegate_protocol::{ErrorCode, close_code, envelope, event_stream, lines};
 use tidegate_websocket::CloseCode;
+use tokio::sync::oneshot;
 
 use super::crossing::{Crossing, Follow, Followed, NotFollowed, Notice, OUTBOX_MAX, Resume};
 use super::{Closing, Shard};
@@ -52,8 +54,11 @@ impl From<Payload> for Submission {
     }
 }
 
+/// Who waits for what comes of a publication, or of a removal.
+pub(crate) type Answer<T> = oneshot::Sender<Result<T, NotPublished>>;
+
 /// Why nothing was appended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotPublished {
     /// `channels_max_total`.
     TooManyChannels,
@@ -61,12 +66,42 @@ pub(crate) enum NotPublished {
     Overloaded,
     /// The channel's position is this one, or it has none.
     Precondition(Option<Position>),
+    /// As much waits to be written to disk as may.
+    StoreBehind,
+    /// The disk takes nothing, for this reason.
+    NotKept(Arc<str>),
+    /// The channel is being removed from the disk.
+    Leaving,
+}
+
+impl NotPublished {
+    /// True if it is the store that refuses.
+    pub(super) fn is_of_the_store(&self) -> bool {
+        matches!(self, Self::StoreBehind | Self::NotKept(_))
+    }
 }
 
 impl Shard {
     /// Appends what a publisher handed in, once for each key: a repetition gets the position that the first
-    /// one got, whatever has been published since.
+    /// one got, whatever has been published since. With a store the answer comes when it is kept.
     pub(crate) fn submit_at_home(
+        &mut self,
+        channel: &ChannelName,
+        submission: Submission,
+        retention: Retention,
+        answer: Answer<Published>,
+    ) {
+        if self.keeping.is_some() {
+            return self.stage_at_home(channel, submission, retention, answer);
+        }
+        let (home, payload) = (channel.clone(), submission.item.payload.clone());
+        self.compared(channel, &payload, move |there, compared| {
+            // Whoever publishes may have gone.
+            let _ = answer.send(there.append_at_home(&home, submission, compared, retention));
+        });
+    }
+
+    fn append_at_home(
         &mut self,
         channel: &ChannelName,
         submission: Submission,
@@ -74,25 +109,38 @@ impl Shard {
         retention: Retention,
     ) -> Result<Published, NotPublished> {
         let Submission { item, key, precondition } = submission;
-        let limits = &self.generation.settings.limits;
-        let max_keys = limits.dedup_max_keys as usize / usize::from(self.process.shards);
-        let limits = RepeatLimits { window: limits.dedup_window, max_keys };
-        let now = Instant::now();
-        let known = key.as_deref().and_then(|key| self.repeats.find(channel, key, limits, now));
-        if let Some(position) = known {
-            return Ok(Published { position, subscribers: self.engine.followers(channel) });
+        if let Some(published) = key.as_deref().and_then(|key| self.published_before(channel, key)) {
+            return Ok(published);
         }
         if let Some(precondition) = precondition {
             self.engine.check(channel, precondition).map_err(NotPublished::Precondition)?;
         }
         let published = self.publish_at_home(channel, item, compared, retention)?;
         if let Some(key) = key {
-            self.repeats.note(channel, &key, published.position, limits, now);
+            self.note_key(channel, &key, published.position);
         }
         Ok(published)
     }
 
-    /// Appends to a channel that is at home here and hands it to the shards that follow.
+    /// What came of the publication with this key, if it is remembered.
+    pub(super) fn published_before(&mut self, channel: &ChannelName, key: &str) -> Option<Published> {
+        let position = self.repeats.find(channel, key, self.repeat_limits(), Instant::now())?;
+        Some(Published { position, subscribers: self.engine.followers(channel) })
+    }
+
+    /// Remembers with which key a publication came to its place.
+    pub(super) fn note_key(&mut self, channel: &ChannelName, key: &str, position: Position) {
+        self.repeats.note(channel, key, position, self.repeat_limits(), Instant::now());
+    }
+
+    /// How long keys are remembered, and how many of them here.
+    pub(super) fn repeat_limits(&self) -> RepeatLimits {
+        let limits = &self.generation.settings.limits;
+        let max_keys = limits.dedup_max_keys as usize / usize::from(self.process.shards);
+        RepeatLimits { window: limits.dedup_window, max_keys }
+    }
+
+    /// Appends to a channel that is at home here and hands it to the shards that follow, without any store.
     pub(crate) fn publish_at_home(
         &mut self,
         channel: &ChannelName,
@@ -100,12 +148,18 @@ impl Shard {
         compared: Option<Compared>,
         retention: Retention,
     ) -> Result<Published, NotPublished> {
-        if self.is_behind(OUTBOX_MAX) {
+        // Its offsets are not known before the store has answered, if another kind of route filled it just now.
+        if self.is_behind(OUTBOX_MAX) || self.engine.is_staged(channel) {
             return Err(NotPublished::Overloaded);
         }
-        let fresh = Fresh { retention, epoch: Epoch(fastrand::u32(1..)), copied: false };
+        let fresh = self.fresh(retention, false);
         let appended = self.engine.append(channel, item, compared, fresh, Instant::now());
         let appended = appended.map_err(|_| NotPublished::TooManyChannels)?;
+        Ok(self.spread(channel, &appended))
+    }
+
+    /// Hands what was appended to the shards that follow.
+    pub(super) fn spread(&mut self, channel: &ChannelName, appended: &Appended) -> Published {
         self.counters.published += 1;
         let epoch = appended.position.epoch;
         for shard in self.engine.following(channel) {
@@ -115,11 +169,16 @@ impl Shard {
                 outbox.push(crossing);
             }
         }
-        Ok(Published { position: appended.position, subscribers: appended.followers })
+        Published { position: appended.position, subscribers: appended.followers }
+    }
+
+    /// What a log begins with that is created now; `kept`: the store has a copy of it.
+    pub(super) fn fresh(&self, retention: Retention, kept: bool) -> Fresh {
+        Fresh { retention, epoch: Epoch(fastrand::u32(1..)), copied: kept && self.keeping.is_some() }
     }
 
     /// True while as much as `bound` waits to be fanned out here or to be handed to another shard.
-    fn is_behind(&self, bound: usize) -> bool {
+    pub(super) fn is_behind(&self, bound: usize) -> bool {
         self.hub.backlog() >= bound || self.outboxes.iter().any(|outbox| outbox.len() >= bound)
     }
 
@@ -142,7 +201,7 @@ impl Shard {
     pub(super) fn follow_at_home(&mut self, follow: Follow) {
         let Follow { session, ticket, shard, channel, resume, newest, retention, sourced, member } = follow;
         let Resume { after, updates } = resume;
-        let fresh = Fresh { retention, epoch: Epoch(fastrand::u32(1..)), copied: false };
+        let fresh = self.fresh(retention, !sourced);
         let mut recovery = if sourced && !self.sources.is_running(&channel) {
             Err(NotFollowed::SourceEnded)
         } else {

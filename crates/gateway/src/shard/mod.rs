@@ -17,6 +17,7 @@ pub(crate) mod encoder;
 mod compare;
 mod presence;
 mod home;
+mod keeping;
 mod records;
 mod inbox;
 mod read;
@@ -60,6 +61,7 @@ pub(crate) use self::close::Closing;
 pub(crate) use self::flush::BodyPart;
 pub(crate) use self::home::{NotPublished, Published, Submission};
 pub(crate) use self::inbox::Said;
+pub(crate) use self::keeping::Keeping;
 pub(crate) use self::long_poll::{PollPart, Taken};
 pub(crate) use self::stream::StreamPart;
 
@@ -97,6 +99,8 @@ pub(crate) struct Shard {
     inbox: Inbox,
     /// What publishers may still send to the admin listener, which is on one shard.
     publishes: Bucket,
+    /// The way to the disk, if channels are kept there.
+    keeping: Option<Keeping>,
     /// What publishers have said under a key, to channels at home here.
     repeats: Repeats,
     /// Who is here, on channels at home here that tell.
@@ -143,6 +147,7 @@ impl Shard {
         process: Arc<Process>,
         mailboxes: Mailboxes,
         upstream: Upstream,
+        keeping: Option<Keeping>,
     ) -> io::Result<ShardRef> {
         let generation = process.generation();
         let limits = &generation.settings.limits;
@@ -154,7 +159,7 @@ impl Shard {
                 max_channels: part(limits.channels_max_total as usize),
                 max_history_bytes: part(limits.history_max_total),
                 max_recovery_bytes: limits.ws_out_queue_bytes / 2,
-                linger: std::time::Duration::ZERO,
+                linger: limits.channels_linger,
             },
         );
         let encoder = Encoder::new(effort(limits));
@@ -175,6 +180,7 @@ impl Shard {
                 comparisons: Comparisons::default(),
                 inbox: Inbox::default(),
                 publishes: Bucket::default(),
+                keeping,
                 repeats: Repeats::default(),
                 presences: HashMap::new(),
                 troubles: HashMap::new(),
@@ -449,6 +455,10 @@ impl Shard {
         counters.channels = self.engine.len() as u64;
         counters.history_bytes = self.engine.kept_bytes() as u64;
         counters.sources = self.sources.len() as u64;
+        if let Some(keeping) = self.keeping.as_ref().filter(|_| self.id == ShardId(0)) {
+            // The store is one for all shards.
+            counters.count_store(&keeping.store().figures);
+        }
         counters
     }
 

@@ -4,9 +4,9 @@
 //! Who keeps the copy, and how, is not known here.
 
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{Appended, Engine, Fresh, SWEEP_CHANNELS, TooManyChannels};
+use super::{Appended, Engine, Fresh, Home, SWEEP_CHANNELS, TooManyChannels};
 use crate::log::{Log, Restored, Retention};
 use crate::name::ChannelName;
 use crate::position::Position;
@@ -153,6 +153,24 @@ impl Engine {
     }
 }
 
+impl Home {
+    pub(super) fn is_idle(&self) -> bool {
+        let is_staged = self.copy.as_ref().is_some_and(|copy| copy.staged > 0 || copy.leaving);
+        self.log.kept() == 0 && self.followers.iter().all(|count| *count == 0) && !is_staged
+    }
+
+    /// Idle for `linger`; one with a copy for `copied` since its last publication, too.
+    pub(super) fn is_over(&mut self, now: Instant, linger: Duration, copied: Duration) -> bool {
+        if !self.is_idle() {
+            self.unused = None;
+            return false;
+        }
+        let unused = now.saturating_duration_since(*self.unused.get_or_insert(now));
+        let last = self.copy.as_ref().and_then(|_| self.log.appended());
+        unused >= linger && last.is_none_or(|last| now.saturating_duration_since(last) > copied)
+    }
+}
+
 impl Copied {
     /// What the copy has yet to forget, as told from now on.
     pub(super) fn tell(&mut self, log: &Log) -> Range<u64> {
@@ -165,8 +183,6 @@ impl Copied {
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::engine::{EngineLimits, Precondition, ShardId};
     use crate::position::Epoch;

@@ -177,7 +177,7 @@ ca = "/nonexistent/ca.pem""#,
     (
         "[engine]
 nats = {}",
-        "t:1:2: 'engine' is not available in this version; remove it: one gateway keeps its channels in memory",
+        "t:2:1: 'nats' is not available in this version; remove it: one gateway keeps its channels itself",
     ),
     (
         r#"[limits]

@@ -1,0 +1,351 @@
+//! A shard with a store: what is published to a channel is handed to the store first, and reaches subscribers and
+//! publishers when the store has said that it is kept. Orders and words are those of `store`.
+//!
+//! Everything that is under way stands here in the order of its number. When the store breaks all of it is given
+//! up at once: no offset was heard of by anybody, so the channel goes on where it was.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use tidegate_hub::{ChannelName, Item, NotStaged, Position, Restored, Retention, ShardId, Swept};
+
+use super::Shard;
+use super::crossing::{Notice, OUTBOX_MAX};
+use super::home::{Answer, NotPublished, Published, Submission};
+use crate::route::Kind;
+use crate::store::{Act, Loaded, Order, Store, Word, age};
+
+/// The shard's side of the store.
+pub(crate) struct Keeping {
+    store: Store,
+    term: u64,
+    /// Why nothing can be kept just now.
+    broken: Option<Arc<str>>,
+    /// What the store has not confirmed yet; the first of them has the number `first`.
+    under_way: VecDeque<UnderWay>,
+    first: u64,
+    /// Publications of `under_way` that have a key, by their number.
+    keys: HashMap<(ChannelName, Arc<str>), u64>,
+}
+
+enum UnderWay {
+    Publication {
+        channel: ChannelName,
+        position: Position,
+        item: Item,
+        key: Option<Arc<str>>,
+        /// The publisher, and those who repeated its key meanwhile.
+        answers: Vec<Answer<Published>>,
+    },
+    Removal {
+        channel: ChannelName,
+        notice: Notice,
+        answer: Answer<bool>,
+    },
+    /// Nobody waits for it.
+    Tidying,
+}
+
+impl Keeping {
+    pub(crate) fn new(store: Store) -> Self {
+        let (under_way, keys) = (VecDeque::new(), HashMap::new());
+        Self { store, term: 0, broken: None, under_way, first: 0, keys }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Gives the next order; gives `under_way` back if there is no room for it.
+    #[allow(clippy::result_large_err, reason = "what was not taken goes back as it came")]
+    fn give(
+        &mut self,
+        shard: ShardId,
+        act: Act,
+        under_way: UnderWay,
+        max_bytes: usize,
+    ) -> Result<(), UnderWay> {
+        let number = self.first + self.under_way.len() as u64;
+        if !self.store.give(Order { term: self.term, shard, number, act }, max_bytes) {
+            return Err(under_way);
+        }
+        self.under_way.push_back(under_way);
+        Ok(())
+    }
+}
+
+impl Shard {
+    /// Takes over the channels that the store had, those used longest ago first. Who published what under a key is
+    /// remembered, too, as far as it is kept.
+    pub(crate) fn restore(&mut self, loaded: Vec<Loaded>) {
+        let (now, time) = (Instant::now(), SystemTime::now());
+        // A machine that has just started cannot tell how long before that something was.
+        let instant = |at_ms| now.checked_sub(age(at_ms, time));
+        let limits = self.repeat_limits();
+        let mut keys = Vec::new();
+        for Loaded { channel, head, records } in loaded {
+            let Some(retention) = self.retention_on_disk(&channel) else { continue };
+            let mut kept = Vec::with_capacity(records.len());
+            let first = head.position.offset + 1 - records.len() as u64;
+            for (offset, record) in (first..).zip(records) {
+                let appended = instant(record.at_ms);
+                if let Some((key, appended)) = record.key.zip(appended) {
+                    keys.push((appended, channel.clone(), key, Position { offset, ..head.position }));
+                }
+                kept.push((record.item, appended.unwrap_or(now)));
+            }
+            let appended = instant(head.at_ms).unwrap_or(now);
+            let restored = Restored { position: head.position, appended, kept };
+            if self.engine.restore(&channel, restored, retention, now).is_err() {
+                tracing::warn!(event = "channel_not_restored", %channel, "channels_max_total: it stays on disk");
+            }
+        }
+        keys.sort_by_key(|(appended, ..)| *appended);
+        for (appended, channel, key, position) in keys {
+            self.repeats.note(&channel, &key, position, limits, appended);
+        }
+    }
+
+    /// What a channel on disk keeps by the configuration in force; `None` if no route wants it.
+    fn retention_on_disk(&self, channel: &ChannelName) -> Option<Retention> {
+        let found = self.generation.settings.routes.find_name(channel.path_part())?;
+        let history = found.route.history;
+        let (size, ttl, increments) = (history.size, history.ttl, found.route.increments);
+        let retention = Retention { size, ttl, document: false, increments };
+        matches!(found.route.kind, Kind::Channel).then_some(retention)
+    }
+
+    /// Hands a publication to the store. Its publisher is answered when it is kept, or cannot be.
+    pub(super) fn stage_at_home(
+        &mut self,
+        channel: &ChannelName,
+        submission: Submission,
+        retention: Retention,
+        answer: Answer<Published>,
+    ) {
+        let Submission { item, key, precondition } = submission;
+        if let Some(published) = key.as_deref().and_then(|key| self.published_before(channel, key)) {
+            let _ = answer.send(Ok(published));
+            return;
+        }
+        let key: Option<Arc<str>> = key.map(Into::into);
+        if let Some(number) = key.as_ref().and_then(|key| self.number_of(channel, key)) {
+            return self.wait_for(number, answer);
+        }
+        let checked = precondition.map_or(Ok(()), |precondition| self.engine.check(channel, precondition));
+        let staged = checked
+            .map_err(NotPublished::Precondition)
+            .and_then(|()| self.stage(channel, item, key, retention));
+        match staged {
+            // Its publisher is the first that waits for it.
+            Ok(number) => self.wait_for(number, answer),
+            Err(why) => {
+                self.counters.store_refused += u64::from(why.is_of_the_store());
+                let _ = answer.send(Err(why));
+            }
+        }
+    }
+
+    /// Gives a publication its place and hands it over; gives the number of the order.
+    fn stage(
+        &mut self,
+        channel: &ChannelName,
+        item: Item,
+        key: Option<Arc<str>>,
+        retention: Retention,
+    ) -> Result<u64, NotPublished> {
+        if self.is_behind(OUTBOX_MAX) {
+            return Err(NotPublished::Overloaded);
+        }
+        if let Some(reason) = self.keeping.as_ref().and_then(|keeping| keeping.broken.clone()) {
+            return Err(NotPublished::NotKept(reason));
+        }
+        let fresh = self.fresh(retention, true);
+        let mut staged = self.engine.stage(channel, fresh);
+        if staged == Err(NotStaged::TooManyChannels) && self.remove_idle() {
+            staged = self.engine.stage(channel, fresh);
+        }
+        let staged = staged.map_err(|why| match why {
+            NotStaged::TooManyChannels => NotPublished::TooManyChannels,
+            NotStaged::Leaving => NotPublished::Leaving,
+        })?;
+        let act = Act::Append {
+            channel: channel.clone(),
+            position: staged.position,
+            item: item.clone(),
+            key: key.clone(),
+            at: SystemTime::now(),
+            forgotten: staged.forgotten,
+        };
+        let key_under_way = key.clone().map(|key| (channel.clone(), key));
+        let (name, position) = (channel.clone(), staged.position);
+        let under_way = UnderWay::Publication { channel: name, position, item, key, answers: Vec::new() };
+        if self.give(act, under_way).is_err() {
+            self.engine.unstage_last(channel);
+            return Err(NotPublished::StoreBehind);
+        }
+        let keeping = self.keeping.as_mut().ok_or(NotPublished::Overloaded)?;
+        let number = keeping.first + keeping.under_way.len() as u64 - 1;
+        if let Some(key) = key_under_way {
+            keeping.keys.insert(key, number);
+        }
+        Ok(number)
+    }
+
+    /// Removes a channel from the store, then here; the answer is whether there was one.
+    pub(crate) fn remove_at_home(&mut self, channel: &ChannelName, notice: Notice, answer: Answer<bool>) {
+        if self.keeping.is_none() || !self.engine.is_copied(channel) {
+            let _ = answer.send(Ok(self.drop_channel(channel, notice)));
+            return;
+        }
+        if let Some(reason) = self.keeping.as_ref().and_then(|keeping| keeping.broken.clone()) {
+            let _ = answer.send(Err(NotPublished::NotKept(reason)));
+            return;
+        }
+        let Some(offsets) = self.engine.begin_removal(channel) else {
+            let _ = answer.send(Err(NotPublished::Leaving));
+            return;
+        };
+        let act = Act::Remove { channel: channel.clone(), offsets };
+        let under_way = UnderWay::Removal { channel: channel.clone(), notice, answer };
+        if let Err(UnderWay::Removal { answer, .. }) = self.give(act, under_way) {
+            self.engine.cancel_removal(channel);
+            let _ = answer.send(Err(NotPublished::StoreBehind));
+        }
+    }
+
+    /// What the store has to say.
+    pub(crate) fn hear_store(&mut self, word: Word) {
+        match word {
+            Word::Kept { term, number } => self.settle(term, number),
+            Word::Broken { term, reason } => self.give_up(term, &reason),
+            Word::Well { term } => {
+                if let Some(keeping) = self.keeping.as_mut().filter(|keeping| keeping.term == term) {
+                    keeping.broken = None;
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self, term: u64, number: u64) {
+        loop {
+            let Some(keeping) = &mut self.keeping else { return };
+            if keeping.term != term || keeping.first > number {
+                return;
+            }
+            let Some(done) = keeping.under_way.pop_front() else { return };
+            keeping.first += 1;
+            match done {
+                UnderWay::Publication { channel, position, item, key, answers } => {
+                    if let Some(key) = key {
+                        self.note_key(&channel, &key, position);
+                        self.forget_number(channel.clone(), key);
+                    }
+                    self.publish_kept(&channel, item, answers);
+                }
+                UnderWay::Removal { channel, notice, answer } => {
+                    let _ = answer.send(Ok(self.drop_channel(&channel, notice)));
+                }
+                UnderWay::Tidying => {}
+            }
+        }
+    }
+
+    /// What is kept is heard of, as soon as it is known how it differs from what was before it.
+    fn publish_kept(&mut self, channel: &ChannelName, item: Item, answers: Vec<Answer<Published>>) {
+        let (home, payload) = (channel.clone(), item.payload.clone());
+        self.compared(channel, &payload, move |there, compared| {
+            let Some(appended) = there.engine.settle(&home, item, compared, Instant::now()) else { return };
+            let published = there.spread(&home, &appended);
+            for answer in answers {
+                // Whoever published may have gone.
+                let _ = answer.send(Ok(published));
+            }
+        });
+    }
+
+    /// The store has broken: everything under way comes to nothing.
+    fn give_up(&mut self, term: u64, reason: &Arc<str>) {
+        let Some(keeping) = &mut self.keeping else { return };
+        (keeping.term, keeping.broken) = (term, Some(Arc::clone(reason)));
+        keeping.keys.clear();
+        keeping.first += keeping.under_way.len() as u64;
+        for given_up in std::mem::take(&mut keeping.under_way) {
+            match given_up {
+                UnderWay::Publication { channel, answers, .. } => {
+                    self.engine.unstage_last(&channel);
+                    self.counters.store_refused += answers.len() as u64;
+                    for answer in answers {
+                        let _ = answer.send(Err(NotPublished::NotKept(Arc::clone(reason))));
+                    }
+                }
+                UnderWay::Removal { channel, answer, .. } => {
+                    self.engine.cancel_removal(&channel);
+                    let _ = answer.send(Err(NotPublished::NotKept(Arc::clone(reason))));
+                }
+                UnderWay::Tidying => {}
+            }
+        }
+    }
+
+    /// Once a second: forgets what is too old, in memory and on disk.
+    pub(crate) fn sweep_history(&mut self, now: Instant, linger: Duration) {
+        let telling = self.keeping.as_ref().is_some_and(|keeping| keeping.broken.is_none());
+        let Swept { forgotten, over } = self.engine.sweep(now, linger, telling);
+        for (channel, forgotten) in forgotten {
+            // What the store has no room for now is found and removed at the next start.
+            let _ = self.give(Act::Forget { channel, forgotten }, UnderWay::Tidying);
+        }
+        for channel in over {
+            self.remove_over(&channel);
+        }
+    }
+
+    /// Makes a place for another channel.
+    fn remove_idle(&mut self) -> bool {
+        self.engine.idle().is_some_and(|channel| self.remove_over(&channel))
+    }
+
+    /// Removes a channel that is over, if the store takes the order.
+    fn remove_over(&mut self, channel: &ChannelName) -> bool {
+        let Some(offsets) = self.engine.begin_removal(channel) else { return false };
+        let act = Act::Remove { channel: channel.clone(), offsets };
+        let is_given = self.give(act, UnderWay::Tidying).is_ok();
+        if is_given {
+            self.engine.remove(channel);
+        } else {
+            self.engine.cancel_removal(channel);
+        }
+        is_given
+    }
+
+    #[allow(clippy::result_large_err, reason = "what was not taken goes back as it came")]
+    fn give(&mut self, act: Act, under_way: UnderWay) -> Result<(), UnderWay> {
+        let max_bytes = self.generation.settings.limits.store_queue_bytes;
+        match &mut self.keeping {
+            Some(keeping) => keeping.give(self.id, act, under_way, max_bytes),
+            None => Err(under_way),
+        }
+    }
+
+    fn number_of(&self, channel: &ChannelName, key: &Arc<str>) -> Option<u64> {
+        self.keeping.as_ref()?.keys.get(&(channel.clone(), Arc::clone(key))).copied()
+    }
+
+    fn forget_number(&mut self, channel: ChannelName, key: Arc<str>) {
+        if let Some(keeping) = &mut self.keeping {
+            keeping.keys.remove(&(channel, key));
+        }
+    }
+
+    fn wait_for(&mut self, number: u64, answer: Answer<Published>) {
+        let Some(keeping) = &mut self.keeping else { return };
+        let place = number.checked_sub(keeping.first).and_then(|place| usize::try_from(place).ok());
+        if let Some(UnderWay::Publication { answers, .. }) =
+            place.and_then(|place| keeping.under_way.get_mut(place))
+        {
+            answers.push(answer);
+        }
+    }
+}

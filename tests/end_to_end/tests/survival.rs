@@ -1,0 +1,247 @@
+//! What survives what, as docs/operation.md has it in a table: a client that drops, a gateway that is ended or killed,
+//! with channels in memory and on disk. And what is said where a store cannot be opened.
+
+use std::path::Path;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tidegate_end_to_end::backend::Backend;
+use tidegate_end_to_end::deadline::Deadline;
+use tidegate_end_to_end::document::Document;
+use tidegate_end_to_end::gateway::{Ended, Gateway, run};
+use tidegate_end_to_end::http::Request;
+use tidegate_end_to_end::websocket::WebSocket;
+
+/// Nothing is waited for at the end of a gateway that nobody uses.
+const LIMITS: &str = "[limits]\ndrain_grace = \"0s\"\ndrain_spread = \"0s\"\n";
+
+const CHANNELS: &str = "[[route]]\npath = \"/{*rest}\"\nchannel = {}\n";
+
+fn engine(folder: &Path) -> String {
+    format!("[engine]\nembedded = {{ path = {folder:?} }}\n")
+}
+
+/// Where channels are kept: the text of `[engine]`.
+fn engines(folder: &Path) -> [(&'static str, String); 3] {
+    let commit = folder.join("commit");
+    [
+        ("memory", String::new()),
+        ("disk", engine(&folder.join("interval"))),
+        ("disk, each commit", format!("[engine]\nembedded = {{ path = {commit:?}, sync = \"commit\" }}\n")),
+    ]
+}
+
+fn start(engine: &str) -> Gateway {
+    Gateway::configured(&format!("{engine}{LIMITS}{CHANNELS}"))
+}
+
+/// Ends it and starts another one with the same channels.
+fn again(gateway: Gateway, signal: Signal, engine: &str) -> Gateway {
+    gateway.signal(signal);
+    let ended = gateway.ended();
+    assert!(ended.code == Some(0) || ended.signal == Some(9), "{ended:?}");
+    start(engine)
+}
+
+fn open(gateway: &Gateway, after: &str) -> (WebSocket, Value) {
+    let mut socket = WebSocket::enveloped(gateway.public(), &format!("/a?after={after}"));
+    let open = socket.envelope("open");
+    (socket, open)
+}
+
+fn epoch(position: &str) -> &str {
+    position.split(':').next().unwrap_or_default()
+}
+
+#[test]
+fn a_client_that_drops_gets_what_it_missed_wherever_channels_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (place, engine) in engines(folder.path()) {
+        let gateway = start(&engine);
+        let mut socket = WebSocket::enveloped(gateway.public(), "/a");
+        socket.envelope("open");
+        let first = gateway.publish("a", "1");
+        assert_eq!(socket.envelope("message")["position"], first.as_str(), "{place}");
+        socket.cut();
+        gateway.publish("a", "2");
+        let (mut socket, open) = open(&gateway, &first);
+        assert_eq!(
+            (&open["recovered"], &open["position"]),
+            (&json!(true), &first.as_str().into()),
+            "{place}"
+        );
+        assert_eq!(socket.envelope("message")["data"], 2, "{place}");
+    }
+}
+
+#[test]
+fn the_end_of_the_gateway_ends_channels_in_memory_and_not_those_on_disk() {
+    for signal in [Signal::TERM, Signal::KILL] {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (place, engine) in engines(folder.path()) {
+            let on_disk = place != "memory";
+            let gateway = start(&engine);
+            let first = gateway.publish("a", "1");
+            let second = gateway.publish("a", "2");
+            let gateway = again(gateway, signal, &engine);
+            let (mut socket, open) = open(&gateway, &first);
+            assert_eq!(open["recovered"], on_disk, "{place}, {signal:?}: a loss is declared");
+            if on_disk {
+                assert_eq!(socket.envelope("message")["position"], second.as_str(), "{place}, {signal:?}");
+            }
+            let third = gateway.publish("a", "3");
+            assert_eq!(socket.envelope("message")["position"], third.as_str(), "{place}, {signal:?}");
+            assert_eq!(epoch(&third) == epoch(&first), on_disk, "{place}, {signal:?}: {third}");
+            assert_eq!(third.ends_with(":3"), on_disk, "{place}, {signal:?}: {third}");
+        }
+    }
+}
+
+#[test]
+fn keys_and_preconditions_go_on_where_the_publications_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (place, engine) in engines(folder.path()) {
+        let publish = |gateway: &Gateway, name: &str, value: &str| {
+            gateway.ask_admin(Request::post("/channels/a", "1").header(name, value))
+        };
+        let gateway = start(&engine);
+        let first = publish(&gateway, "Idempotency-Key", "order-7").json();
+        let gateway = again(gateway, Signal::KILL, &engine);
+        let on_disk = place != "memory";
+        assert_eq!(publish(&gateway, "Idempotency-Key", "order-7").json() == first, on_disk, "{place}");
+        let position = first["position"].as_str().expect("a position");
+        let status = publish(&gateway, "If-Match", position).status;
+        assert_eq!(status, if on_disk { 202 } else { 412 }, "{place}");
+    }
+}
+
+#[test]
+fn a_position_goes_on_when_its_history_has_aged_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let short = CHANNELS.replace("channel", "history = { ttl = \"1s\" }\nchannel");
+    let start = || Gateway::configured(&format!("{}{short}", engine(folder.path())));
+    let gateway = start();
+    gateway.publish("a", "1");
+    let second = gateway.publish("a", "2");
+    let deadline = Deadline::of_patience();
+    while gateway.channel("a")["history"] != 0 {
+        assert!(deadline.left().is_some(), "it is kept for longer than its time");
+    }
+    gateway.signal(Signal::KILL);
+    gateway.ended();
+    let gateway = start();
+    let shown = gateway.channel("a");
+    assert_eq!((&shown["position"], &shown["history"]), (&second.as_str().into(), &0.into()));
+    assert_eq!(open(&gateway, &second).1["recovered"], true, "nothing was missed");
+    assert_eq!(gateway.publish("a", "3"), second.replace(":2", ":3"));
+}
+
+#[test]
+fn a_dropped_channel_stays_dropped() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = engine(folder.path());
+    let gateway = start(&engine);
+    let first = gateway.publish("a", "1");
+    let mut socket = WebSocket::open(gateway.public(), "/a");
+    gateway.wait_subscribers("a", 1);
+    let dropped = gateway.ask_admin(Request::new("DELETE", "/channels/a"));
+    assert_eq!((dropped.status, &dropped.json()["dropped"]), (200, &json!("a")));
+    assert_eq!(socket.closed().0, 1001);
+    assert_eq!(gateway.ask_admin(Request::new("DELETE", "/channels/a")).status, 404);
+    let gateway = again(gateway, Signal::KILL, &engine);
+    assert_eq!(gateway.ask_admin(Request::get("/channels/a")).status, 404);
+    let later = gateway.publish("a", "1");
+    assert!(epoch(&later) != epoch(&first) && later.ends_with(":1"), "{first} {later}");
+    let gateway = again(gateway, Signal::KILL, &engine);
+    assert_eq!(gateway.channel("a")["position"], later.as_str());
+}
+
+#[test]
+fn what_a_source_brings_is_not_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let document = Document::new("1");
+    let served = document.clone();
+    let backend = Backend::start(move |asked| served.reply(asked));
+    let route = format!("[[route]]\npath = \"/a\"\npoll = {{ url = \"{}/a\" }}\n", backend.url());
+    let start = || Gateway::configured(&format!("{}{route}", engine(folder.path())));
+    let position = |gateway: &Gateway| {
+        let mut socket = WebSocket::enveloped(gateway.public(), "/a");
+        let open = socket.envelope("open");
+        let message = socket.envelope("message");
+        assert_eq!(message["data"], 1, "{open}");
+        message["position"].as_str().expect("a position").to_owned()
+    };
+    let gateway = start();
+    let first = position(&gateway);
+    gateway.signal(Signal::KILL);
+    gateway.ended();
+    assert_ne!(epoch(&position(&start())), epoch(&first), "it comes again from its source");
+}
+
+/// A gateway that does not start.
+fn refused(text: &str) -> Ended {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("tidegate.toml");
+    std::fs::write(&file, text).expect("a file");
+    let file = file.to_str().expect("a path");
+    run(&["serve", "--config", file, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+}
+
+#[test]
+fn a_store_belongs_to_one_gateway() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = engine(folder.path());
+    let gateway = start(&engine);
+    let second = refused(&format!("{engine}{CHANNELS}"));
+    assert_eq!(second.code, Some(1), "{}", second.printed);
+    assert!(second.printed.contains("is in use: another process holds it"), "{}", second.printed);
+    gateway.publish("a", "1");
+}
+
+#[test]
+fn a_path_that_is_no_store_is_a_fault_of_the_configuration() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("thesis.txt"), "years of work").expect("a file");
+    let ended = refused(&format!("{}{CHANNELS}", engine(folder.path())));
+    assert_eq!(ended.code, Some(3), "{}", ended.printed);
+    assert!(ended.printed.contains("holds other files, such as \"thesis.txt\""), "{}", ended.printed);
+    let ended = refused(&format!("{}{CHANNELS}", engine(&folder.path().join("thesis.txt/store"))));
+    assert_eq!(ended.code, Some(3), "{}", ended.printed);
+}
+
+#[test]
+fn a_damaged_store_is_said_to_be_damaged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = engine(folder.path());
+    let gateway = start(&engine);
+    gateway.publish("a", "1");
+    gateway.signal(Signal::KILL);
+    gateway.ended();
+    std::fs::remove_file(folder.path().join("history/version")).expect("a part of the store");
+    let ended = refused(&format!("{engine}{CHANNELS}"));
+    assert_eq!(ended.code, Some(1), "{}", ended.printed);
+    assert!(ended.printed.contains("is damaged:"), "{}", ended.printed);
+    assert!(ended.printed.contains("move the folder away to begin anew"), "{}", ended.printed);
+}
+
+#[test]
+fn the_store_is_seen_in_metrics_and_stays_as_it_is_until_the_next_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = engine(folder.path());
+    let gateway = start(&engine);
+    for number in 0..5 {
+        gateway.publish("a", &number.to_string());
+    }
+    assert!((gateway.metric("tidegate_store_orders_total") - 5.0).abs() < f64::EPSILON);
+    let commits = gateway.metric("tidegate_store_commits_total");
+    assert!((1.0..=5.0).contains(&commits), "{commits}");
+    gateway.wait_metric("tidegate_store_queue_bytes", 0.0);
+    assert!(gateway.metric("tidegate_store_disk_bytes") > 0.0);
+    assert!(gateway.metric("tidegate_store_broken").abs() < f64::EPSILON);
+    std::fs::write(gateway.configuration(), format!("{LIMITS}{CHANNELS}")).expect("its configuration");
+    gateway.signal(Signal::HUP);
+    gateway.log().wait("a word about it", |line| {
+        line.contains("[engine] takes effect at the next start").then_some(())
+    });
+    gateway.publish("a", "5");
+}

@@ -52,7 +52,8 @@ impl Canary {
         }
         let thread = std::thread::spawn(move || {
             let mut sent = 0;
-            while !stopped.load(Ordering::SeqCst) {
+            // Once at least, however soon the attack is over.
+            while sent == 0 || !stopped.load(Ordering::SeqCst) {
                 let (number, text) = (sent % sockets.len(), sent.to_string());
                 let begun = Instant::now();
                 assert_eq!(publish(&mut publisher, number, &text), 201, "canary {sent}");

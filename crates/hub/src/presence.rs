@@ -51,17 +51,28 @@ pub struct Present {
 pub struct Presence {
     /// Members in the order in which they came.
     members: BTreeMap<u64, Member>,
-    numbers: HashMap<MemberKey, u64, foldhash::fast::RandomState>,
+    places: HashMap<MemberKey, Place, foldhash::fast::RandomState>,
     joins: u64,
+}
+
+/// Where a member stands.
+#[derive(Debug)]
+struct Place {
+    number: u64,
+    /// Joins without a leave: a session that asks, leaves and asks again at once has joined anew before its first
+    /// leave is heard of.
+    joins: u32,
 }
 
 impl Presence {
     /// Somebody has come. While there are at most `max_told` members the others are told.
     pub fn join(&mut self, key: MemberKey, member: Member, max_told: usize) -> Option<PresenceChange> {
-        self.joins += 1;
-        if let Some(before) = self.numbers.insert(key, self.joins) {
-            self.members.remove(&before);
+        if let Some(place) = self.places.get_mut(&key) {
+            place.joins += 1;
+            return None;
         }
+        self.joins += 1;
+        self.places.insert(key, Place { number: self.joins, joins: 1 });
         self.members.insert(self.joins, member.clone());
         self.told(member, true, self.members.len(), max_told)
     }
@@ -69,7 +80,14 @@ impl Presence {
     /// Somebody has gone. The others are told if there were few enough to be told of a join.
     pub fn leave(&mut self, key: MemberKey, max_told: usize) -> Option<PresenceChange> {
         let before = self.members.len();
-        let member = self.members.remove(&self.numbers.remove(&key)?)?;
+        let place = self.places.get_mut(&key)?;
+        place.joins -= 1;
+        if place.joins > 0 {
+            return None;
+        }
+        let number = place.number;
+        self.places.remove(&key);
+        let member = self.members.remove(&number)?;
         self.told(member, false, before, max_told)
     }
 
@@ -113,6 +131,17 @@ mod tests {
         assert_eq!((left.joined, left.count, &*left.member.id), (false, 1, "1"));
         assert_eq!(presence.leave(key(1), 10), None, "it has gone already");
         assert_eq!(presence.present(), Present { members: vec![member(2)], count: 1 });
+    }
+
+    #[test]
+    fn who_joins_anew_before_it_is_heard_to_leave_is_still_here() {
+        let mut presence = Presence::default();
+        assert!(presence.join(key(1), member(1), 10).is_some());
+        assert_eq!(presence.join(key(1), member(1), 10), None);
+        assert_eq!(presence.leave(key(1), 10), None);
+        assert_eq!(presence.present(), Present { members: vec![member(1)], count: 1 });
+        assert!(presence.leave(key(1), 10).is_some());
+        assert_eq!(presence.count(), 0);
     }
 
     #[test]

@@ -148,6 +148,19 @@ impl Gate {
         }
     }
 
+    /// Asks for a channel until it has so many subscribers.
+    pub fn await_subscribers(&self, channel: &str, wanted: u64) {
+        let begun = std::time::Instant::now();
+        loop {
+            let answer = self.admin("GET", &format!("/channels/{channel}")).text();
+            let status: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
+            if status["subscribers"] == wanted {
+                return;
+            }
+            assert!(begun.elapsed() < crate::wire::PATIENCE, "not {wanted} subscribers: {answer}");
+        }
+    }
+
     /// Waits until nobody is connected any more.
     pub fn await_empty(&self) {
         for door in ["websocket", "tidegate.v1", "event_stream", "ndjson", "longpoll"] {

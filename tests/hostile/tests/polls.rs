@@ -8,7 +8,7 @@ use tidegate_hostile::cost::{await_descriptors, descriptors, resident_bytes};
 use tidegate_hostile::gate::Gate;
 use tidegate_hostile::http2::{END_STREAM, HEADERS, Http2, get, status};
 use tidegate_hostile::socket::Socket;
-use tidegate_hostile::wire::{PATIENCE, Wire};
+use tidegate_hostile::wire::Wire;
 
 const OPEN: &str = "tidegate_open_connections{door=\"longpoll\"}";
 const LINES: &str = "tidegate_open_connections{door=\"ndjson\"}";
@@ -18,18 +18,6 @@ fn position(gate: &Gate, channel: &str) -> String {
     let answer = gate.admin("GET", &format!("/channels/{channel}")).text();
     let status: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
     status["position"].as_str().expect("a position").to_owned()
-}
-
-fn await_subscribers(gate: &Gate, channel: &str, count: u64) {
-    let begun = Instant::now();
-    loop {
-        let answer = gate.admin("GET", &format!("/channels/{channel}")).text();
-        let status: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
-        if status["subscribers"] == count {
-            return;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{answer}");
-    }
 }
 
 /// A poll of `/feed` as bytes.
@@ -55,7 +43,7 @@ fn ten_thousand_who_wait_are_bounded_and_cost_little() {
             client.open(1 + 2 * number, &get(&target, &[]), END_STREAM);
         }
     }
-    await_subscribers(&gate, "feed", WAITING);
+    gate.await_subscribers("feed", WAITING);
     assert_eq!(gate.metric(OPEN), WAITING);
     let each = resident_bytes().saturating_sub(before) / WAITING as usize;
     assert!(each < 12 << 10, "{each} bytes for each poll that waits, the stream's own included");
@@ -82,7 +70,7 @@ fn ten_thousand_who_wait_are_bounded_and_cost_little() {
     }
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     gate.await_metric(OPEN, 0);
-    await_subscribers(&gate, "feed", 0);
+    gate.await_subscribers("feed", 0);
     // The publication was written once on each shard.
     assert!(gate.metric("tidegate_encoded_total") < WAITING);
     canary.finish();
@@ -113,15 +101,15 @@ fn who_asks_for_a_minute_and_leaves_leaves_nothing() {
     round(1500);
     let grown = resident_bytes().saturating_sub(before);
     assert!(grown < 8 << 20, "{grown} bytes are left of fifteen hundred polls");
-    await_subscribers(&gate, "feed", 0);
+    gate.await_subscribers("feed", 0);
     // The same on streams of one connection, each reset while it waits.
     let mut client = Http2::connect(gate.public);
     for number in 0..50 {
         client.open(1 + 2 * number, &get(&format!("/feed?after={after}&wait=60"), &[]), END_STREAM);
     }
-    await_subscribers(&gate, "feed", 50);
+    gate.await_subscribers("feed", 50);
     drop(client);
-    await_subscribers(&gate, "feed", 0);
+    gate.await_subscribers("feed", 0);
     canary.finish();
 }
 
@@ -168,7 +156,7 @@ fn requests_behind_one_that_waits_wait_in_the_kernel() {
     let before = resident_bytes();
     let mut wire = gate.connect();
     wire.send(poll(&after, "60"));
-    await_subscribers(&gate, "feed", 1);
+    gate.await_subscribers("feed", 1);
     let taken =
         wire.send_until_stalled(poll(&after, "60").repeat(1000).as_bytes(), Duration::from_secs(1), 64 << 20);
     assert!(taken < 64 << 20, "it is taken without end");
@@ -188,7 +176,7 @@ fn lines_that_nobody_reads_really_end() {
     let mut slow = Wire::connect_narrow(gate.public);
     slow.send("GET /feed HTTP/1.1\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n\r\n");
     let mut good = Socket::open(gate.public, "/feed");
-    await_subscribers(&gate, "feed", 2);
+    gate.await_subscribers("feed", 2);
     for number in 0..300 {
         let text = format!("{number:09}{}", "x".repeat(20_000));
         let _ = gate.publish("feed", &text);

@@ -26,26 +26,13 @@ fn publish(gate: &Gate, channel: &str, count: usize, bytes: usize) {
     }
 }
 
-/// Publishes until somebody hears it.
-fn await_subscribers(gate: &Gate, channel: &str, count: u64) {
-    let begun = Instant::now();
-    loop {
-        let answer = gate.admin("GET", &format!("/channels/{channel}")).text();
-        let status: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
-        if status["subscribers"] == count {
-            return;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(10), "{answer}");
-    }
-}
-
 #[test]
 fn who_does_not_read_is_closed_and_tears_no_frame() {
     let gate = Gate::of_channels(SMALL_QUEUE);
     let canary = Canary::watch(&gate);
     let mut slow = Socket::over(Wire::connect_narrow(gate.public), "/feed", "");
     let mut good = Socket::open(gate.public, "/feed");
-    await_subscribers(&gate, "feed", 2);
+    gate.await_subscribers("feed", 2);
     const COUNT: usize = 200;
     for number in 0..COUNT {
         let _ = gate.publish("feed", numbered(number, 20_000));
@@ -79,7 +66,7 @@ fn a_slow_client_that_reads_on_hears_why() {
     let gate =
         Gate::of_channels(&SMALL_QUEUE.replace("ws_close_timeout = \"500ms\"", "ws_close_timeout = \"10s\""));
     let mut slow = Socket::over(Wire::connect_narrow(gate.public), "/feed", "");
-    await_subscribers(&gate, "feed", 1);
+    gate.await_subscribers("feed", 1);
     // More than the kernel and the queue hold, at once, so that the queue is over its bound before the stall counts.
     publish(&gate, "feed", 400, 20_000);
     gate.await_metric("tidegate_slow_consumers_queue_total", 1);
@@ -102,7 +89,7 @@ fn where_the_newest_counts_a_slow_client_is_told_of_the_gap_and_gets_it() {
     let mut slow = Socket::over(wire, "/feed", "Sec-WebSocket-Protocol: tidegate.v1\r\n");
     assert_eq!(slow.next_json()["type"], "open");
     let mut good = Socket::open(gate.public, "/feed");
-    await_subscribers(&gate, "feed", 2);
+    gate.await_subscribers("feed", 2);
     for number in 0..COUNT {
         let _ = gate.publish("feed", numbered(number, 20_000));
         assert_eq!(good.next_text(), numbered(number, 20_000), "the other subscriber gets everything");
@@ -137,7 +124,7 @@ fn a_bare_client_that_was_slow_ends_with_the_newest() {
     const COUNT: usize = 400;
     let gate = gate_of_latest();
     let mut slow = Socket::over(Wire::connect_narrow(gate.public), "/feed", "");
-    await_subscribers(&gate, "feed", 1);
+    gate.await_subscribers("feed", 1);
     publish(&gate, "feed", COUNT, 20_000);
     let (mut before, mut came) = (None, 0);
     while before != Some(COUNT - 1) {
@@ -152,7 +139,7 @@ fn a_bare_client_that_was_slow_ends_with_the_newest() {
 fn a_trickle_is_not_enough() {
     let gate = Gate::of_channels(SMALL_QUEUE);
     let mut slow = Socket::over(Wire::connect_narrow(gate.public), "/feed", "");
-    await_subscribers(&gate, "feed", 1);
+    gate.await_subscribers("feed", 1);
     let (stop, stopped) = mpsc::sync_channel::<()>(1);
     let reader = std::thread::spawn(move || {
         // A KiB now and then is progress each time, yet less than what is published.
@@ -177,7 +164,7 @@ fn an_event_stream_that_nobody_reads_really_ends() {
     let mut slow = Wire::connect_narrow(gate.public);
     slow.send("GET /feed HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n");
     let mut good = Socket::open(gate.public, "/feed");
-    await_subscribers(&gate, "feed", 2);
+    gate.await_subscribers("feed", 2);
     for number in 0..300 {
         let _ = gate.publish("feed", numbered(number, 20_000));
         assert_eq!(good.next_text(), numbered(number, 20_000), "who reads gets everything");
@@ -198,7 +185,7 @@ fn an_idle_event_stream_is_cut_when_its_client_stops_taking() {
     );
     let mut slow = Wire::connect_narrow(gate.public);
     slow.send("GET /feed HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n");
-    await_subscribers(&gate, "feed", 1);
+    gate.await_subscribers("feed", 1);
     publish(&gate, "feed", 8, 1 << 20);
     gate.await_metric("tidegate_open_connections{door=\"event_stream\"}", 0);
 }
@@ -227,7 +214,7 @@ fn a_connection_that_takes_nothing_of_its_answer_gives_its_place_back() {
             }
         };
         if head == "GET /feed" {
-            await_subscribers(&gate, "feed", 1);
+            gate.await_subscribers("feed", 1);
             publish(&gate, "feed", 16, 1 << 20);
         }
         let begun = Instant::now();
@@ -245,7 +232,7 @@ fn many_slow_clients_cost_the_others_nothing() {
     let slow: Vec<_> =
         (0..100).map(|_| Socket::over(Wire::connect_narrow(gate.public), "/feed", "")).collect();
     let mut good = Socket::open(gate.public, "/feed");
-    await_subscribers(&gate, "feed", 101);
+    gate.await_subscribers("feed", 101);
     for number in 0..100 {
         let _ = gate.publish("feed", numbered(number, 60_000));
         assert_eq!(good.next_text(), numbered(number, 60_000), "who reads gets everything");

@@ -49,18 +49,6 @@ impl Stage {
         Socket::over(self.wire(), target, "")
     }
 
-    fn await_subscribers(&self, channel: &str, count: u64) {
-        let begun = Instant::now();
-        loop {
-            let answer = self.gate.admin("GET", &format!("/channels/{channel}")).text();
-            let status: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
-            if status["subscribers"] == count {
-                return;
-            }
-            assert!(begun.elapsed() < PATIENCE, "{answer}");
-        }
-    }
-
     fn failed(&self, reason: &str) -> u64 {
         self.gate.metric(&format!("tidegate_tls_handshake_failed_total{{reason=\"{reason}\"}}"))
     }
@@ -180,7 +168,7 @@ fn a_flood_of_handshakes_costs_the_others_little() {
     let stage = Stage::start("");
     let before = descriptors();
     let mut other = stage.open("/feed");
-    stage.await_subscribers("feed", 1);
+    stage.gate.await_subscribers("feed", 1);
     let flood: Vec<_> = (0..4)
         .map(|_| {
             let (address, certificate) = (stage.gate.public, stage.certificate.clone());
@@ -208,7 +196,7 @@ fn a_flood_of_handshakes_costs_the_others_little() {
 fn an_end_without_a_word_is_an_end() {
     let stage = Stage::start("");
     let canary = Canary::watch_secure(&stage.gate, &stage.certificate);
-    let open = |count| stage.await_subscribers("feed", count);
+    let open = |count| stage.gate.await_subscribers("feed", count);
     // A FIN without close_notify.
     let mut cut = stage.open("/feed");
     open(1);
@@ -252,7 +240,7 @@ fn large_messages_pass_whole_in_both_directions() {
         "ws_max_message = \"4 MiB\"\nmax_publication = \"4 MiB\"\npublish_max_body = \"4 MiB\"\nws_out_queue_bytes = \"16 MiB\"",
     );
     let mut socket = stage.open("/echo");
-    stage.await_subscribers("echo", 1);
+    stage.gate.await_subscribers("echo", 1);
     for length in [1, 125, 16_384, 16_385, 65_536, 70_000, 3 << 20] {
         let payload: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
         socket.send(frame(BINARY, &payload));
@@ -301,7 +289,7 @@ fn a_slow_client_is_closed_with_1013_and_the_others_get_everything() {
     let slow = Wire::connect_narrow(stage.gate.public).secure(&stage.certificate);
     let mut slow = Socket::over(slow, "/feed", "");
     let mut good = stage.open("/feed");
-    stage.await_subscribers("feed", 2);
+    stage.gate.await_subscribers("feed", 2);
     let text = |number: usize| format!("{number:09}{}", "x".repeat(20_000));
     const COUNT: usize = 400;
     for number in 0..COUNT {
@@ -330,7 +318,7 @@ fn a_client_that_takes_nothing_is_cut() {
     let stage = Stage::start("ws_write_timeout = \"300ms\"\nws_out_queue_bytes = \"64 MiB\"");
     let slow = Wire::connect_narrow(stage.gate.public).secure(&stage.certificate);
     let slow = Socket::over(slow, "/feed", "");
-    stage.await_subscribers("feed", 1);
+    stage.gate.await_subscribers("feed", 1);
     for _ in 0..40 {
         // Where the machine is busy it is cut before the last.
         let status = stage.gate.publish("feed", "x".repeat(200_000)).status;
@@ -405,7 +393,7 @@ fn a_certificate_is_exchanged_while_clients_are_connected() {
     let (gate, running) = Gate::reloading(&text, file);
     let stage = Stage { gate, certificate: first.clone(), folder };
     let mut old = stage.open("/feed");
-    stage.await_subscribers("feed", 1);
+    stage.gate.await_subscribers("feed", 1);
     let knows = |certificate: &Certificate| stage.gate.connect().try_secure(certificate).is_ok();
     let becomes = |certificate: &Certificate| {
         let begun = Instant::now();

@@ -1,8 +1,8 @@
 //! Following channels of a gateway over `tidegate.v1`, whatever happens to the connection.
 //!
 //! A [`Follower`] comes back when its connection is lost, resumes every channel after the last position that
-//! it read, and says when something is missing. What to ask for is in `channels`, when to come back in
-//! `backoff`, whether at all in `interruption`.
+//! it read, and says when something is missing. What to ask for is in `channels`, what comes of what it hears in
+//! `envelopes`, when to come back in `backoff`, whether at all in `interruption`.
 
 mod backoff;
 
@@ -16,6 +16,12 @@ mod query;
 
 mod token;
 
+mod event;
+
+mod link;
+
+mod envelopes;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
@@ -24,9 +30,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_core::Stream;
-use tidegate_protocol::client::{Failure, Outcome, write_message, write_subscribe, write_unsubscribe};
-use tidegate_protocol::{Content, Envelope, Payload, Position, SUBPROTOCOL, Updates};
-use tidegate_websocket as websocket;
+use tidegate_protocol::client::{write_message, write_unsubscribe};
+use tidegate_protocol::{Envelope, Payload, Position, SUBPROTOCOL, Updates};
 use tidegate_websocket::CloseCode;
 use tokio::time::{Instant, Sleep, sleep};
 use url::Url;
@@ -34,15 +39,15 @@ use url::Url;
 use crate::address::{Address, UrlError};
 use crate::connect::connect;
 use crate::connection::{Connection, SendError};
-use crate::event;
+use crate::event::{Event as Heard, Message};
 use crate::failure::ConnectError;
 use crate::options;
 pub use attempts::Attempts;
-use attempts::random;
-use backoff::Asked;
 pub use backoff::Backoff;
-use channels::{Arrived, Channels, Subscribe};
+use channels::Channels;
+pub use event::Event;
 pub use interruption::Interruption;
+use link::Link;
 pub use token::TokenProvider;
 
 /// Whom to follow, and how.
@@ -61,82 +66,6 @@ pub struct Options {
     pub token: Option<TokenProvider>,
     /// Give up after so many attempts in a row without a connection that lasted. None: never.
     pub attempts_max: Option<u32>,
-}
-
-/// What is told.
-#[derive(Debug)]
-pub enum Event {
-    /// A subscription stands: for the first time, or again on a new connection.
-    Open {
-        /// The channel.
-        channel: String,
-        /// The place before what follows.
-        position: Position,
-        /// False: something before it is missing.
-        recovered: bool,
-    },
-    /// A publication. Each is told once, in order.
-    Message {
-        /// The channel.
-        channel: String,
-        /// Its place; keep the last one to resume in another process.
-        position: Position,
-        /// What was published.
-        content: Content,
-        /// The name that a stream gave it.
-        event: Option<String>,
-        /// The id that a stream gave it.
-        source_id: Option<String>,
-    },
-    /// A publication as the change from the one before it, which has been told; only where [`Options::updates`] asks
-    /// for it.
-    Patch {
-        /// The channel.
-        channel: String,
-        /// Its place; who keeps it must keep the document with it.
-        position: Position,
-        /// The kind of patch.
-        updates: Updates,
-        /// The patch as JSON.
-        patch: String,
-    },
-    /// Something failed, and the gateway said so: behind a channel, or with something that was asked for.
-    Error {
-        /// The channel.
-        channel: Option<String>,
-        /// As in docs/protocol.md.
-        code: String,
-        /// For people.
-        message: String,
-        /// It may be well again later; a subscription stays. Without it the channel is followed no longer, if
-        /// it was its subscription that failed. That comes with `limit`, too, after eight refusals in a row.
-        retry: bool,
-    },
-    /// What a message that was sent came to: an answer from behind the channel.
-    Answer {
-        /// The channel.
-        channel: Option<String>,
-        /// What was answered.
-        content: Content,
-    },
-    /// The gateway ended one subscription. It is followed no longer.
-    Close {
-        /// The channel.
-        channel: String,
-        /// Why, as a close code.
-        code: u16,
-        /// Why, in words.
-        reason: String,
-    },
-    /// There is no connection. It will be tried again.
-    Lost {
-        /// Why.
-        why: Interruption,
-        /// After this time.
-        retry_in: Duration,
-    },
-    /// There is no connection, and there will be none. Nothing follows.
-    Ended(Interruption),
 }
 
 /// Follows channels of a gateway, on one connection after the other.
@@ -187,19 +116,6 @@ enum State {
     Open(Box<Link>),
     Ended,
 }
-
-struct Link {
-    connection: Connection,
-    since: Instant,
-    /// What the close envelope said before the Close frame came.
-    reconnect_in: Option<Duration>,
-    /// When what was refused for now is asked for again.
-    again: Option<Pin<Box<Sleep>>>,
-}
-
-/// A channel whose subscription was refused so often in a row because of a limit is followed no longer: the
-/// limit is not one of the moment. With the default back-off that is after half a minute.
-const LIMIT_REFUSALS_MAX: u32 = 8;
 
 /// A connection that is being opened.
 pub type Opening = Pin<Box<dyn Future<Output = Result<Connection, ConnectError>> + Send>>;
@@ -347,130 +263,22 @@ impl Follower {
         self.state = State::Open(Box::new(link));
     }
 
-    fn take(&mut self, event: Option<event::Event>) {
+    fn take(&mut self, event: Option<Heard>) {
         match event {
-            Some(event::Event::Message(event::Message::Text(text))) => match Envelope::parse(&text) {
+            Some(Heard::Message(Message::Text(text))) => match Envelope::parse(&text) {
                 Ok(envelope) => self.hear(envelope),
                 Err(error) => self.interrupt(Interruption::Unreadable(error), None),
             },
-            Some(
-                event::Event::Message(event::Message::Binary(_))
-                | event::Event::Ping(_)
-                | event::Event::Pong(_),
-            ) => {}
-            Some(event::Event::Close(close)) => {
+            Some(Heard::Message(Message::Binary(_)) | Heard::Ping(_) | Heard::Pong(_)) => {}
+            Some(Heard::Close(close)) => {
                 let hint = match &self.state {
                     State::Open(link) => link.reconnect_in,
                     State::Waiting(_) | State::Connecting(_) | State::Ended => None,
                 };
                 self.interrupt(Interruption::Closed(close), hint);
             }
-            Some(event::Event::Error(error)) => self.interrupt(Interruption::Protocol(error), None),
+            Some(Heard::Error(error)) => self.interrupt(Interruption::Protocol(error), None),
             None => self.state = State::Ended,
-        }
-    }
-
-    fn hear(&mut self, envelope: Envelope) {
-        match envelope {
-            Envelope::Open { channel, position, recovered } => {
-                if let Some((position, recovered)) = self.channels.handle_open(&channel, position, recovered)
-                {
-                    self.pending.push_back(Event::Open { channel, position, recovered });
-                } else {
-                    // That of the URL, which the application does not follow any more.
-                    self.unsubscribe(&channel);
-                }
-            }
-            Envelope::Message { channel, position, content, event, source_id } => {
-                let arrived = self.channels.handle_message(&channel, position);
-                if matches!(arrived, Arrived::Again | Arrived::Unknown) {
-                    return;
-                }
-                if arrived == Arrived::AfterGap {
-                    let before = Position { offset: position.offset.saturating_sub(1), ..position };
-                    let channel = channel.clone();
-                    self.pending.push_back(Event::Open { channel, position: before, recovered: false });
-                }
-                self.pending.push_back(Event::Message { channel, position, content, event, source_id });
-            }
-            Envelope::Patch { channel, position, updates, patch } => {
-                match self.channels.handle_patch(&channel, position) {
-                    Arrived::Next => {
-                        self.pending.push_back(Event::Patch { channel, position, updates, patch });
-                    }
-                    Arrived::Again | Arrived::Unknown => {}
-                    // There is nothing that it could be applied to.
-                    Arrived::AfterGap => {
-                        self.unsubscribe(&channel);
-                        self.channels.begin_anew(&channel);
-                        self.pending.push_back(Event::Open { channel, position, recovered: false });
-                    }
-                }
-            }
-            Envelope::Error { channel, failure, retry } => {
-                let (code, message) = (failure.code, failure.message);
-                self.pending.push_back(Event::Error { channel, code, message, retry });
-            }
-            Envelope::Close { channel: Some(channel), code, reason, .. } => {
-                self.channels.forget(&channel);
-                self.pending.push_back(Event::Close { channel, code, reason });
-                self.end_if_nothing_is_left();
-            }
-            Envelope::Close { channel: None, reconnect_in_ms, .. } => {
-                if let State::Open(link) = &mut self.state {
-                    link.reconnect_in = reconnect_in_ms.map(Duration::from_millis);
-                }
-            }
-            Envelope::Reply { id, channel, outcome } => self.hear_reply(id, channel, outcome),
-            Envelope::Unknown => {}
-        }
-    }
-
-    fn hear_reply(&mut self, id: Option<String>, channel: Option<String>, outcome: Outcome) {
-        let id = id.and_then(|id| id.parse().ok());
-        let subscribed = id.and_then(|id| self.channels.handle_reply(id)).map(str::to_owned);
-        match outcome {
-            Outcome::Done | Outcome::Published(_) => {}
-            Outcome::Answer(content) => self.pending.push_back(Event::Answer { channel, content }),
-            Outcome::Failed(failure) => self.hear_failure(subscribed, channel, failure),
-        }
-    }
-
-    /// A command failed; `subscribed` is the channel if it was to follow one.
-    fn hear_failure(&mut self, subscribed: Option<String>, channel: Option<String>, failure: Failure) {
-        let Failure { code, message } = failure;
-        let is_misfit = code == "bad_request";
-        if is_misfit && subscribed.as_ref().is_some_and(|name| self.channels.handle_misfit(name)) {
-            return;
-        }
-        let retry = match code.as_str() {
-            "limit" => !subscribed.as_ref().is_some_and(|name| self.is_limited(name)),
-            code => matches!(code, "upstream" | "rate_limited" | "internal"),
-        };
-        let channel = subscribed.clone().or(channel);
-        self.pending.push_back(Event::Error { channel, code, message, retry });
-        match subscribed {
-            Some(name) if retry => self.ask_again(&name),
-            Some(name) => {
-                self.channels.forget(&name);
-                self.end_if_nothing_is_left();
-            }
-            None => {}
-        }
-    }
-
-    /// One more refusal because of a limit is the last one.
-    fn is_limited(&self, name: &str) -> bool {
-        self.channels.refusals(name).saturating_add(1) >= LIMIT_REFUSALS_MAX
-    }
-
-    /// A subscription was refused for now: it is asked for again on this connection, together with others
-    /// that were refused meanwhile.
-    fn ask_again(&mut self, name: &str) {
-        let delay = self.options.backoff.delay(self.channels.refusals(name), Asked::Nothing, random());
-        self.channels.hold(name);
-        if let State::Open(link) = &mut self.state {
-            link.again.get_or_insert_with(|| Box::pin(sleep(delay)));
         }
     }
 
@@ -480,12 +288,6 @@ impl Follower {
         if let State::Open(link) = &mut self.state {
             // If it cannot be said, the connection is over, and the next one does not ask for the channel.
             let _ = link.queue(|command| write_unsubscribe(command, channel, id));
-        }
-    }
-
-    fn end_if_nothing_is_left(&mut self) {
-        if self.channels.is_empty() {
-            self.interrupt(Interruption::NothingLeft, None);
         }
     }
 
@@ -505,25 +307,6 @@ impl Follower {
     fn end(&mut self, why: Interruption) {
         self.state = State::Ended;
         self.pending.push_back(Event::Ended(why));
-    }
-}
-
-impl Link {
-    /// Asks for the channels that were not asked for yet, as far as there is room.
-    fn ask(&mut self, channels: &mut Channels) {
-        while self.connection.has_room() && self.connection.is_open() {
-            let Some(asked) = channels.poll_subscribe() else { return };
-            let Subscribe { channel, after, updates, id } = asked;
-            // There is room; a connection that is over asks again on the next one.
-            let _ = self.queue(|command| write_subscribe(command, channel, after, updates, id));
-        }
-    }
-
-    fn queue(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), SendError> {
-        let mut command = Vec::new();
-        write(&mut command);
-        let text = String::from_utf8(command).expect("commands are JSON");
-        self.connection.queue(websocket::Message::Text(&text))
     }
 }
 

@@ -9,8 +9,8 @@
 use std::io::{self, Write};
 use std::{env, process};
 
-use tidegate_client::Position;
 use tidegate_client::follow::{Event, Follower, Options};
+use tidegate_client::{Member, Position};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,12 +24,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 stdout.write_all(b"\n")?;
                 stdout.flush()?;
             }
-            Event::Open { channel, position, recovered: true } => eprintln!("{channel}: from {position} on"),
-            Event::Open { channel, position, recovered: false } => {
+            Event::Open { channel, position, recovered: true, .. } => {
+                eprintln!("{channel}: from {position} on")
+            }
+            Event::Open { channel, position, recovered: false, .. } => {
                 eprintln!("{channel}: from {position} on, and something before it is missing");
             }
             Event::Error { channel, code, message, .. } => {
                 eprintln!("{}: {code}: {message}", channel.unwrap_or_default());
+            }
+            Event::Join { channel, member, count } => {
+                eprintln!("{channel}: {} came, {count} are here", name(&member))
+            }
+            Event::Leave { channel, member, count } => {
+                eprintln!("{channel}: {} went, {count} are here", name(&member))
             }
             // Patches come to those who ask for them.
             Event::Patch { .. } | Event::Answer { .. } => {}
@@ -39,6 +47,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     Ok(())
+}
+
+/// The user where a token said so, else the name of the connection.
+fn name(member: &Member) -> &str {
+    member.user.as_deref().unwrap_or(&member.id)
 }
 
 /// What the command line asks for.

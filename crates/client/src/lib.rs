@@ -105,7 +105,7 @@ pub use failure::{ConnectError, Http2Error, Phase, handshake_section};
 pub use options::Options;
 pub use refusal::Refused;
 pub use split::{Reader, UnsplitError, Writer};
-pub use tidegate_protocol::{Content, Payload, Position, Updates};
+pub use tidegate_protocol::{Content, Member, Payload, Position, Present, Updates};
 pub use tidegate_websocket::deflate;
 pub use tidegate_websocket::handshake::client::{HandshakeError, RequestError};
 pub use tidegate_websocket::{CloseCode, Extensions, Limits, ProtocolError};

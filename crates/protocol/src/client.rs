@@ -10,10 +10,11 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tidegate_hub::{Payload, Position, Updates};
+use tidegate_hub::{Payload, Position, PresenceChange, Present, Updates};
 
 use crate::command::Content;
 use crate::envelope::{begin, field, write_payload};
+use crate::member::WireMember;
 
 /// What the gateway says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,15 @@ pub enum Envelope {
         position: Position,
         /// False: something is missing before it.
         recovered: bool,
+        /// Who is here, where the channel's route tells.
+        present: Option<Present>,
+    },
+    /// Somebody has come to a channel or gone.
+    Presence {
+        /// The channel's name.
+        channel: String,
+        /// Who, and how many are here now.
+        change: PresenceChange,
     },
     /// A publication.
     Message {
@@ -117,6 +127,15 @@ struct Wire<'a> {
     channel: Option<String>,
     position: Option<String>,
     recovered: Option<bool>,
+    // In envelopes that are not known these may be anything.
+    #[serde(borrow)]
+    present: Option<&'a RawValue>,
+    #[serde(borrow)]
+    join: Option<&'a RawValue>,
+    #[serde(borrow)]
+    leave: Option<&'a RawValue>,
+    #[serde(borrow)]
+    count: Option<&'a RawValue>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -192,8 +211,10 @@ impl Envelope {
             "open" => Ok(Self::Open {
                 position: wire.position()?,
                 recovered: wire.recovered.ok_or_else(|| missing("recovered"))?,
+                present: wire.present()?,
                 channel: wire.channel.ok_or_else(|| missing("channel"))?,
             }),
+            "presence" => wire.presence(),
             "message" => Ok(Self::Message {
                 position: wire.position()?,
                 content: wire.content()?.ok_or_else(|| missing("data"))?,
@@ -234,6 +255,26 @@ impl<'a> Wire<'a> {
         text.parse().map_err(|_| EnvelopeError("the field 'position' is not EPOCH:OFFSET".to_owned()))
     }
 
+    fn presence(self) -> Result<Envelope, EnvelopeError> {
+        let (joined, member) = match (self.join, self.leave) {
+            (Some(member), _) => (true, member),
+            (None, Some(member)) => (false, member),
+            (None, None) => return Ok(Envelope::Unknown),
+        };
+        let member: WireMember<'_> = read("join' or 'leave", member)?;
+        let count = read("count", self.count.ok_or_else(|| missing("count"))?)?;
+        let channel = self.channel.ok_or_else(|| missing("channel"))?;
+        Ok(Envelope::Presence { channel, change: PresenceChange { member: member.into(), joined, count } })
+    }
+
+    /// None on a channel that does not tell who is here.
+    fn present(&self) -> Result<Option<Present>, EnvelopeError> {
+        let Some(present) = self.present else { return Ok(None) };
+        let members: Vec<WireMember<'_>> = read("present", present)?;
+        let count = self.count.map_or(Ok(members.len()), |count| read("count", count))?;
+        Ok(Some(Present { members: members.into_iter().map(Into::into).collect(), count }))
+    }
+
     fn content(&self) -> Result<Option<Content>, EnvelopeError> {
         Ok(Some(match (self.data, &self.text, &self.binary) {
             (Some(data), _, _) => Content { payload: data.get().into(), json: true },
@@ -271,6 +312,10 @@ impl<'a> Wire<'a> {
     }
 }
 
+fn read<'a, T: Deserialize<'a>>(field: &str, value: &'a RawValue) -> Result<T, EnvelopeError> {
+    serde_json::from_str(value.get()).map_err(|error| EnvelopeError(format!("the field '{field}': {error}")))
+}
+
 fn missing(field: &str) -> EnvelopeError {
     EnvelopeError(format!("the field '{field}' is missing or of another type"))
 }
@@ -286,7 +331,7 @@ impl std::error::Error for EnvelopeError {}
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use tidegate_hub::{ChannelName, Epoch, Item, Publication};
+    use tidegate_hub::{ChannelName, Epoch, Item, Member, Publication};
 
     use super::*;
     use crate::code::ErrorCode;
@@ -317,7 +362,12 @@ mod tests {
     fn what_the_gateway_writes_is_read() {
         assert_eq!(
             read(|output| envelope::write_open(output, &channel(), POSITION, false)),
-            Envelope::Open { channel: "quotes/\"BTC\"".into(), position: POSITION, recovered: false }
+            Envelope::Open {
+                channel: "quotes/\"BTC\"".into(),
+                position: POSITION,
+                recovered: false,
+                present: None
+            }
         );
         let failure = Failure { code: "upstream".into(), message: "down".into() };
         assert_eq!(
@@ -333,6 +383,33 @@ mod tests {
                 reconnect_in_ms: Some(3400)
             }
         );
+    }
+
+    #[test]
+    fn who_is_here_is_read() {
+        let member = |id: &str, user: Option<&str>, info: Option<&str>| Member {
+            id: id.into(),
+            user: user.map(Into::into),
+            info: info.map(Into::into),
+        };
+        let ada = member("0-1.2", Some("ada\""), Some(r#"{"name": "Ada"}"#));
+        let given = Present { members: vec![ada.clone(), member("1-2.3", None, None)], count: 7 };
+        let open =
+            read(|output| envelope::write_open_among(output, &channel(), POSITION, true, Some(&given)));
+        let Envelope::Open { present, .. } = open else { panic!("{open:?}") };
+        assert_eq!(present, Some(given));
+        for joined in [true, false] {
+            let change = PresenceChange { member: ada.clone(), joined, count: 3 };
+            let read = read(|output| envelope::write_presence(output, &channel(), &change));
+            assert_eq!(read, Envelope::Presence { channel: "quotes/\"BTC\"".into(), change });
+        }
+        // A newer gateway may say other things of those who are here.
+        for other in [
+            r#"{"type":"presence","channel":"c","away":{"id":"1"},"count":1}"#,
+            r#"{"type":"tide","present":"moon","join":1,"leave":[],"count":"many"}"#,
+        ] {
+            assert_eq!(Envelope::parse(other), Ok(Envelope::Unknown));
+        }
     }
 
     #[test]
@@ -400,12 +477,16 @@ mod tests {
             r#"{"type":"message","channel":"c","position":"k:1"}"#,
             r#"{"type":"message","channel":"c","position":"k:1","binary":"?"}"#,
             r#"{"type":"close","code":"x"}"#,
+            r#"{"type":"presence","channel":"c","join":{},"count":1}"#,
+            r#"{"type":"presence","channel":"c","join":{"id":"1"}}"#,
+            r#"{"type":"presence","join":{"id":"1"},"count":1}"#,
+            r#"{"type":"open","channel":"c","position":"k:1","recovered":true,"present":[{"user":"a"}]}"#,
             r#"{"type":"patch","channel":"c","position":"k:1"}"#,
             r#"{"type":"patch","channel":"c","position":"k:1","patch":{},"format":"xml"}"#,
         ] {
             assert!(Envelope::parse(text).is_err(), "{text}");
         }
-        assert_eq!(Envelope::parse(r#"{"type":"presence","join":{}}"#), Ok(Envelope::Unknown));
+        assert_eq!(Envelope::parse(r#"{"type":"tide","height":{}}"#), Ok(Envelope::Unknown));
     }
 
     proptest! {

@@ -15,6 +15,7 @@ pub mod code;
 pub mod query;
 pub mod command;
 pub mod envelope;
+mod member;
 pub mod client;
 pub mod event_stream;
 pub mod lines;
@@ -26,7 +27,9 @@ pub use code::{ErrorCode, close_code};
 pub use command::{Command, CommandError, Content, RequestId};
 pub use media_type::media_type;
 pub use query::{OwnParameters, split_long_poll_query, split_query};
-pub use tidegate_hub::{Epoch, Payload, PayloadKind, Position, Updates, UpdatesError};
+pub use tidegate_hub::{
+    Epoch, Member, Payload, PayloadKind, Position, PresenceChange, Present, Updates, UpdatesError,
+};
 
 /// The subprotocol's name on the handshake.
 pub const SUBPROTOCOL: &str = "tidegate.v1";

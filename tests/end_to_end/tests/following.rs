@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use tidegate_client::follow::{Event, Follower, Options};
 use tidegate_client::{Payload, Position};
 use tidegate_end_to_end::gateway::Gateway;
+use tidegate_end_to_end::http::Request;
 
 const CHANNELS: &str = "[limits]\ndrain_grace = \"100ms\"\ndrain_spread = \"100ms\"\ndrain_deadline = \"5s\"\n\
                         [[route]]\npath = \"/{*rest}\"\nchannel = {}\nhistory = { size = 1000, ttl = \"5m\" }\n";
@@ -25,7 +26,7 @@ async fn next(follower: &mut Follower) -> Event {
 /// The channel, position and whether all that was missed will come.
 async fn open(follower: &mut Follower) -> (String, Position, bool) {
     match next(follower).await {
-        Event::Open { channel, position, recovered } => (channel, position, recovered),
+        Event::Open { channel, position, recovered, .. } => (channel, position, recovered),
         other => panic!("{other:?}"),
     }
 }
@@ -128,4 +129,27 @@ async fn a_gateway_that_was_killed_is_found_again() {
     assert!(retry_in <= Duration::from_secs(30));
     gateway.publish("a", "there again");
     assert_eq!(message(&mut follower).await.2, text("there again"));
+}
+
+/// A lost connection of another client is a leave, and a follower that comes back is told anew who is here.
+#[tokio::test]
+async fn who_is_here_is_told_and_told_again() {
+    let gateway = Gateway::configured("[[route]]\npath = \"/{*rest}\"\nchannel = {}\npresence = true\n");
+    let mut first = follower(&gateway, None);
+    let Event::Open { present: Some(alone), .. } = next(&mut first).await else { panic!("an open") };
+    assert_eq!((alone.members.len(), alone.count), (1, 1));
+    let mut second = follower(&gateway, None);
+    let Event::Open { present: Some(both), .. } = next(&mut second).await else { panic!("an open") };
+    assert_eq!((&both.members[0], both.members.len(), both.count), (&alone.members[0], 2, 2));
+    let Event::Join { channel, member, count } = next(&mut first).await else { panic!("a join") };
+    assert_eq!((channel.as_str(), &member, count), ("a", &both.members[1], 2));
+    drop(second);
+    let Event::Leave { member: left, count, .. } = next(&mut first).await else { panic!("a leave") };
+    assert_eq!((left, count), (member, 1));
+    let closing = format!("/connections/{}?code=4000", alone.members[0].id);
+    assert_eq!(gateway.ask_admin(Request::new("DELETE", &closing)).status, 200);
+    lost(&mut first).await;
+    let Event::Open { present: Some(again), .. } = next(&mut first).await else { panic!("an open") };
+    assert_eq!(again.count, 1);
+    assert_ne!(again.members[0].id, alone.members[0].id);
 }

@@ -106,6 +106,11 @@ impl Channels {
         self.own_name.as_deref() == Some(name.strip_prefix('/').unwrap_or(name))
     }
 
+    /// Whether a subscription stands on this connection.
+    pub(super) fn is_open(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|channel| channel.is_open)
+    }
+
     /// Removes one; true if it was there.
     pub(super) fn forget(&mut self, name: &str) -> bool {
         let name = name.strip_prefix('/').unwrap_or(name);

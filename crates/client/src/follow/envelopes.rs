@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use tidegate_protocol::client::{Failure, Outcome};
-use tidegate_protocol::{Envelope, Position};
+use tidegate_protocol::{Envelope, Position, PresenceChange};
 use tokio::time::sleep;
 
 use super::attempts::random;
@@ -22,24 +22,24 @@ const LIMIT_REFUSALS_MAX: u32 = 8;
 impl Follower {
     pub(super) fn hear(&mut self, envelope: Envelope) {
         match envelope {
-            Envelope::Open { channel, position, recovered } => {
-                if let Some((position, recovered)) = self.channels.handle_open(&channel, position, recovered)
-                {
-                    self.pending.push_back(Event::Open { channel, position, recovered });
-                } else {
+            Envelope::Open { channel, position, recovered, present } => {
+                match self.channels.handle_open(&channel, position, recovered) {
+                    Some((position, recovered)) => {
+                        self.pending.push_back(Event::Open { channel, position, recovered, present });
+                    }
                     // That of the URL, which the application does not follow any more.
-                    self.unsubscribe(&channel);
+                    None => self.unsubscribe(&channel),
                 }
             }
+            Envelope::Presence { channel, change } => self.hear_presence(channel, change),
             Envelope::Message { channel, position, content, event, source_id } => {
-                let arrived = self.channels.handle_message(&channel, position);
-                if matches!(arrived, Arrived::Again | Arrived::Unknown) {
-                    return;
-                }
-                if arrived == Arrived::AfterGap {
-                    let before = Position { offset: position.offset.saturating_sub(1), ..position };
-                    let channel = channel.clone();
-                    self.pending.push_back(Event::Open { channel, position: before, recovered: false });
+                match self.channels.handle_message(&channel, position) {
+                    Arrived::Again | Arrived::Unknown => return,
+                    Arrived::AfterGap => {
+                        let before = Position { offset: position.offset.saturating_sub(1), ..position };
+                        self.tell_gap(channel.clone(), before);
+                    }
+                    Arrived::Next => {}
                 }
                 self.pending.push_back(Event::Message { channel, position, content, event, source_id });
             }
@@ -53,7 +53,7 @@ impl Follower {
                     Arrived::AfterGap => {
                         self.unsubscribe(&channel);
                         self.channels.begin_anew(&channel);
-                        self.pending.push_back(Event::Open { channel, position, recovered: false });
+                        self.tell_gap(channel, position);
                     }
                 }
             }
@@ -74,6 +74,22 @@ impl Follower {
             Envelope::Reply { id, channel, outcome } => self.hear_reply(id, channel, outcome),
             Envelope::Unknown => {}
         }
+    }
+
+    /// Something before the next publication is missing, and the gateway has not said so.
+    fn tell_gap(&mut self, channel: String, position: Position) {
+        self.pending.push_back(Event::Open { channel, position, recovered: false, present: None });
+    }
+
+    fn hear_presence(&mut self, channel: String, change: PresenceChange) {
+        if !self.channels.is_open(&channel) {
+            return;
+        }
+        let PresenceChange { member, joined, count } = change;
+        self.pending.push_back(match joined {
+            true => Event::Join { channel, member, count },
+            false => Event::Leave { channel, member, count },
+        });
     }
 
     fn hear_reply(&mut self, id: Option<String>, channel: Option<String>, outcome: Outcome) {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tidegate_protocol::{Content, Position, Updates};
+use tidegate_protocol::{Content, Member, Position, Present, Updates};
 
 use super::interruption::Interruption;
 
@@ -18,6 +18,9 @@ pub enum Event {
         position: Position,
         /// False: something before it is missing.
         recovered: bool,
+        /// Who is here, where the channel's route tells; it takes the place of all that was told of that before.
+        /// None says nothing. After an [`Event::Lost`] it is not known until the next one.
+        present: Option<Present>,
     },
     /// A publication. Each is told once, in order.
     Message {
@@ -32,8 +35,26 @@ pub enum Event {
         /// The id that a stream gave it.
         source_id: Option<String>,
     },
-    /// A publication as the change from the one before it, which has been told; only where [`updates`](super::Options::updates) asks
-    /// for it.
+    /// Somebody has come to a channel. In large ones that is not told: the count of an `Open` is what there is.
+    Join {
+        /// The channel.
+        channel: String,
+        /// Who.
+        member: Member,
+        /// How many are here now.
+        count: usize,
+    },
+    /// Somebody has gone.
+    Leave {
+        /// The channel.
+        channel: String,
+        /// Who.
+        member: Member,
+        /// How many are here now.
+        count: usize,
+    },
+    /// A publication as the change from the one before it, which has been told; only where
+    /// [`updates`](super::Options::updates) asks for it.
     Patch {
         /// The channel.
         channel: String,

@@ -3,7 +3,7 @@
 
 use tidegate_client::follow::{Event, Follower, Options};
 use tidegate_client::{
-    AcceptOptions, CloseCode, Connection, Message, Payload, Position, UrlError, connect_stream,
+    AcceptOptions, CloseCode, Connection, Message, Payload, Position, Present, UrlError, connect_stream,
     receive_stream,
 };
 use tokio::io::{DuplexStream, duplex};
@@ -98,9 +98,15 @@ pub(crate) fn at(text: &str) -> Position {
 /// An event in a few words.
 pub(crate) fn words(event: Option<Event>) -> String {
     match event {
-        Some(Event::Open { channel, position, recovered }) => {
-            format!("open {channel} {position} {recovered}")
+        Some(Event::Open { channel, position, recovered, present }) => {
+            let present = present.map(|Present { members, count }| {
+                let ids: Vec<_> = members.iter().map(|member| &*member.id).collect();
+                format!(" with {} of {count}", ids.join(","))
+            });
+            format!("open {channel} {position} {recovered}{}", present.unwrap_or_default())
         }
+        Some(Event::Join { channel, member, count }) => format!("join {channel} {} {count}", member.id),
+        Some(Event::Leave { channel, member, count }) => format!("leave {channel} {} {count}", member.id),
         Some(Event::Message { channel, position, content, .. }) => {
             assert_eq!(content.payload, Payload::from(position.to_string().as_str()));
             format!("message {channel} {position}")

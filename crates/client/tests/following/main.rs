@@ -6,6 +6,7 @@
 mod gateway;
 
 mod own_channel;
+mod presence;
 mod resuming;
 mod subscriptions;
 mod waiting;

@@ -22,7 +22,7 @@ async fn every_channel_is_resumed_after_what_was_read_last() {
         session.open("other", "o:7", true).await;
         session.say(r#"{"type":"reply","id":0,"channel":"other"}"#).await;
         session.message("other", "o:8").await;
-        session.say(r#"{"type":"presence","channel":"own","join":{}}"#).await;
+        session.say(r#"{"type":"tide","channel":"own","join":{}}"#).await;
         session.message("own", "k:2").await;
         // No Close frame: the connection breaks.
         drop(session);

@@ -36,7 +36,7 @@ impl Place {
     pub(super) fn handle_message(&mut self, message: &Message) {
         let (true, Message::Text(text)) = (self.has_envelopes, message) else { return };
         match Envelope::parse(text) {
-            Ok(Envelope::Open { channel, position, recovered }) => {
+            Ok(Envelope::Open { channel, position, recovered, .. }) => {
                 if !self.is_incremental {
                     self.handle_position(&channel, Some(position));
                 } else if !recovered {

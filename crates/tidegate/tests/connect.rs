@@ -356,3 +356,21 @@ fn a_server_of_another_version_of_http() {
     assert_eq!(run.code, 7, "{}", run.stderr);
     assert!(run.stderr.contains("try it with --http 1.1"), "{}", run.stderr);
 }
+
+#[test]
+fn who_is_here_is_a_json_line_of_its_own() {
+    let (address, server) = listen(|stream| {
+        let mut peer = Peer::accept(stream, "Sec-WebSocket-Protocol: tidegate.v1\r\n");
+        let change = r#"{"type":"presence","channel":"a","join":{"id":"1-2","user":"\u009b"},"count":2}"#;
+        peer.send(&frame(0x81, change.as_bytes()));
+        peer.close(1000, "");
+    });
+    let run = run(&["connect", &format!("ws://{address}/a"), "--subprotocol", "tidegate.v1", "--json"], "");
+    server.join().unwrap();
+    assert!(!run.stdout.contains('\u{9b}'));
+    let lines = json(&run.stdout);
+    let kinds: Vec<&str> = lines.iter().filter_map(|line| line["type"].as_str()).collect();
+    assert_eq!(kinds, ["open", "message", "presence", "close", "exit"]);
+    let told = (&lines[2]["channel"], &lines[2]["join"]["user"], &lines[2]["count"]);
+    assert_eq!(told, (&"a".into(), &"\u{9b}".into(), &2.into()));
+}

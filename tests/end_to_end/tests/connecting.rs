@@ -4,6 +4,7 @@
 use rustix::process::Signal;
 use tidegate_end_to_end::backend::{Backend, Reply};
 use tidegate_end_to_end::gateway::{Gateway, run};
+use tidegate_end_to_end::websocket::WebSocket;
 
 #[test]
 fn the_handshake_over_http2_is_shown_with_its_pseudo_headers() {
@@ -51,4 +52,13 @@ fn a_drain_sends_it_away_for_a_while() {
     let ended = connecting.join().expect("it ran");
     assert_eq!(ended.code, Some(10), "{}", ended.printed);
     assert!(ended.printed.contains("= lost: closed with 1012: restarting; again in "), "{}", ended.printed);
+}
+
+#[test]
+fn who_is_here_is_told_in_words() {
+    let gateway = Gateway::configured("[[route]]\npath = \"/{*rest}\"\nchannel = {}\npresence = true\n");
+    let mut watcher = WebSocket::enveloped(gateway.public(), "/a");
+    watcher.json();
+    let ended = run(&["connect", &gateway.ws("/a"), "--subprotocol", "tidegate.v1", "-n", "1"]);
+    assert!(ended.printed.contains("\n= a: 2 are here: "), "{}", ended.printed);
 }

@@ -6,6 +6,8 @@ mod typed;
 
 mod stdin;
 
+mod presence;
+
 mod report;
 
 mod refused;

@@ -32,25 +32,27 @@ impl Place {
         self.hint = None;
     }
 
-    /// A message came.
-    pub(super) fn handle_message(&mut self, message: &Message) {
-        let (true, Message::Text(text)) = (self.has_envelopes, message) else { return };
-        match Envelope::parse(text) {
-            Ok(Envelope::Open { channel, position, recovered, .. }) => {
+    /// A message came. Gives it back as an envelope, if it is one.
+    pub(super) fn handle_message(&mut self, message: &Message) -> Option<Envelope> {
+        let (true, Message::Text(text)) = (self.has_envelopes, message) else { return None };
+        let envelope = Envelope::parse(text).ok()?;
+        match &envelope {
+            Envelope::Open { channel, position, recovered, .. } => {
                 if !self.is_incremental {
-                    self.handle_position(&channel, Some(position));
+                    self.handle_position(channel, Some(*position));
                 } else if !recovered {
-                    self.handle_position(&channel, None);
+                    self.handle_position(channel, None);
                 }
             }
-            Ok(Envelope::Message { channel, position, .. } | Envelope::Patch { channel, position, .. }) => {
-                self.handle_position(&channel, Some(position));
+            Envelope::Message { channel, position, .. } | Envelope::Patch { channel, position, .. } => {
+                self.handle_position(channel, Some(*position));
             }
-            Ok(Envelope::Close { channel: None, reconnect_in_ms, .. }) => {
+            Envelope::Close { channel: None, reconnect_in_ms, .. } => {
                 self.hint = reconnect_in_ms.map(Duration::from_millis);
             }
             _ => {}
         }
+        Some(envelope)
     }
 
     fn handle_position(&mut self, channel: &str, position: Option<Position>) {

@@ -11,7 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use tidegate_client::follow::Interruption;
 use tidegate_client::{Close, End, Event, Http, Message, Opened, ProtocolError};
+use tidegate_protocol::Envelope;
 
+use super::presence::Presence;
 use crate::exit::{Exit, Failure, say};
 use crate::terminal::{Ink, Look, escape, escape_json, escape_lines};
 use crate::timestamp::{rfc3339, time_of_day};
@@ -71,6 +73,16 @@ impl Report {
             Event::Close(close) => self.closed(close),
             Event::Error(error) => self.broken_rule(error),
         }
+    }
+
+    /// Says who is here, where an envelope that was shown tells.
+    pub(super) fn presence(&self, envelope: &Envelope) -> io::Result<()> {
+        let Some(presence) = Presence::of(envelope) else { return Ok(()) };
+        if self.form == Form::Json {
+            return self.json("presence", presence.body());
+        }
+        self.note(&format!("= {}", presence.words()));
+        Ok(())
     }
 
     /// Shows what went out, where it is not on the screen already.

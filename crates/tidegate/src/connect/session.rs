@@ -153,7 +153,10 @@ impl Session<'_> {
 
     fn take_message(&mut self, message: &Message, connection: &mut Connection) {
         self.progress.messages += 1;
-        self.progress.place.handle_message(message);
+        let envelope = self.progress.place.handle_message(message);
+        if envelope.is_some_and(|envelope| self.report.presence(&envelope).is_err()) {
+            self.leave(Exit::Done, connection);
+        }
         if let Some(since) = &mut self.progress.quiet_since {
             *since = Instant::now();
         }

@@ -30,6 +30,8 @@ pub(crate) enum Crossing<S> {
         shard: ShardId,
         /// What it follows.
         behind: Behind,
+        /// Who it is, on a channel that tells who is here: in a later life of the channel nobody knows it yet.
+        member: Option<Member>,
     },
     /// From the home: the answer. What is live follows it in the same mailbox.
     Followed(Followed),

@@ -1,12 +1,13 @@
 //! Histories: clients come, go, resume and fall behind on several shards while others publish, in every order
 //! that shards and mailboxes allow, and each client's record of each channel is without hole or repetition. One
-//! channel is a document, which some clients get as its changes.
+//! channel is a document, which some clients get as its changes; two tell who is here.
 //!
 //! The shards are real ones without sockets, turned by hand; a history is a list of steps that proptest draws,
 //! and shortens and prints when a record is wrong.
 
 mod record;
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -45,10 +46,15 @@ const HISTORIES: u32 = 10_000;
 
 /// Small enough that who does not take what comes is closed.
 const CONFIGURATION: &str = "[limits]\nws_out_queue_msgs = 16\nchannels_max_per_conn = 8\n\
-    [[route]]\npath = \"/{name}\"\nchannel = {}\n[[route]]\npath = \"/c\"\nchannel = {}\nslow = \"latest\"\n";
+    [[route]]\npath = \"/{name}\"\nchannel = {}\n\
+    [[route]]\npath = \"/b\"\nchannel = {}\npresence = true\n\
+    [[route]]\npath = \"/c\"\nchannel = {}\npresence = true\nslow = \"latest\"\n";
 
 /// The channel whose subscribers are passed over when they do not keep up.
 const LATEST: usize = 2;
+
+/// The channels that tell who is here.
+const TELLING: [usize; 2] = [1, 2];
 
 /// One step. Numbers are taken modulo what there is.
 #[derive(Debug, Clone)]
@@ -377,8 +383,11 @@ impl World {
         assert_eq!(self.awaited.len(), 0, "a publication was neither acknowledged nor refused");
     }
 
-    /// Who follows a channel stands at its newest position.
+    /// Who follows a channel stands at its newest position and knows who else does.
     fn check_ends(&self) {
+        for channel in TELLING {
+            self.check_presence(channel);
+        }
         for client in &self.clients {
             for (channel, record) in client.records.iter().enumerate().filter(|(_, one)| one.follows()) {
                 let home = &self.shards[self.home(channel)].0;
@@ -387,6 +396,18 @@ impl World {
                 assert_eq!(record.position, newest, "{} is not at its end", CHANNELS[channel]);
             }
         }
+    }
+
+    fn check_presence(&self, channel: usize) {
+        let following = || self.clients.iter().filter(|client| client.records[channel].follows());
+        let name_of = |(shard, id): (usize, SessionId)| self.shards[shard].0.look(|shard| shard.name_of(id));
+        let here: BTreeSet<String> = following().filter_map(|client| client.at).map(name_of).collect();
+        for client in following() {
+            assert_eq!(client.records[channel].here, here, "who is here, as one of them knows it");
+        }
+        let home = &self.shards[self.home(channel)].0;
+        let count = home.look(|home| home.present(&name(channel))).map_or(0, |present| present.count);
+        assert_eq!(count, here.len(), "who is at {}, as its home knows it", CHANNELS[channel]);
     }
 
     fn home(&self, channel: usize) -> usize {
@@ -434,9 +455,46 @@ proptest! {
         thread_local! {
             static TRUST: Trust = Trust::load(&Roots::System).expect("certificates");
         }
-        let mut world = TRUST.with(World::new);
-        steps.iter().for_each(|step| world.take_step(step));
-        world.settle();
-        world.check_ends();
+        TRUST.with(|trust| check(trust, &steps));
     }
+}
+
+fn check(trust: &Trust, steps: &[Step]) {
+    let mut world = World::new(trust);
+    steps.iter().for_each(|step| world.take_step(step));
+    world.settle();
+    world.check_ends();
+}
+
+#[test]
+fn who_follows_a_later_life_of_a_channel_after_it_was_passed_over_is_here() {
+    let (after, rounds) = (After::Seen, |shards: [u16; 3]| shards.map(|shard| Step::Round { shard }));
+    let steps = [
+        // Its queue is full of what it follows besides.
+        &[Step::Publish { shard: 2, channel: 1, count: 6 }, Step::Publish { shard: 1, channel: 2, count: 5 }],
+        &[
+            Step::Connect { client: 0, shard: 0, channel: 2, after },
+            Step::Subscribe { client: 0, channel: 1, after },
+        ],
+        &rounds([0, 2, 1])[..],
+        &[Step::Publish { shard: 1, channel: 1, count: 4 }, Step::Round { shard: 2 }],
+        // Somebody else brings the channel back before it asks for the newest.
+        &[Step::Connect { client: 3, shard: 0, channel: 2, after }, Step::Round { shard: 1 }],
+        &[Step::Delete { channel: 2 }],
+    ];
+    check(&Trust::load(&Roots::System).expect("certificates"), &steps.concat());
+}
+
+#[test]
+fn who_leaves_an_earlier_life_of_a_channel_is_here_in_this_one() {
+    let after = After::Seen;
+    let steps = [
+        Step::Connect { client: 2, shard: 2, channel: 1, after },
+        Step::Round { shard: 2 },
+        Step::Round { shard: 1 },
+        Step::Unsubscribe { client: 2, channel: 1 },
+        Step::Delete { channel: 1 },
+        Step::Subscribe { client: 2, channel: 1, after },
+    ];
+    check(&Trust::load(&Roots::System).expect("certificates"), &steps);
 }

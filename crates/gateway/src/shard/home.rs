@@ -6,9 +6,9 @@ use std::task::Waker;
 use std::time::Instant;
 
 use tidegate_hub::{
-    Appended, Behind, ChannelName, Compared, Encode, Epoch, Form, Fresh, Item, Left, Packing, Payload,
-    Position, Precondition, Present, Publication, Recovery, RepeatLimits, Retention, SessionId, ShardId,
-    Updates,
+    Appended, Behind, ChannelName, Compared, Encode, Epoch, Form, Fresh, Item, Left, Member, Packing,
+    Payload, Position, Precondition, Present, Publication, Recovery, RepeatLimits, Retention, SessionId,
+    ShardId, Updates,
 };
 use tidegate_protocol::{ErrorCode, close_code, envelope, event_stream, lines};
 use tidegate_websocket::CloseCode;
@@ -226,10 +226,21 @@ impl Shard {
     }
 
     /// The newest of a channel that is at home here, for a session that was passed over.
-    pub(super) fn newest_at_home(&mut self, session: SessionId, shard: ShardId, behind: Behind) {
+    pub(super) fn newest_at_home(
+        &mut self,
+        session: SessionId,
+        shard: ShardId,
+        behind: Behind,
+        member: Option<Member>,
+    ) {
         let Behind { ticket, left } = behind;
         let recovery = self.engine.newest(&left, shard).ok_or(NotFollowed::SourceEnded);
-        let Left { channel, updates, .. } = left;
+        let Left { channel, epoch, updates } = left;
+        // It has followed an earlier life of the channel, and comes to this one.
+        let comes = recovery.as_ref().is_ok_and(|recovery| recovery.position.epoch != epoch);
+        if let Some(member) = member.filter(|_| comes) {
+            self.join_at_home(&channel, shard, session, member);
+        }
         // Why the source fails, and that it is well again, was told meanwhile as well.
         let (document, passed_over, trouble) = (false, true, None);
         let present = self.present(&channel);

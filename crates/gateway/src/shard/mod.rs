@@ -247,11 +247,13 @@ impl Shard {
         for crossing in batch {
             match crossing {
                 Crossing::Follow(follow) => self.follow_at_home(follow),
-                Crossing::Newest { session, shard, behind } => self.newest_at_home(session, shard, behind),
+                Crossing::Newest { session, shard, behind, member } => {
+                    self.newest_at_home(session, shard, behind, member);
+                }
                 Crossing::Followed(followed) => self.begin_subscription(followed),
                 Crossing::Leave { left, session, shard } => {
                     self.engine.leave(&left, shard);
-                    self.leave_at_home(&left.channel, shard, session);
+                    self.leave_at_home(&left, shard, session);
                 }
                 Crossing::Publication { channel, epoch, publication } => {
                     self.hub.publish(&channel, epoch, publication);
@@ -406,7 +408,8 @@ impl Shard {
     pub(crate) fn catch_up(&mut self, id: SessionId) {
         for behind in self.hub.catch_up(id) {
             let home = self.process.home_of(&behind.left.channel);
-            self.cross(home, Crossing::Newest { session: id, shard: self.id, behind });
+            let member = self.member_of(id, &behind.left.channel);
+            self.cross(home, Crossing::Newest { session: id, shard: self.id, behind, member });
             // Nothing else may be due, and only a round hands it over.
             self.wake.notify_one();
         }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidegate_hub::{ChannelName, Form, Member, PresenceChange, Present, SessionId, ShardId};
+use tidegate_hub::{ChannelName, Form, Left, Member, PresenceChange, Present, SessionId, ShardId};
 use tidegate_protocol::{envelope, event_stream, lines};
 
 use super::Shard;
@@ -45,8 +45,12 @@ impl Shard {
         present
     }
 
-    /// At the home: a subscription has ended.
-    pub(super) fn leave_at_home(&mut self, channel: &ChannelName, shard: ShardId, session: SessionId) {
+    /// At the home: a subscription has ended. Whoever leaves an earlier life of the channel may have come to this one.
+    pub(super) fn leave_at_home(&mut self, left: &Left, shard: ShardId, session: SessionId) {
+        let channel = &left.channel;
+        if self.engine.log(channel).is_some_and(|log| log.position().epoch != left.epoch) {
+            return;
+        }
         let max_told = self.generation.settings.limits.presence_max_told as usize;
         let Some(presence) = self.presences.get_mut(channel) else { return };
         let change = presence.leave((shard, session), max_told);

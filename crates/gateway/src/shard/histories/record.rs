@@ -1,7 +1,8 @@
 //! What one client was told about one channel, judged as it comes: nothing missing, nothing twice, nothing
-//! out of order, and no gap declared without a reason. What was published is known from the acknowledgements.
+//! out of order, and no gap declared without a reason. What was published is known from the acknowledgements. Who
+//! comes and goes, where that is told, is told without hole or repetition, too.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 use tidegate_hub::Position;
@@ -31,6 +32,8 @@ pub(super) struct Record {
     asked: Option<Option<Position>>,
     /// An `open` has come on this connection.
     open: bool,
+    /// Who is here, as it was told.
+    pub(super) here: BTreeSet<String>,
 }
 
 impl Record {
@@ -66,6 +69,7 @@ impl Record {
     ) {
         match envelope["type"].as_str() {
             Some("open") => {
+                self.here = present(envelope);
                 let (position, recovered) = (position_of(envelope), envelope["recovered"] == true);
                 match self.asked.take() {
                     Some(asked) => self.take_open(asked, position, recovered, kept),
@@ -77,6 +81,7 @@ impl Record {
                 let document = self.patched(envelope);
                 self.take_document(channel, envelope, document, ledger);
             }
+            Some("presence") => self.take_presence(envelope),
             Some("close" | "error") => self.end(),
             _ => panic!("no envelope of a channel: {envelope}"),
         }
@@ -105,6 +110,18 @@ impl Record {
         let is_ahead = position.epoch != before.epoch || position.offset >= before.offset;
         assert!(is_ahead, "passed over from {before} back to {position}");
         self.position = Some(position);
+    }
+
+    /// Somebody has come or gone.
+    fn take_presence(&mut self, envelope: &Value) {
+        assert!(self.open, "presence before its open: {envelope}");
+        let is_news = match (envelope["join"]["id"].as_str(), envelope["leave"]["id"].as_str()) {
+            (Some(id), None) => self.here.insert(id.to_owned()),
+            (None, Some(id)) => self.here.remove(id),
+            _ => panic!("neither a join nor a leave: {envelope}"),
+        };
+        assert!(is_news, "it was known before: {envelope}");
+        assert_eq!(envelope["count"], self.here.len(), "{envelope}");
     }
 
     /// The document that a change makes of the one before it.
@@ -144,6 +161,12 @@ pub(super) fn document(number: u64) -> String {
 
 fn document_value(number: u64) -> Value {
     serde_json::from_str(&document(number)).expect("JSON")
+}
+
+/// Who is here by an `open`; nobody where that is not told.
+fn present(envelope: &Value) -> BTreeSet<String> {
+    let members = envelope["present"].as_array().into_iter().flatten();
+    members.map(|member| member["id"].as_str().expect("an id").to_owned()).collect()
 }
 
 fn position_of(envelope: &Value) -> Position {
@@ -214,6 +237,20 @@ mod tests {
         assert!(!judge(None, &envelopes, false));
         assert!(!judge(None, &[open(at(1, 4), true), message(5), message(8)], true), "a gap without a word");
         assert!(!judge(None, &[open(at(1, 4), true), message(5), open(at(1, 4), false)], true), "back");
+    }
+
+    #[test]
+    fn who_is_here_is_told_once() {
+        let first = json!({"type": "open", "channel": "c", "position": at(1, 4).to_string(), "recovered": true,
+            "present": [{"id": "0-1"}, {"id": "0-2"}], "count": 2});
+        let change = |what: &str, id: &str, count: u32| json!({"type": "presence", "channel": "c", what: {"id": id}, "count": count});
+        let accepts_after =
+            |changes: &[Value]| accepts(None, &[std::slice::from_ref(&first), changes].concat());
+        assert!(accepts_after(&[change("leave", "0-2", 1), message(5), change("join", "0-2", 2)]));
+        assert!(!accepts_after(&[change("join", "0-2", 2)]), "twice");
+        assert!(!accepts_after(&[change("leave", "0-3", 1)]), "gone, but never here");
+        assert!(!accepts_after(&[change("join", "0-3", 4)]), "a join is missing");
+        assert!(!accepts(None, &[change("join", "0-3", 1)]), "before the open");
     }
 
     #[test]

@@ -4,8 +4,8 @@
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use tidegate_hub::{
-    Change, ChannelName, Encode, Epoch, Form, Hub, Item, Left, Packing, Payload, Publication, QueueLimits,
-    SessionId, Slow, SubscribeError, Ticket, Updates,
+    Change, ChannelName, Encode, Epoch, Form, Hub, Item, Left, Outgoing, Packing, Payload, Publication,
+    QueueLimits, SessionId, Slow, SubscribeError, Ticket, Updates,
 };
 
 const EPOCH: Epoch = Epoch(1);
@@ -360,6 +360,28 @@ fn where_the_newest_counts_a_slow_session_is_passed_over_until_its_queue_is_empt
         hub.fan_out(&mut lines);
         assert_eq!(hub.session(id).unwrap().queue.messages(), 1);
     }
+}
+
+#[test]
+fn who_is_passed_over_is_not_told_what_it_learns_anew() {
+    let limits = QueueLimits { max_messages: 2, ..LIMITS };
+    let (mut hub, mut lines) = (Hub::new(limits, 128), Lines::default());
+    let id = hub.attach(Form::Envelope, Packing::Plain, 0);
+    let tell = |hub: &mut Hub<u64>, channel| {
+        hub.tell(id, &name(channel), Outgoing { bytes: Bytes::from_static(b"news\n"), messages: 1 });
+    };
+    follow(&mut hub, id, &mut lines);
+    hub.set_slow(&name(0), Slow::Latest);
+    tell(&mut hub, 0);
+    tell(&mut hub, 1);
+    assert_eq!(hub.session(id).unwrap().queue.messages(), 1, "the other channel is none of its own");
+    for offset in 1..=2 {
+        hub.publish(&name(0), EPOCH, publication(offset));
+        hub.fan_out(&mut lines);
+    }
+    assert_eq!(hub.passed_over(), 1);
+    (0..5).for_each(|_| tell(&mut hub, 0));
+    assert_eq!((hub.poll_overflow(), hub.session(id).unwrap().queue.messages()), (None, 2));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidegate_hub::{ChannelName, Form, Left, Member, PresenceChange, Present, SessionId, ShardId};
+use tidegate_hub::{ChannelName, Form, Left, Member, Outgoing, PresenceChange, Present, SessionId, ShardId};
 use tidegate_protocol::{envelope, event_stream, lines};
 
 use super::Shard;
@@ -87,7 +87,7 @@ impl Shard {
                 bytes
             });
             if !bytes.is_empty() {
-                self.send(id, bytes, 1);
+                self.hub.tell(id, channel, Outgoing { bytes, messages: 1 });
             }
         }
     }

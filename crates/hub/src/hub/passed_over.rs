@@ -3,6 +3,7 @@
 
 use super::{Channel, Hub};
 use crate::name::ChannelName;
+use crate::queue::Outgoing;
 use crate::session_id::SessionId;
 use crate::subscription::{Behind, Left, Slow, Subscription, SubscriptionState, Ticket};
 
@@ -12,6 +13,17 @@ impl<T> Hub<T> {
         let channel = self.by_name.get(name).and_then(|index| self.channels.get_mut(*index as usize));
         if let Some(channel) = channel {
             channel.slow = slow;
+        }
+    }
+
+    /// Queues for one follower of `name` what it would learn anew when it catches up: whoever is passed over gets
+    /// nothing.
+    pub fn tell(&mut self, id: SessionId, name: &ChannelName, outgoing: Outgoing) {
+        let Some(index) = self.by_name.get(name) else { return };
+        let mut own = self.session(id).map(|session| session.subscriptions.iter()).into_iter().flatten();
+        let own = own.find(|one| one.channel == *index);
+        if own.is_some_and(|own| !matches!(own.state, SubscriptionState::PassedOver(_))) {
+            self.send(id, outgoing);
         }
     }
 

@@ -1,10 +1,14 @@
 //! Histories: clients come, go, resume and fall behind on several shards while others publish, in every order
 //! that shards and mailboxes allow, and each client's record of each channel is without hole or repetition. One
-//! channel is a document, which some clients get as its changes; two tell who is here.
+//! channel is a document, which some clients get as its changes; two tell who is here. Where the channels are kept on
+//! disk the process ends now and then, and everything that was acknowledged is there in the next one.
 //!
 //! The shards are real ones without sockets, turned by hand; a history is a list of steps that proptest draws,
 //! and shortens and prints when a record is wrong.
 
+mod step;
+mod ground;
+mod ledger;
 mod record;
 
 use std::collections::BTreeSet;
@@ -17,22 +21,25 @@ use std::time::{Instant, SystemTime};
 use proptest::prelude::*;
 use serde_json::Value;
 use tidegate_hub::{
-    ChannelName, Epoch, Form, Increments, Payload, Position, Retention, SessionId, ShardId, Updates,
+    ChannelName, Epoch, Form, Increments, Payload, Position, Publication, Retention, SessionId, ShardId,
+    Updates,
 };
 use tidegate_protocol::ErrorCode;
-use tidegate_source::{Roots, Trust, Upstream, UpstreamLimits};
+use tidegate_source::{Roots, Trust};
 use tidegate_websocket::CloseCode;
-use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 
-use self::record::{Ledger, Record};
+use self::ground::{Ground, Shards};
+use self::ledger::{Found, Ledger, Unknown};
+use self::record::Record;
+use self::step::{After, Step, step, step_on_disk};
 use super::compare::Comparison;
 use super::connection::About;
 use super::crossing::{Crossing, Notice, Resume};
-use super::{Batch, BodyPart, Published, Shard, ShardRef, mailboxes};
+use super::{BodyPart, NotPublished, Published, Shard};
 use crate::access::Credentials;
 use crate::compression::Agreed;
-use crate::process::Process;
-use crate::settings::Settings;
+use crate::process::Generation;
 
 const SHARDS: u16 = 3;
 const CLIENTS: usize = 4;
@@ -41,105 +48,41 @@ const CHANNELS: [&str; 3] = ["a", "b", "c"];
 /// Publications that a channel keeps, few enough that clients fall out of it.
 const KEPT: u32 = 6;
 
-/// Histories in CI. Each is some milliseconds.
-const HISTORIES: u32 = 10_000;
+/// Histories in CI. Each is a millisecond or two, and on a disk ten times that.
+const HISTORIES: u32 = 9_000;
+const HISTORIES_ON_DISK: u32 = 1_000;
 
-/// Small enough that who does not take what comes is closed.
-const CONFIGURATION: &str = "[limits]\nws_out_queue_msgs = 16\nchannels_max_per_conn = 8\n\
-    [[route]]\npath = \"/{name}\"\nchannel = {}\n\
-    [[route]]\npath = \"/b\"\nchannel = {}\npresence = true\n\
-    [[route]]\npath = \"/c\"\nchannel = {}\npresence = true\nslow = \"latest\"\n";
+/// Small enough that who does not take what comes is closed. What a channel keeps is also what [`retention`] says.
+const CONFIGURATION: &str = r#"
+[limits]
+ws_out_queue_msgs = 16
+channels_max_per_conn = 8
+
+[[route]]
+path = "/{name}"
+channel = {}
+history = { size = 6, ttl = "1h" }
+
+[[route]]
+path = "/b"
+channel = {}
+history = { size = 6, ttl = "1h" }
+presence = true
+
+[[route]]
+path = "/c"
+channel = {}
+history = { size = 6, ttl = "1h" }
+presence = true
+slow = "latest"
+updates = ["json-patch", "merge-patch"]
+"#;
 
 /// The channel whose subscribers are passed over when they do not keep up.
 const LATEST: usize = 2;
 
 /// The channels that tell who is here.
 const TELLING: [usize; 2] = [1, 2];
-
-/// One step. Numbers are taken modulo what there is.
-#[derive(Debug, Clone)]
-enum Step {
-    /// Some publications, one after the other, asked for on a shard.
-    Publish {
-        shard: u16,
-        channel: usize,
-        count: u64,
-    },
-    /// A client that is away comes to a shard and asks for a channel.
-    Connect {
-        client: usize,
-        shard: u16,
-        channel: usize,
-        after: After,
-    },
-    /// A connected client asks for another channel.
-    Subscribe {
-        client: usize,
-        channel: usize,
-        after: After,
-    },
-    Unsubscribe {
-        client: usize,
-        channel: usize,
-    },
-    /// A client takes what waits for it.
-    Take {
-        client: usize,
-    },
-    /// A client's connection breaks; what waited is lost with it.
-    Drop {
-        client: usize,
-    },
-    /// A shard has a turn.
-    Round {
-        shard: u16,
-    },
-    /// Somebody deletes a channel: its offsets begin anew.
-    Delete {
-        channel: usize,
-    },
-    /// Documents that were to be compared away from their shards have been.
-    Compare {
-        count: usize,
-    },
-}
-
-/// What a client asks to resume after.
-#[derive(Debug, Clone, Copy)]
-enum After {
-    /// What it has seen last, if it has seen anything.
-    Seen,
-    Nothing,
-    OtherEpoch,
-    Future,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let after = || {
-        prop_oneof![
-            8 => Just(After::Seen),
-            2 => Just(After::Nothing),
-            1 => Just(After::OtherEpoch),
-            1 => Just(After::Future),
-        ]
-    };
-    let (shard, client, channel) = (0..SHARDS, 0..CLIENTS, 0..CHANNELS.len());
-    prop_oneof![
-        6 => (shard.clone(), channel.clone(), 1..10u64)
-            .prop_map(|(shard, channel, count)| Step::Publish { shard, channel, count }),
-        4 => (client.clone(), shard.clone(), channel.clone(), after())
-            .prop_map(|(client, shard, channel, after)| Step::Connect { client, shard, channel, after }),
-        3 => (client.clone(), channel.clone(), after())
-            .prop_map(|(client, channel, after)| Step::Subscribe { client, channel, after }),
-        1 => (client.clone(), channel.clone())
-            .prop_map(|(client, channel)| Step::Unsubscribe { client, channel }),
-        4 => client.clone().prop_map(|client| Step::Take { client }),
-        2 => client.prop_map(|client| Step::Drop { client }),
-        10 => shard.prop_map(|shard| Step::Round { shard }),
-        1 => channel.prop_map(|channel| Step::Delete { channel }),
-        3 => (1..4usize).prop_map(|count| Step::Compare { count }),
-    ]
-}
 
 /// A client with its connection, if it has one, and its records by channel.
 #[derive(Default)]
@@ -151,43 +94,37 @@ struct Client {
 
 /// The shards, the clients, and what was acknowledged.
 struct World {
-    shards: Vec<(ShardRef, mpsc::Receiver<Batch>)>,
+    ground: Ground,
+    shards: Shards,
     clients: [Client; CLIENTS],
     ledger: Ledger,
     published: u64,
     /// Acknowledgements that have not come yet.
-    awaited: Vec<(usize, u64, Acknowledgement)>,
+    awaited: Vec<(usize, u64, Outcome<Published>)>,
+    /// The same of deletions.
+    removals: Vec<(usize, Outcome<bool>)>,
     /// Comparisons that a shard has handed out.
     comparisons: Vec<(usize, Comparison)>,
-    settings: Arc<crate::process::Generation>,
+    settings: Arc<Generation>,
 }
 
-type Acknowledgement = tokio::sync::oneshot::Receiver<Result<Published, super::NotPublished>>;
+type Outcome<T> = oneshot::Receiver<Result<T, NotPublished>>;
 
 impl World {
-    fn new(trust: &Trust) -> Self {
+    fn new(mut ground: Ground) -> Self {
         // Homes and epochs are drawn; a history that is run again must be the same.
         fastrand::seed(1);
-        let settings = Settings::from_text(CONFIGURATION, "test.toml", &|_| None).expect("a configuration");
-        let process = Arc::new(Process::new(SHARDS, settings, 1000));
-        let (senders, receivers) = mailboxes(SHARDS);
-        let start = |(id, receiver)| {
-            let upstream = Upstream::with_trust(UpstreamLimits::default(), trust.clone());
-            let shard = Shard::start(ShardId(id), Arc::clone(&process), Arc::clone(&senders), upstream, None);
-            let shard = shard.expect("a poller");
-            // Two documents can be compared in a round, and others wait.
-            shard.tidy(|shard| shard.comparisons.set_round_bytes(300));
-            (shard, receiver)
-        };
-        let shards = (0..).zip(receivers).map(start).collect();
+        let (shards, settings) = ground.start();
         Self {
+            ground,
             shards,
             clients: Default::default(),
             ledger: Ledger::default(),
             published: 0,
             awaited: Vec::new(),
+            removals: Vec::new(),
             comparisons: Vec::new(),
-            settings: process.generation(),
+            settings,
         }
     }
 
@@ -206,6 +143,10 @@ impl World {
             Step::Round { shard } => drop(self.round(usize::from(shard))),
             Step::Delete { channel } => self.delete(channel),
             Step::Compare { count } => self.compare(count),
+            Step::Write => self.ground.write(),
+            Step::Fail => self.ground.fail(),
+            Step::Mend => self.ground.mend(),
+            Step::Restart => self.restart(),
         }
     }
 
@@ -214,7 +155,7 @@ impl World {
         self.published += 1;
         let (number, name) = (self.published, name(channel));
         let payload = Payload::from(record::document(number).as_str());
-        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let home = self.home(channel);
         let publish = move |there: &mut Shard| {
             there.submit_at_home(&name, payload.into(), retention(channel), sender);
@@ -227,17 +168,28 @@ impl World {
             }
         });
         self.awaited.push((channel, number, receiver));
-        self.hear_acknowledgements();
+        self.hear_outcomes();
     }
 
-    fn hear_acknowledgements(&mut self) {
-        let ledger = &mut self.ledger;
-        self.awaited.retain_mut(|(channel, number, receiver)| match receiver.try_recv() {
-            Ok(published) => {
-                let position = published.expect("there is room for everything").position;
-                ledger.note(CHANNELS[*channel], position, *number);
+    fn hear_outcomes(&mut self) {
+        let Self { ledger, ground, .. } = self;
+        // A store refuses what its disk does not take, and what goes to a channel that is being removed.
+        let may_refuse =
+            |why| ground.is_on_disk() && matches!(why, NotPublished::NotKept(_) | NotPublished::Leaving);
+        self.awaited.retain_mut(|(channel, number, outcome)| match outcome.try_recv() {
+            Ok(Ok(published)) => {
+                ledger.note(CHANNELS[*channel], published.position, *number);
                 false
             }
+            Ok(Err(why)) => !assert_allowed(may_refuse(why)),
+            Err(_) => true,
+        });
+        self.removals.retain_mut(|(channel, outcome)| match outcome.try_recv() {
+            Ok(Ok(_)) => {
+                ledger.end_life(CHANNELS[*channel]);
+                false
+            }
+            Ok(Err(why)) => !assert_allowed(may_refuse(why)),
             Err(_) => true,
         });
     }
@@ -349,7 +301,7 @@ impl World {
         let unsent = shard.look(Shard::has_unsent);
         let handed_out = shard.tidy(Shard::take_comparisons);
         self.comparisons.extend(handed_out.into_iter().map(|comparison| (index, comparison)));
-        self.hear_acknowledgements();
+        self.hear_outcomes();
         more || unsent
     }
 
@@ -357,7 +309,7 @@ impl World {
         for (shard, comparison) in self.comparisons.drain(..count.min(self.comparisons.len())) {
             self.shards[shard].0.with(|shard| shard.end_comparison(comparison.make()));
         }
-        self.hear_acknowledgements();
+        self.hear_outcomes();
     }
 
     fn delete(&mut self, channel: usize) {
@@ -367,7 +319,52 @@ impl World {
             reason: "the channel was deleted".into(),
         };
         let home = self.home(channel);
-        self.shards[home].0.with(|home| home.drop_channel(&name(channel), over));
+        let (sender, receiver) = oneshot::channel();
+        self.shards[home].0.with(|home| home.remove_at_home(&name(channel), over, sender));
+        self.removals.push((channel, receiver));
+        self.hear_outcomes();
+    }
+
+    /// The process ends, and another one begins on what its store has; without one there is nothing to begin on.
+    fn restart(&mut self) {
+        if !self.ground.is_on_disk() {
+            return;
+        }
+        self.shards.clear();
+        self.comparisons.clear();
+        self.ground.end();
+        for client in &mut self.clients {
+            client.at = None;
+            client.unread.clear();
+            client.records.iter_mut().for_each(Record::end);
+        }
+        (self.shards, self.settings) = self.ground.start();
+        let mut unknown: Vec<Unknown> = CHANNELS.map(|_| Unknown::default()).into();
+        for (channel, number, _) in self.awaited.drain(..) {
+            unknown[channel].published.insert(number);
+        }
+        for (channel, _) in self.removals.drain(..) {
+            unknown[channel].removed = true;
+        }
+        for (channel, unknown) in unknown.into_iter().enumerate() {
+            let found = self.found(channel);
+            for client in &self.clients {
+                client.records[channel].check_start(found.as_ref());
+            }
+            self.ledger.check_start(CHANNELS[channel], u64::from(KEPT), found, unknown);
+        }
+    }
+
+    /// What a process has of a channel before anything has happened to it.
+    fn found(&self, channel: usize) -> Option<Found> {
+        let number = |one: &Publication| {
+            let document: Value = serde_json::from_slice(one.item.payload.bytes()).expect("a document");
+            (one.offset, document["n"].as_u64().expect("a number"))
+        };
+        self.shards[self.home(channel)].0.look(|home| {
+            let log = home.engine.log(&name(channel))?;
+            Some(Found { position: log.position(), kept: log.tail(usize::MAX).map(number).collect() })
+        })
     }
 
     /// Turns everything until nothing moves any more, with all clients taking what comes.
@@ -378,9 +375,12 @@ impl World {
                 while self.round(shard) {}
             }
             self.compare(usize::MAX);
+            self.ground.mend();
+            self.ground.write();
             (0..CLIENTS).for_each(|client| self.take(client));
         }
         assert_eq!(self.awaited.len(), 0, "a publication was neither acknowledged nor refused");
+        assert_eq!(self.removals.len(), 0, "a deletion was neither acknowledged nor refused");
     }
 
     /// Who follows a channel stands at its newest position and knows who else does.
@@ -447,23 +447,51 @@ fn frame(bytes: &[u8]) -> Option<(&[u8], usize)> {
     Some((bytes.get(begin..begin + length)?, begin + length))
 }
 
+/// Checks a history, and where it stands on a disk also what comes after its end.
+fn check(ground: Ground, steps: &[Step]) {
+    let mut world = World::new(ground);
+    steps.iter().for_each(|step| world.take_step(step));
+    world.settle();
+    world.check_ends();
+    if world.ground.is_on_disk() {
+        world.restart();
+        for channel in 0..CHANNELS.len() {
+            (0..CLIENTS).for_each(|client| world.connect(client, 0, channel, After::Seen));
+            (0..CLIENTS).for_each(|client| world.subscribe(client, channel, After::Seen));
+        }
+        world.settle();
+        world.check_ends();
+    }
+}
+
+fn assert_allowed(is_allowed: bool) -> bool {
+    assert!(is_allowed, "a publication or a deletion was refused");
+    true
+}
+
+fn trust() -> Trust {
+    thread_local! {
+        static TRUST: Trust = Trust::load(&Roots::System).expect("certificates");
+    }
+    TRUST.with(Trust::clone)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: HISTORIES, ..ProptestConfig::default() })]
 
     #[test]
     fn no_record_has_a_hole_or_a_repetition(steps in proptest::collection::vec(step(), 1..60)) {
-        thread_local! {
-            static TRUST: Trust = Trust::load(&Roots::System).expect("certificates");
-        }
-        TRUST.with(|trust| check(trust, &steps));
+        check(Ground::in_memory(&trust()), &steps);
     }
 }
 
-fn check(trust: &Trust, steps: &[Step]) {
-    let mut world = World::new(trust);
-    steps.iter().for_each(|step| world.take_step(step));
-    world.settle();
-    world.check_ends();
+proptest! {
+    #![proptest_config(ProptestConfig { cases: HISTORIES_ON_DISK, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_acknowledged_is_lost_with_its_process(steps in proptest::collection::vec(step_on_disk(), 1..80)) {
+        check(Ground::on_disk(&trust()), &steps);
+    }
 }
 
 #[test]
@@ -482,7 +510,7 @@ fn who_follows_a_later_life_of_a_channel_after_it_was_passed_over_is_here() {
         &[Step::Connect { client: 3, shard: 0, channel: 2, after }, Step::Round { shard: 1 }],
         &[Step::Delete { channel: 2 }],
     ];
-    check(&Trust::load(&Roots::System).expect("certificates"), &steps.concat());
+    check(Ground::in_memory(&trust()), &steps.concat());
 }
 
 #[test]
@@ -496,5 +524,5 @@ fn who_leaves_an_earlier_life_of_a_channel_is_here_in_this_one() {
         Step::Delete { channel: 1 },
         Step::Subscribe { client: 2, channel: 1, after },
     ];
-    check(&Trust::load(&Roots::System).expect("certificates"), &steps);
+    check(Ground::in_memory(&trust()), &steps);
 }

@@ -187,8 +187,22 @@ impl Writer {
         self.disk.close();
     }
 
+    /// One turn of [`Writer::run`], for who has no thread for it.
+    #[cfg(test)]
+    pub(crate) fn write_waiting(&mut self) {
+        while let Ok(first) = self.orders.try_recv() {
+            self.take(first);
+        }
+    }
+
+    /// As if the disk took nothing more.
+    #[cfg(test)]
+    pub(crate) fn fail(&mut self) {
+        self.disk.close();
+    }
+
     /// Once a second: what is written reaches the disk itself; a store that is broken may be well again.
-    fn look_after(&mut self) {
+    pub(crate) fn look_after(&mut self) {
         if self.is_broken {
             return self.mend();
         }

@@ -2,24 +2,12 @@
 //! out of order, and no gap declared without a reason. What was published is known from the acknowledgements. Who
 //! comes and goes, where that is told, is told without hole or repetition, too.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 use tidegate_hub::Position;
 
-/// Everything that was acknowledged: by channel and position, the number that was published there.
-#[derive(Debug, Default)]
-pub(super) struct Ledger {
-    published: HashMap<(String, Position), u64>,
-}
-
-impl Ledger {
-    /// Notes an acknowledgement. No place is given twice.
-    pub(super) fn note(&mut self, channel: &str, position: Position, number: u64) {
-        let before = self.published.insert((channel.to_owned(), position), number);
-        assert_eq!(before, None, "{channel} {position} was acknowledged twice");
-    }
-}
+use super::ledger::{Found, Ledger};
 
 /// One client's stay with one channel, over all its connections.
 #[derive(Debug, Default)]
@@ -55,6 +43,14 @@ impl Record {
     /// True from the subscription on until it is over.
     pub(super) fn follows(&self) -> bool {
         self.asked.is_some() || self.open
+    }
+
+    /// The process has ended, and another one has found this of the channel: nobody had heard of more.
+    pub(super) fn check_start(&self, found: Option<&Found>) {
+        let heard = self.position.zip(found.map(|found| found.position));
+        if let Some((heard, found)) = heard.filter(|(heard, found)| heard.epoch == found.epoch) {
+            assert!(heard.offset <= found.offset, "{heard} was heard of, and {found} is there");
+        }
     }
 
     /// Takes one envelope of the channel. `kept` is how many publications its history keeps; a subscriber of a
@@ -146,8 +142,7 @@ impl Record {
         let before = self.position.expect("an open gives a position");
         assert_eq!(position.epoch, before.epoch, "another epoch in the middle of a subscription");
         assert_eq!(position.offset, before.offset + 1, "after {before}");
-        let number = ledger.published.get(&(channel.to_owned(), position));
-        let published = number.map(|number| document_value(*number)).unwrap_or_default();
+        let published = ledger.number_at(channel, position).map(document_value).unwrap_or_default();
         assert_eq!(document, published, "{channel} {position}");
         self.position = Some(position);
         self.document = Some((position, document));

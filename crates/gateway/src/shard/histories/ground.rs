@@ -1,0 +1,109 @@
+//! What a history stands on: a process whose channels are in memory alone, or one with a store on a real disk, which
+//! is written by hand. Such a process can end at any moment, and the next one finds what the store has.
+
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tidegate_hub::{ChannelName, Epoch, ShardId};
+use tidegate_source::{Trust, Upstream, UpstreamLimits};
+use tokio::sync::mpsc;
+
+use super::super::crossing::Crossing;
+use super::super::{Batch, Keeping, Mailboxes, Shard, ShardRef, mailboxes};
+use super::{CONFIGURATION, SHARDS};
+use crate::process::{Generation, Process};
+use crate::settings::{Settings, Synced};
+use crate::store::{Disk, Loaded, Store, Tell, Writer};
+
+/// See the module's head.
+pub(super) struct Ground {
+    trust: Trust,
+    /// Of the store, if there is one.
+    folder: Option<TempDir>,
+    writer: Option<Writer>,
+}
+
+/// The shards of one process, with their mailboxes.
+pub(super) type Shards = Vec<(ShardRef, mpsc::Receiver<Batch>)>;
+
+impl Ground {
+    pub(super) fn in_memory(trust: &Trust) -> Self {
+        Self { trust: trust.clone(), folder: None, writer: None }
+    }
+
+    /// In memory, too, in a build that keeps nothing on disk.
+    pub(super) fn on_disk(trust: &Trust) -> Self {
+        // What outlives the process need not outlive the machine here, and a start takes a quarter of the time.
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        let folder = cfg!(feature = "durable").then(|| folder.expect("a folder"));
+        Self { folder, ..Self::in_memory(trust) }
+    }
+
+    pub(super) fn is_on_disk(&self) -> bool {
+        self.folder.is_some()
+    }
+
+    /// Begins a process; the one before it must have gone.
+    pub(super) fn start(&mut self) -> (Shards, Arc<Generation>) {
+        let settings = Settings::from_text(CONFIGURATION, "test.toml", &|_| None).expect("a configuration");
+        let process = Arc::new(Process::new(SHARDS, settings, 1000));
+        let (senders, receivers) = mailboxes(SHARDS);
+        let (store, mut loaded) = self.open_store(&process, &senders).unzip();
+        let start = |(id, receiver)| {
+            let upstream = Upstream::with_trust(UpstreamLimits::default(), self.trust.clone());
+            let keeping = store.clone().map(Keeping::new);
+            let shard =
+                Shard::start(ShardId(id), Arc::clone(&process), Arc::clone(&senders), upstream, keeping);
+            let shard = shard.expect("a poller");
+            // Two documents can be compared in a round, and others wait.
+            shard.tidy(|shard| shard.comparisons.set_round_bytes(300));
+            if let Some(loaded) = &mut loaded {
+                shard.tidy(|shard| shard.restore(std::mem::take(&mut loaded[usize::from(id)])));
+            }
+            (shard, receiver)
+        };
+        ((0..).zip(receivers).map(start).collect(), process.generation())
+    }
+
+    fn open_store(&mut self, process: &Process, mailboxes: &Mailboxes) -> Option<(Store, Vec<Vec<Loaded>>)> {
+        let disk = Disk::open(self.folder.as_ref()?.path()).expect("a store");
+        let mut fresh = || -> Epoch { panic!("the machine has not gone down") };
+        disk.begin(Synced::EverySecond, Some("boot"), &mut fresh).expect("a life");
+        let found = disk.load(&|_: &ChannelName| true, usize::MAX).expect("channels");
+        let mut loaded: Vec<Vec<Loaded>> = mailboxes.iter().map(|_| Vec::new()).collect();
+        for channel in found.channels {
+            loaded[usize::from(process.home_of(&channel.channel).0)].push(channel);
+        }
+        let (writer, store) = Writer::new(disk, Synced::EverySecond, mailboxes.iter().map(teller).collect());
+        self.writer = Some(writer);
+        Some((store, loaded))
+    }
+
+    /// The process is gone, with what it had not written.
+    pub(super) fn end(&mut self) {
+        self.writer = None;
+    }
+
+    /// The store writes what has gathered.
+    pub(super) fn write(&mut self) {
+        self.writer.iter_mut().for_each(Writer::write_waiting);
+    }
+
+    /// The disk takes nothing more.
+    pub(super) fn fail(&mut self) {
+        self.writer.iter_mut().for_each(Writer::fail);
+    }
+
+    /// The disk is as it should be; the store looks after it.
+    pub(super) fn mend(&mut self) {
+        self.writer.iter_mut().for_each(Writer::look_after);
+    }
+}
+
+fn teller(mailbox: &mpsc::Sender<Batch>) -> Tell {
+    let mailbox = mailbox.clone();
+    Box::new(move |word| {
+        let call = Box::new(move |shard: &mut Shard| shard.hear_store(word));
+        assert!(mailbox.try_send(vec![Crossing::Call(call)]).is_ok(), "a mailbox is full");
+    })
+}

@@ -526,3 +526,51 @@ fn who_leaves_an_earlier_life_of_a_channel_is_here_in_this_one() {
     ];
     check(Ground::in_memory(&trust()), &steps);
 }
+
+/// A client that asks for changes follows the document, six publications of which are kept but not heard of yet:
+/// two could be compared on the shard, the others wait.
+#[cfg(feature = "durable")]
+fn waiting_to_be_compared() -> World {
+    let mut world = World::new(Ground::on_disk(&trust()));
+    let home = u16::try_from(world.home(DOCUMENT)).expect("few shards");
+    let steps = [
+        Step::Publish { shard: home, channel: DOCUMENT, count: 1 },
+        Step::Write,
+        Step::Round { shard: home },
+        Step::Connect { client: 1, shard: home, channel: DOCUMENT, after: After::Seen },
+        Step::Round { shard: home },
+        Step::Publish { shard: home, channel: DOCUMENT, count: 6 },
+        Step::Write,
+        Step::Round { shard: home },
+        Step::Take { client: 1 },
+    ];
+    steps.iter().for_each(|step| world.take_step(step));
+    let record = &world.clients[1].records[DOCUMENT];
+    assert_eq!((record.whole, record.changes, world.awaited.len()), (1, 2, 4));
+    world
+}
+
+#[cfg(feature = "durable")]
+#[test]
+fn what_is_kept_on_disk_comes_as_changes() {
+    let mut world = waiting_to_be_compared();
+    world.settle();
+    world.check_ends();
+    let record = &world.clients[1].records[DOCUMENT];
+    assert_eq!((record.whole, record.changes), (1, 6));
+}
+
+#[cfg(feature = "durable")]
+#[test]
+fn what_is_kept_and_waits_to_be_compared_goes_whole_before_its_channel_does() {
+    let mut world = waiting_to_be_compared();
+    let shard = u16::try_from(world.home(DOCUMENT)).expect("few shards");
+    let steps = [Step::Delete { channel: DOCUMENT }, Step::Write, Step::Round { shard }];
+    steps.iter().for_each(|step| world.take_step(step));
+    assert_eq!((world.awaited.len(), world.removals.len()), (0, 0));
+    world.settle();
+    let record = &world.clients[1].records[DOCUMENT];
+    assert_eq!((record.whole, record.changes), (5, 2));
+    assert_eq!(record.position.map(|position| position.offset), Some(7));
+    assert!(!record.follows(), "then it was told that the channel is over");
+}

@@ -22,6 +22,9 @@ pub(super) struct Record {
     open: bool,
     /// Who is here, as it was told.
     pub(super) here: BTreeSet<String>,
+    /// Publications that came whole, and those that came as changes.
+    pub(super) whole: usize,
+    pub(super) changes: usize,
 }
 
 impl Record {
@@ -72,8 +75,12 @@ impl Record {
                     None => self.take_gap(position, recovered, may_skip),
                 }
             }
-            Some("message") => self.take_document(channel, envelope, envelope["data"].clone(), ledger),
+            Some("message") => {
+                self.whole += 1;
+                self.take_document(channel, envelope, envelope["data"].clone(), ledger);
+            }
             Some("patch") => {
+                self.changes += 1;
                 let document = self.patched(envelope);
                 self.take_document(channel, envelope, document, ledger);
             }

@@ -13,6 +13,7 @@ use tidegate_end_to_end::gateway::Gateway;
 use tidegate_end_to_end::nginx::Nginx;
 use tidegate_end_to_end::relay::{Relay, Target};
 use tidegate_end_to_end::script::Script;
+use tidegate_end_to_end::websocket::WebSocket;
 use tidegate_test_tools::need;
 
 /// Shows what the module tells: the number in each document, how many came as changes, what the last one was.
@@ -40,6 +41,12 @@ connect(asked.get("channel") ?? "/state/a", {
     seen.document = JSON.stringify(data);
     numbers.push(data.number);
     seen.numbers = numbers.join(" ");
+  },
+  onpresence({ present, join, leave, count }) {
+    seen.count = count;
+    if (present) seen.present = present.map(({ id }) => id).join(" ");
+    if (join) seen.joined = join.id;
+    if (leave) seen.left = leave.id;
   },
   onerror({ code, reconnect_in_ms }) {
     if (code !== "connection") return;
@@ -90,14 +97,15 @@ impl Site {
             "/go" if may_go.load(Ordering::Relaxed) => Reply::ok("yes"),
             _ => Reply::status(404),
         });
+        let url = backend.url();
         let configuration = format!(
             "[access]\ntokens = {{ algorithm = \"HS256\", secret = \"0123456789abcdef0123456789abcdef\" }}\n\
              [limits]\ndrain_grace = \"100ms\"\ndrain_spread = \"100ms\"\ndrain_deadline = \"5s\"\n\
              [[route]]\npath = \"/state/{{name}}\"\nchannel = {{}}\nupdates = \"json-patch\"\n\
              history = {{ size = 100, ttl = \"5m\" }}\n\
              [[route]]\npath = \"/secret/{{name}}\"\nchannel = {{}}\nsubscribe = \"token\"\n\
-             [[route]]\npath = \"/{{*rest}}\"\nauto = {{ url = \"{}\" }}\n",
-            backend.url()
+             [[route]]\npath = \"/room/{{name}}\"\nchannel = {{}}\npresence = true\n\
+             [[route]]\npath = \"/{{*rest}}\"\nauto = {{ url = \"{url}\" }}\n"
         );
         Self { gateway: Gateway::configured(&configuration), configuration, go, _backend: backend }
     }
@@ -193,6 +201,31 @@ fn check_refusal(browser: &Browser) {
     page.succeeded();
 }
 
+/// Somebody comes and goes, and the page is told.
+fn check_presence(browser: &Browser, site: &Site, relay: &Relay, transport: &str) {
+    let conditions =
+        [json!({ "count": "1", "transport": transport }), json!({ "count": "2" }), json!({ "count": "1" })];
+    let mut page = browser.open(&relay.http("/page?channel=/room/a"), &conditions);
+    page.event("opened");
+    let own = page.event("holds")["seen"]["present"].clone();
+    let mut other = WebSocket::enveloped(site.gateway.public(), "/room/a");
+    let open = other.json();
+    assert_eq!(open["present"][0]["id"], own);
+    let id = &open["present"][1]["id"];
+    assert_eq!(&page.event("holds")["seen"]["joined"], id);
+    drop(other);
+    assert_eq!(&page.event("holds")["seen"]["left"], id);
+    page.succeeded();
+}
+
+/// Over a WebSocket, and with events behind a proxy.
+fn check_presence_twice(browser: &Browser, nginx: &Path) {
+    let site = Site::new();
+    check_presence(browser, &site, &Relay::to(Target::Tcp(site.gateway.public())), "websocket");
+    let proxy = Nginx::before(nginx, site.gateway.public(), NO_UPGRADE);
+    check_presence(browser, &site, &Relay::to(Target::Unix(proxy.socket())), "sse");
+}
+
 /// As nginx comes: it hands on no upgrade.
 const NO_UPGRADE: &str = "";
 
@@ -257,4 +290,16 @@ fn chromium_learns_why_it_is_refused() {
 fn firefox_learns_why_it_is_refused() {
     let (node, program) = (need!(node), need!(firefox));
     check_refusal(&Browser { node, program, script: "firefox.mjs" });
+}
+
+#[test]
+fn chromium_is_told_who_is_here() {
+    let (node, program, nginx) = (need!(node), need!(chromium), need!(nginx));
+    check_presence_twice(&Browser { node, program, script: "browser.mjs" }, &nginx);
+}
+
+#[test]
+fn firefox_is_told_who_is_here() {
+    let (node, program, nginx) = (need!(node), need!(firefox), need!(nginx));
+    check_presence_twice(&Browser { node, program, script: "firefox.mjs" }, &nginx);
 }

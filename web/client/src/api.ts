@@ -46,6 +46,26 @@ export interface Close {
   reason: string;
 }
 
+/** One who follows the channel. Who has two pages open is there twice. */
+export interface Member {
+  /** The name of the connection. */
+  id: string;
+  /** Whose token it has. */
+  user?: string;
+  /** What the token says more. */
+  info?: Record<string, unknown>;
+}
+
+/** Who follows a channel that tells: all of them, or one who has come or gone. */
+export interface Presence {
+  /** Those who are here, the first hundred of them. It takes the place of all that was told before. */
+  present?: Member[];
+  join?: Member;
+  leave?: Member;
+  /** How many are here. */
+  count: number;
+}
+
 export interface Options<T = unknown> {
   /** Ask for changes instead of whole documents. */
   updates?: Updates;
@@ -59,6 +79,8 @@ export interface Options<T = unknown> {
   patience_ms?: number;
   onopen?: (open: Open) => void;
   onmessage?: (message: Message<T>) => void;
+  /** Who is here, after `onopen` and at each change; over long polls nobody is told. */
+  onpresence?: (presence: Presence) => void;
   onerror?: (failure: Failure) => void;
   onclose?: (close: Close) => void;
 }

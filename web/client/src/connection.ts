@@ -115,6 +115,7 @@ export class Following implements Connection {
 
   #deliver(attempt: Attempt, envelope: Envelope): void {
     const { type, code = "", message = "", retry = false, reason = "", reconnect_in_ms } = envelope;
+    const { present, join, leave, count } = envelope;
     if (attempt !== this.#current && attempt !== this.#pending) return;
     if (type === "close") {
       this.#end(attempt, { code: Number(code), reason, hint: reconnect_in_ms });
@@ -130,6 +131,8 @@ export class Following implements Connection {
       this.#channel.forget();
       this.#end(attempt, { code: BROKEN, reason: "a patch does not fit" });
     }
+    // In `open` and in `presence`; what was told before may have ended it.
+    if (count !== undefined && attempt === this.#current) tell(this.#options.onpresence, { present, join, leave, count });
   }
 
   /** It takes the place of what stood until now. */

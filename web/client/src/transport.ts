@@ -1,6 +1,7 @@
 // What every transport has in common: it turns what comes into envelopes of `tidegate.v1`, tells why it ended, and
 // leaves positions, documents and coming back to the connection above it.
 
+import type { Member } from "./api.js";
 import { BROKEN, type End } from "./backoff.js";
 
 /** An envelope as far as it is read here. */
@@ -8,6 +9,10 @@ export interface Envelope {
   type: string;
   position?: string;
   recovered?: boolean;
+  present?: Member[];
+  join?: Member;
+  leave?: Member;
+  count?: number;
   data?: unknown;
   text?: string;
   binary?: string;

@@ -114,7 +114,7 @@ export function follow(options = {}, path = "/news/a") {
 export function followAt(origin, options = {}, path = "/news/a") {
   const heard = [];
   const hears = (name) => (event) => heard.push({ [name]: event });
-  const names = ["open", "message", "error", "close"];
+  const names = ["open", "message", "presence", "error", "close"];
   const handlers = Object.fromEntries(names.map((name) => [`on${name}`, hears(name)]));
   const connection = connect(origin + path, { ...handlers, ...options });
   /** What was heard since the last call. */

@@ -28,10 +28,23 @@ const hurry = async () => {
   if (go) dispatchEvent(new Event("online"));
   else setTimeout(hurry, 100);
 };
-Object.assign(seen, { gaps: 0, changes: 0, breaks: 0 });
+const base64url = (bytes) => btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
+// A token of this page for so many seconds, as its login server would make it.
+const token = async () => {
+  seen.tokens = Number(seen.tokens) + 1;
+  const bytes = (text) => new TextEncoder().encode(text);
+  const secret = bytes("0123456789abcdef0123456789abcdef");
+  const key = await crypto.subtle.importKey("raw", secret, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+  const exp = Math.floor(Date.now() / 1000) + Number(asked.get("token"));
+  const parts = [{ alg: "HS256" }, { sub: "page", exp, channels: ["{*all}"] }];
+  const text = parts.map((part) => base64url(bytes(JSON.stringify(part)))).join(".");
+  return `${text}.${base64url(new Uint8Array(await crypto.subtle.sign("HMAC", key, bytes(text))))}`;
+};
+Object.assign(seen, { gaps: 0, changes: 0, breaks: 0, tokens: 0 });
 connect(asked.get("channel") ?? "/state/a", {
   updates: "json-patch",
   patience_ms: 3000,
+  token: asked.has("token") ? token : undefined,
   onopen({ transport, recovered }) {
     seen.transport = transport;
     if (!recovered) seen.gaps = Number(seen.gaps) + 1;
@@ -82,7 +95,7 @@ struct Site {
     gateway: Gateway,
     configuration: String,
     go: Arc<AtomicBool>,
-    _backend: Backend,
+    backend: Backend,
 }
 
 impl Site {
@@ -94,20 +107,23 @@ impl Site {
         let backend = Backend::start(move |asked| match asked.target.split('?').next().unwrap_or_default() {
             "/page" => Reply::ok(PAGE).header("Content-Type", "text/html"),
             "/tidegate.js" => Reply::ok(module.as_str()).header("Content-Type", "text/javascript"),
+            "/polled" => Reply::ok(Self::document(1)).header("Content-Type", "application/json"),
             "/go" if may_go.load(Ordering::Relaxed) => Reply::ok("yes"),
             _ => Reply::status(404),
         });
         let url = backend.url();
         let configuration = format!(
-            "[access]\ntokens = {{ algorithm = \"HS256\", secret = \"0123456789abcdef0123456789abcdef\" }}\n\
+            "[access]\norigins = [\"{url}\"]\ntokens = {{ algorithm = \"HS256\", secret = \"0123456789abcdef0123456789abcdef\" }}\n\
              [limits]\ndrain_grace = \"100ms\"\ndrain_spread = \"100ms\"\ndrain_deadline = \"5s\"\n\
              [[route]]\npath = \"/state/{{name}}\"\nchannel = {{}}\nupdates = \"json-patch\"\n\
              history = {{ size = 100, ttl = \"5m\" }}\n\
              [[route]]\npath = \"/secret/{{name}}\"\nchannel = {{}}\nsubscribe = \"token\"\n\
+             updates = \"json-patch\"\nhistory = {{ size = 100, ttl = \"5m\" }}\n\
              [[route]]\npath = \"/room/{{name}}\"\nchannel = {{}}\npresence = true\n\
+             [[route]]\npath = \"/polled\"\npoll = {{ url = \"{url}/polled\" }}\nsubscribe = \"token\"\n\
              [[route]]\npath = \"/{{*rest}}\"\nauto = {{ url = \"{url}\" }}\n"
         );
-        Self { gateway: Gateway::configured(&configuration), configuration, go, _backend: backend }
+        Self { gateway: Gateway::configured(&configuration), configuration, go, backend }
     }
 
     /// The document with this number, much larger than a change of it.
@@ -198,6 +214,56 @@ fn check_refusal(browser: &Browser) {
     page.event("opened");
     let seen = &page.event("holds")["seen"];
     assert_eq!((&seen["breaks"], &seen["transport"]), (&json!("0"), &Value::Null));
+    page.succeeded();
+}
+
+/// A token ends while a page follows a channel: it brings the next one, and misses nothing.
+fn check_tokens(browser: &Browser, site: &Site, relay: &Relay, transport: &str) {
+    let conditions = [
+        json!({ "numbers": "1", "transport": transport, "breaks": "0" }),
+        json!({ "breaks": 1 }),
+        json!({ "numbers": "1 2 3", "transport": transport, "gaps": "0", "changes": "2" }),
+    ];
+    let publish = |number| site.gateway.publish("secret/a", &Site::document(number));
+    publish(1);
+    // Who polls has waited for events before.
+    let seconds = if transport == "longpoll" { 6 } else { 2 };
+    let target = format!("/page?channel=/secret/a&token={seconds}");
+    let mut page = browser.open(&relay.http(&target), &conditions);
+    page.event("opened");
+    page.event("holds");
+    publish(2);
+    page.event("holds");
+    publish(3);
+    let seen = &page.event("holds")["seen"];
+    let tokens: u32 = seen["tokens"].as_str().and_then(|count| count.parse().ok()).expect("a number");
+    assert!(tokens >= 2, "one for each connection: {seen}");
+    assert_eq!(seen["closed"], Value::Null);
+    page.succeeded();
+}
+
+fn check_tokens_on_websocket(browser: &Browser) {
+    let site = Site::new();
+    let relay = Relay::to(Target::Tcp(site.gateway.public()));
+    check_tokens(browser, &site, &relay, "websocket");
+}
+
+fn check_tokens_behind_proxy(browser: &Browser, nginx: &Path, directives: &str, transport: &str) {
+    let site = Site::new();
+    let proxy = Nginx::before(nginx, site.gateway.public(), directives);
+    check_tokens(browser, &site, &Relay::to(Target::Unix(proxy.socket())), transport);
+}
+
+/// A page of another origin reads the events of a polled document, where a browser would ask the server behind the
+/// route whether it may send a header.
+fn check_foreign_page(browser: &Browser, nginx: &Path) {
+    let site = Site::new();
+    let proxy = Nginx::before(nginx, site.gateway.public(), NO_UPGRADE);
+    let relay = Relay::to(Target::Unix(proxy.socket()));
+    let url = format!("{}/page?token=60&channel={}", site.backend.url(), relay.http("/polled"));
+    let mut page = browser.open(&url, &[json!({ "numbers": "1", "transport": "sse", "gaps": "0" })]);
+    page.event("opened");
+    page.event("holds");
     page.succeeded();
 }
 
@@ -293,9 +359,59 @@ fn firefox_learns_why_it_is_refused() {
 }
 
 #[test]
+fn chromium_brings_the_next_token_over_a_websocket() {
+    let (node, program) = (need!(node), need!(chromium));
+    check_tokens_on_websocket(&Browser { node, program, script: "browser.mjs" });
+}
+
+#[test]
+fn chromium_brings_the_next_token_with_events() {
+    let (node, program, nginx) = (need!(node), need!(chromium), need!(nginx));
+    check_tokens_behind_proxy(&Browser { node, program, script: "browser.mjs" }, &nginx, NO_UPGRADE, "sse");
+}
+
+#[test]
+fn chromium_brings_the_next_token_with_polls() {
+    let (node, program, nginx) = (need!(node), need!(chromium), need!(nginx));
+    let browser = Browser { node, program, script: "browser.mjs" };
+    check_tokens_behind_proxy(&browser, &nginx, KEEPS_STREAMS, "longpoll");
+}
+
+#[test]
+fn chromium_brings_a_token_to_another_origin() {
+    let (node, program, nginx) = (need!(node), need!(chromium), need!(nginx));
+    check_foreign_page(&Browser { node, program, script: "browser.mjs" }, &nginx);
+}
+
+#[test]
 fn chromium_is_told_who_is_here() {
     let (node, program, nginx) = (need!(node), need!(chromium), need!(nginx));
     check_presence_twice(&Browser { node, program, script: "browser.mjs" }, &nginx);
+}
+
+#[test]
+fn firefox_brings_the_next_token_over_a_websocket() {
+    let (node, program) = (need!(node), need!(firefox));
+    check_tokens_on_websocket(&Browser { node, program, script: "firefox.mjs" });
+}
+
+#[test]
+fn firefox_brings_the_next_token_with_events() {
+    let (node, program, nginx) = (need!(node), need!(firefox), need!(nginx));
+    check_tokens_behind_proxy(&Browser { node, program, script: "firefox.mjs" }, &nginx, NO_UPGRADE, "sse");
+}
+
+#[test]
+fn firefox_brings_the_next_token_with_polls() {
+    let (node, program, nginx) = (need!(node), need!(firefox), need!(nginx));
+    let browser = Browser { node, program, script: "firefox.mjs" };
+    check_tokens_behind_proxy(&browser, &nginx, KEEPS_STREAMS, "longpoll");
+}
+
+#[test]
+fn firefox_brings_a_token_to_another_origin() {
+    let (node, program, nginx) = (need!(node), need!(firefox), need!(nginx));
+    check_foreign_page(&Browser { node, program, script: "firefox.mjs" }, &nginx);
 }
 
 #[test]

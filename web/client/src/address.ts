@@ -1,12 +1,18 @@
 // The URL of a channel with what the gateway is to know, in front of the rest: of each name the first counts. The rest
 // of the query may belong to the channel's name and stays as it stands, but for a position, which holds only once.
 
-import type { Options } from "./api.js";
+/** Parameters of the gateway. */
+export interface Own {
+  updates?: string | undefined;
+  token?: string | undefined;
+  after?: string | undefined;
+  wait?: number;
+}
 
 /** The URL for http, without a fragment. */
-export function address(url: URL, { updates, token }: Options, after: string | undefined, wait?: number): string {
-  const own = Object.entries({ updates, token, after, wait }).filter(([, value]) => value !== undefined);
-  const pairs = own.map(([name, value]) => `${name}=${encodeURIComponent(value as string)}`);
+export function address(url: URL, own: Own): string {
+  const given = Object.entries(own).filter(([, value]) => value !== undefined);
+  const pairs = given.map(([name, value]) => `${name}=${encodeURIComponent(value as string)}`);
   pairs.push(...url.search.slice(1).split("&").filter((pair) => pair && !/^after(=|$)/.test(pair)));
   const query = pairs.length ? `?${pairs.join("&")}` : "";
   return url.origin.replace(/^ws/, "http") + url.pathname + query;

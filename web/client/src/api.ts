@@ -73,8 +73,11 @@ export interface Options<T = unknown> {
   after?: string;
   /** The document at `after`; without it a connection with `updates` begins with the newest whole document. */
   document?: T;
-  /** A credential, sent in the query: neither a WebSocket nor an event stream of a browser can carry a header. */
-  token?: string;
+  /**
+   * A credential, or what gives one. It is asked for before each connection is opened, so that after a token that has
+   * expired the next one counts; with a string that is the end.
+   */
+  token?: string | (() => string | Promise<string>);
   /** How long a transport may take to open before the next one is tried, 8000 ms. */
   patience_ms?: number;
   onopen?: (open: Open) => void;

@@ -18,10 +18,10 @@ const MOST_MS = 30_000;
 const RESTART_MS = 20_000;
 const HINT_MOST_MS = 900_000;
 
-/** Whether coming back the same way does not help. */
-export function isFinal(code: number): boolean {
+/** Whether coming back the same way does not help. `renewed`: it is with another token. */
+export function isFinal(code: number, renewed = false): boolean {
   const status = code > 4000 && code < 5000 ? code - 4000 : code;
-  if (status >= 400 && status < 500) return ![408, 409, 429].includes(status);
+  if (status >= 400 && status < 500) return ![408, 409, 429, renewed && 401].includes(status);
   return [1000, 1002, 1003, 1007, 1009, 1010].includes(code);
 }
 

@@ -41,7 +41,7 @@ type Timer = ReturnType<typeof setTimeout>;
 interface Attempt {
   index: number;
   /** Where it was asked to resume. */
-  after: string | undefined;
+  after?: string | undefined;
   patience?: Timer;
   link?: Link;
 }
@@ -95,13 +95,31 @@ export class Following implements Connection {
 
   #begin(index: number): void {
     clearTimeout(this.#timer);
-    const attempt: Attempt = { index, after: this.#channel.after() };
+    const attempt: Attempt = { index };
     this.#pending = attempt;
-    const patience = index < LAST ? (this.#options.patience_ms ?? PATIENCE_MS) : LAST_PATIENCE_MS;
+    const { token } = this.#options;
+    if (typeof token !== "function") return this.#open(attempt, token);
+    const fail = (why: unknown) => {
+      // No other transport has one.
+      attempt.index = LAST;
+      this.#end(attempt, { code: BROKEN, reason: `no token: ${why}` });
+    };
+    attempt.patience = setTimeout(fail, LAST_PATIENCE_MS, "nothing came");
+    Promise.resolve().then(token).then((given) => this.#open(attempt, given), fail);
+  }
+
+  #open(attempt: Attempt, token: string | undefined): void {
+    if (attempt !== this.#pending) return;
+    clearTimeout(attempt.patience);
+    const { index } = attempt;
+    const { updates, patience_ms = PATIENCE_MS } = this.#options;
+    const patience = index < LAST ? patience_ms : LAST_PATIENCE_MS;
     attempt.patience = setTimeout(() => this.#end(attempt, { code: 0, reason: "nothing came" }), patience);
+    const after = (attempt.after = this.#channel.after());
     const task: Task = {
-      after: attempt.after,
-      address: (after, wait) => address(this.#url, this.#options, after, wait),
+      after,
+      token,
+      address: (own) => address(this.#url, { updates, ...own }),
       deliver: (envelope) => this.#deliver(attempt, envelope),
       end: (end) => this.#end(attempt, end),
     };
@@ -158,7 +176,7 @@ export class Following implements Connection {
     this.#drop(attempt);
     if (end.code === 4409) this.#channel.forget();
     // A transport that is refused by a status may be forbidden by a proxy only: the next ones tell.
-    if (isFinal(end.code) && (stood || end.code > 4000)) return this.#finish(end);
+    if (this.#isFinal(end) && (stood || end.code > 4000)) return this.#finish(end);
     if (stood) {
       this.#drop(this.#pending);
       this.#pending = this.#current = undefined;
@@ -182,12 +200,16 @@ export class Following implements Connection {
       this.#pause(end);
     } else if (index < LAST) {
       this.#begin(index + 1);
-    } else if (isFinal(end.code)) {
+    } else if (this.#isFinal(end)) {
       this.#finish(end);
     } else {
       worked.delete(host);
       this.#pause(end);
     }
+  }
+
+  #isFinal({ code }: End): boolean {
+    return isFinal(code, typeof this.#options.token === "function");
   }
 
   #pause(end: End): void {

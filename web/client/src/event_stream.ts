@@ -10,7 +10,7 @@ const SILENCE_MS = 75_000;
 
 export function eventStream(task: Task): Link {
   return overHttp(task, async (exchange) => {
-    const answer = await get(task.address(task.after), exchange, "text/event-stream");
+    const answer = await get(task, exchange, "text/event-stream", { after: task.after });
     if (!answer.ok || !answer.headers.get("content-type")?.startsWith("text/event-stream")) return refusal(answer);
     const end: End = { code: BROKEN, reason: "the stream ended" };
     const decoder = new TextDecoder();

@@ -21,7 +21,7 @@ export function longPoll(task: Task): Link {
     let longest = WAIT_S;
     for (let wait = 0; ; wait = longest) {
       exchange.within(wait * 1000 + LATE_MS);
-      const response = await get(task.address(after, wait), exchange, "application/json");
+      const response = await get(task, exchange, "application/json", { after, wait });
       const standing = response.headers.get("tidegate-position");
       if (response.status === 400 && wait > 1) {
         // The gateway may be set to wait less long.

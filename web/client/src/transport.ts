@@ -2,6 +2,7 @@
 // leaves positions, documents and coming back to the connection above it.
 
 import type { Member } from "./api.js";
+import type { Own } from "./address.js";
 import { BROKEN, type End } from "./backoff.js";
 
 /** An envelope as far as it is read here. */
@@ -29,8 +30,9 @@ export interface Envelope {
 export interface Task {
   /** Where the channel is resumed from at first. */
   after: string | undefined;
+  token: string | undefined;
   /** The URL for http with these parameters. */
-  address: (after: string | undefined, wait?: number) => string;
+  address: (own: Own) => string;
   deliver: (envelope: Envelope) => void;
   end: (end: End) => void;
 }
@@ -66,9 +68,16 @@ export function overHttp(task: Task, converse: (exchange: Exchange) => Promise<E
   return { stop: () => controller.abort() };
 }
 
-/** A GET past every cache, with the cookies that a WebSocket would carry, too. */
-export function get(url: string, { signal }: Exchange, accept: string): Promise<Response> {
-  return fetch(url, { signal, headers: { accept }, credentials: "include", cache: "no-store" });
+/**
+ * A GET past every cache, with the cookies that a WebSocket would carry, too. The token is in a header, which no log
+ * keeps, but to another origin: what may be sent there a server behind the gateway would be asked first.
+ */
+export function get(task: Task, { signal }: Exchange, accept: string, place: Own): Promise<Response> {
+  const { token } = task;
+  const own = task.address({}).startsWith(`${globalThis.location?.origin}/`);
+  const headers = own && token ? { accept, authorization: `Bearer ${token}` } : { accept };
+  const url = task.address(own ? place : { token, ...place });
+  return fetch(url, { signal, headers, credentials: "include", cache: "no-store" } as RequestInit);
 }
 
 /** What an answer means that is not the one hoped for. */

@@ -12,10 +12,10 @@ const OPEN = 'event: tidegate-open\ndata: {"type":"open","position":"k:0","recov
 const last = ({ url }) => url.pathname + url.search;
 
 test("a WebSocket tells what is published, and carries what is sent", () => {
-  const { connection, news } = follow({ token: "a&b", after: "" }, "/news/a?s=%20x&t#part");
+  const { connection, news } = follow({ token: "a.b", after: "" }, "/news/a?s=%20x&t#part");
   const { href } = network.socket.url;
-  assert.equal(href.replace(/host\d+/, "host"), "ws://host.example/news/a?token=a%26b&s=%20x&t");
-  assert.equal(network.socket.protocol, "tidegate.v1");
+  assert.equal(href.replace(/host\d+/, "host"), "ws://host.example/news/a?s=%20x&t");
+  assert.deepEqual(network.socket.protocols, ["tidegate.v1", "bearer.a.b"]);
   assert.ok(!connection.send("early"));
   assert.deepEqual([connection.position, connection.transport], [undefined, undefined]);
   network.socket.say(open("k:0"), message("k:1", null), { ...message("k:2"), text: "two" });

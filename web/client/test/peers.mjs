@@ -13,8 +13,8 @@ export class Network {
     this.requests = [];
     const network = this;
     globalThis.WebSocket = class {
-      constructor(url, protocol) {
-        Object.assign(this, { url: new URL(url), protocol, readyState: 0, sent: [], closed: false });
+      constructor(url, protocols) {
+        Object.assign(this, { url: new URL(url), protocols, readyState: 0, sent: [], closed: false });
         network.sockets.push(this);
       }
       close() {
@@ -35,7 +35,7 @@ export class Network {
       }
     };
     globalThis.fetch = (url, { signal, headers }) => {
-      const request = { url: new URL(url), accept: headers.accept, signal };
+      const request = { url: new URL(url), accept: headers.accept, headers, signal };
       network.requests.push(request);
       return new Promise((resolve, reject) => {
         signal.addEventListener("abort", () => reject(signal.reason));

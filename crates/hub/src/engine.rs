@@ -7,17 +7,17 @@
 
 mod incremental;
 mod precondition;
+mod following;
 mod copies;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use crate::log::{Log, Recovery, Retention};
+use crate::log::{Log, Retention};
 use crate::name::ChannelName;
 use crate::position::{Epoch, Position};
 use crate::publication::{Item, Payload, Publication};
-use crate::subscription::Left;
-use crate::updates::{Compared, Increments, Updates};
+use crate::updates::{Compared, Increments};
 
 pub use self::copies::{NotStaged, Staged, Swept};
 pub use self::precondition::Precondition;
@@ -186,64 +186,6 @@ impl Engine {
         Some(Basis { position: home.log.position(), payload, wanted })
     }
 
-    /// One subscription more from `shard`; answers with what it gets before what is live.
-    pub fn follow(
-        &mut self,
-        name: &ChannelName,
-        shard: ShardId,
-        after: Option<Position>,
-        updates: Updates,
-        fresh: Fresh,
-        now: Instant,
-    ) -> Result<Recovery, TooManyChannels> {
-        let max_bytes = self.limits.max_recovery_bytes;
-        let home = self.home(name, fresh)?;
-        home.join(shard, updates);
-        let before = home.log.kept_bytes();
-        let recovery = home.log.recover(after, updates, max_bytes, now);
-        let after = home.log.kept_bytes();
-        self.kept_bytes = self.kept_bytes - before + after;
-        Ok(recovery)
-    }
-
-    /// A subscription from `shard` has passed over what it could not take: it gets the newest publication, whole,
-    /// and then what is live. It is counted already, but in another life of the channel. `None` if the channel is
-    /// not there any more.
-    pub fn newest(&mut self, followed: &Left, shard: ShardId) -> Option<Recovery> {
-        let home = self.channels.get_mut(&followed.channel)?;
-        let position = home.log.position();
-        if position.epoch != followed.epoch {
-            home.join(shard, followed.updates);
-        }
-        let publications = home.log.newest().map(Publication::whole).into_iter().collect();
-        Some(Recovery { position, recovered: false, publications })
-    }
-
-    /// One subscription less from `shard`; gives how many are left on all shards. Whoever leaves an earlier life
-    /// of the channel is not among those who follow this one.
-    pub fn leave(&mut self, left: &Left, shard: ShardId) -> u32 {
-        let Some(home) = self.channels.get_mut(&left.channel) else { return 0 };
-        if home.log.position().epoch == left.epoch {
-            home.incremental.leave(left.updates);
-            if let Some(count) = home.followers.get_mut(usize::from(shard.0)) {
-                *count = count.saturating_sub(1);
-            }
-        }
-        home.followers.iter().sum()
-    }
-
-    /// The shards that follow `name`.
-    pub fn following(&self, name: &ChannelName) -> impl Iterator<Item = ShardId> {
-        let followers = self.channels.get(name).map(|home| home.followers.as_ref()).unwrap_or_default();
-        (0..).zip(followers).filter(|(_, count)| **count > 0).map(|(shard, _)| ShardId(shard))
-    }
-
-    /// Subscriptions of `name` on all shards.
-    #[must_use]
-    pub fn followers(&self, name: &ChannelName) -> u32 {
-        self.channels.get(name).map_or(0, |home| home.followers.iter().sum())
-    }
-
     /// A page of the history of `name`, see [`Log::page`]; `None` without such a channel.
     pub fn page(
         &mut self,
@@ -400,22 +342,13 @@ impl Engine {
     }
 }
 
-impl Home {
-    fn join(&mut self, shard: ShardId, updates: Updates) {
-        if let Some(count) = self.followers.get_mut(usize::from(shard.0)) {
-            *count += 1;
-        }
-        if self.log.retention().increments.include(updates) {
-            self.incremental.join(updates);
-        }
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
 mod tests {
     use super::incremental::LINGERING_PUBLICATIONS;
     use super::*;
+    use crate::subscription::Left;
+    use crate::updates::Updates;
 
     const LIMITS: EngineLimits =
         EngineLimits { max_channels: 3, max_history_bytes: 10, max_recovery_bytes: 1024, linger: LINGER };

@@ -1,0 +1,83 @@
+//! Who follows the channels of an engine: counted by shard, and answered with what comes before what is live. Which
+//! sessions they are, only their shards know.
+
+use std::time::Instant;
+
+use super::{Engine, Fresh, Home, ShardId, TooManyChannels};
+use crate::log::Recovery;
+use crate::name::ChannelName;
+use crate::position::Position;
+use crate::publication::Publication;
+use crate::subscription::Left;
+use crate::updates::Updates;
+
+impl Engine {
+    /// One subscription more from `shard`; answers with what it gets before what is live.
+    pub fn follow(
+        &mut self,
+        name: &ChannelName,
+        shard: ShardId,
+        after: Option<Position>,
+        updates: Updates,
+        fresh: Fresh,
+        now: Instant,
+    ) -> Result<Recovery, TooManyChannels> {
+        let max_bytes = self.limits.max_recovery_bytes;
+        let home = self.home(name, fresh)?;
+        home.join(shard, updates);
+        let before = home.log.kept_bytes();
+        let recovery = home.log.recover(after, updates, max_bytes, now);
+        let after = home.log.kept_bytes();
+        self.kept_bytes = self.kept_bytes - before + after;
+        Ok(recovery)
+    }
+
+    /// A subscription from `shard` has passed over what it could not take: it gets the newest publication, whole,
+    /// and then what is live. It is counted already, but in another life of the channel. `None` if the channel is
+    /// not there any more.
+    pub fn newest(&mut self, followed: &Left, shard: ShardId) -> Option<Recovery> {
+        let home = self.channels.get_mut(&followed.channel)?;
+        let position = home.log.position();
+        if position.epoch != followed.epoch {
+            home.join(shard, followed.updates);
+        }
+        let publications = home.log.newest().map(Publication::whole).into_iter().collect();
+        Some(Recovery { position, recovered: false, publications })
+    }
+
+    /// One subscription less from `shard`; gives how many are left on all shards. Whoever leaves an earlier life
+    /// of the channel is not among those who follow this one.
+    pub fn leave(&mut self, left: &Left, shard: ShardId) -> u32 {
+        let Some(home) = self.channels.get_mut(&left.channel) else { return 0 };
+        if home.log.position().epoch == left.epoch {
+            home.incremental.leave(left.updates);
+            if let Some(count) = home.followers.get_mut(usize::from(shard.0)) {
+                *count = count.saturating_sub(1);
+            }
+        }
+        home.followers.iter().sum()
+    }
+
+    /// The shards that follow `name`.
+    pub fn following(&self, name: &ChannelName) -> impl Iterator<Item = ShardId> {
+        let followers = self.channels.get(name).map(|home| home.followers.as_ref()).unwrap_or_default();
+        (0..).zip(followers).filter(|(_, count)| **count > 0).map(|(shard, _)| ShardId(shard))
+    }
+
+    /// Subscriptions of `name` on all shards.
+    #[must_use]
+    pub fn followers(&self, name: &ChannelName) -> u32 {
+        self.channels.get(name).map_or(0, |home| home.followers.iter().sum())
+    }
+}
+
+impl Home {
+    fn join(&mut self, shard: ShardId, updates: Updates) {
+        if let Some(count) = self.followers.get_mut(usize::from(shard.0)) {
+            *count += 1;
+        }
+        if self.log.retention().increments.include(updates) {
+            self.incremental.join(updates);
+        }
+    }
+}

@@ -17,6 +17,7 @@ pub(crate) mod encoder;
 mod compare;
 mod presence;
 mod home;
+mod following;
 mod keeping;
 mod records;
 mod inbox;

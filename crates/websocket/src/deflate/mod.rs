@@ -20,11 +20,14 @@ mod deflater;
 
 mod inflater;
 
+mod onlooker;
+
 #[cfg(test)]
 mod tests;
 
 pub use compressor::Compressor;
 pub(crate) use deflater::Deflater;
 pub(crate) use inflater::{InflateError, Inflater, Sink};
+pub use onlooker::{OnlookerError, OnlookerInflater};
 pub use parameters::{Acceptance, AnswerError, Effort, Offer, Parameters};
-pub(crate) use parameters::{Direction, NAME, Parameter, accept, confirm};
+pub(crate) use parameters::{Direction, NAME, Parameter, accept, confirm, state};

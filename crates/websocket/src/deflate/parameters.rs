@@ -149,6 +149,18 @@ pub(crate) fn confirm(answer: &[Parameter<'_>], offer: &Offer) -> Result<Paramet
     })
 }
 
+/// What an answer says by itself, for who does not know the offer.
+pub(crate) fn state(answer: &[Parameter<'_>]) -> Option<Parameters> {
+    let stated = Stated::read(answer)?;
+    Some(Parameters {
+        server_no_context_takeover: stated.server_no_context_takeover,
+        client_no_context_takeover: stated.client_no_context_takeover,
+        server_max_window_bits: stated.server_max_window_bits.unwrap_or(WINDOW_BITS_MAX),
+        client_max_window_bits: stated.client_max_window_bits.flatten().unwrap_or(WINDOW_BITS_MAX),
+        answers_server_max_window_bits: stated.server_max_window_bits.is_some(),
+    })
+}
+
 impl Stated {
     /// None if a parameter is unknown, stands twice or has a value that it cannot have.
     fn read(parameters: &[Parameter<'_>]) -> Option<Self> {

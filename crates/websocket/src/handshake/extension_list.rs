@@ -18,6 +18,15 @@ struct Element<'a> {
     parameters: Vec<Parameter<'a>>,
 }
 
+/// An extension as it stands in an offer or an answer, whatever its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedExtension {
+    /// Its name.
+    pub name: String,
+    /// Its parameters in their order, with their values without quotes.
+    pub parameters: Vec<(String, Option<String>)>,
+}
+
 /// Why the answer to an offer is none.
 pub(super) enum NotConfirmed {
     /// Not in the grammar, repeated, or nothing that was offered.
@@ -48,6 +57,36 @@ pub(super) fn confirm(fields: Fields<'_>, deflate: Option<&Offer>) -> Result<Ext
             Ok(Extensions { deflate: Some(parameters) })
         }
         _ => Err(NotConfirmed::NotOffered),
+    }
+}
+
+/// The extensions that these fields list, for who only looks on; none if the list breaks its grammar or is longer
+/// than a handshake needs.
+#[must_use]
+pub fn list_extensions(headers: &[(&str, &[u8])]) -> Option<Vec<ListedExtension>> {
+    let elements = read(Fields(headers)).ok()?;
+    let owned = |element: &Element<'_>| ListedExtension {
+        name: element.name.to_owned(),
+        parameters: element
+            .parameters
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.as_deref().map(str::to_owned)))
+            .collect(),
+    };
+    Some(elements.iter().map(owned).collect())
+}
+
+/// What an answer agrees to, for who only looks on and does not judge it by the offer; none if it lists anything
+/// but one permessage-deflate that can be read, so that the meaning of the frames is not known.
+#[must_use]
+pub fn stated_extensions(headers: &[(&str, &[u8])]) -> Option<Extensions> {
+    let elements = read(Fields(headers)).ok()?;
+    match elements.as_slice() {
+        [] => Some(Extensions::default()),
+        [answer] if answer.name == deflate::NAME => {
+            Some(Extensions { deflate: Some(deflate::state(&answer.parameters)?) })
+        }
+        _ => None,
     }
 }
 
@@ -185,6 +224,24 @@ mod tests {
         ] {
             assert_eq!(check(value), None, "{value}");
         }
+    }
+
+    #[test]
+    fn an_onlooker_reads_what_an_answer_says_by_itself() {
+        let stated = |value: &str| {
+            let extensions = stated_extensions(&[("sec-websocket-extensions", value.as_bytes())])?;
+            Some(extensions.header_value().unwrap_or_default())
+        };
+        let deflate = "permessage-deflate; client_no_context_takeover; server_max_window_bits=10";
+        assert_eq!(stated(deflate).as_deref(), Some(deflate));
+        assert_eq!(stated("permessage-deflate").as_deref(), Some("permessage-deflate"));
+        for unknown in ["x", "permessage-deflate, x", "permessage-deflate; x", "permessage-deflate;;", ""] {
+            assert_eq!(stated(unknown), None, "{unknown}");
+        }
+        assert_eq!(stated_extensions(&[("x", b"y")]), Some(Extensions::default()));
+        let listed = list_extensions(&[("Sec-WebSocket-Extensions", b"a; b=1; c")]);
+        let parameters = vec![("b".to_owned(), Some("1".to_owned())), ("c".to_owned(), None)];
+        assert_eq!(listed, Some(vec![ListedExtension { name: "a".to_owned(), parameters }]));
     }
 
     #[test]

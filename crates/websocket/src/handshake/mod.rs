@@ -15,5 +15,6 @@ pub mod server;
 
 pub mod client;
 
+pub use extension_list::{ListedExtension, list_extensions, stated_extensions};
 pub use field::HeaderError;
 pub use key::accept_key;

@@ -16,18 +16,26 @@ pub struct Row {
 /// The crates in the order of the flow. The binary may depend on all; nobody may depend on it.
 pub const TABLE: &[Row] = &[
     Row { package: "tidegate-websocket", may_depend_on: &[] },
+    Row { package: "tidegate-inspect", may_depend_on: &["tidegate-websocket"] },
     Row { package: "tidegate-hub", may_depend_on: &[] },
     Row { package: "tidegate-protocol", may_depend_on: &["tidegate-hub"] },
     Row { package: "tidegate-source", may_depend_on: &["tidegate-hub"] },
     Row { package: "tidegate-client", may_depend_on: &["tidegate-websocket", "tidegate-protocol"] },
     Row {
         package: "tidegate-gateway",
-        may_depend_on: &["tidegate-websocket", "tidegate-hub", "tidegate-protocol", "tidegate-source"],
+        may_depend_on: &[
+            "tidegate-websocket",
+            "tidegate-inspect",
+            "tidegate-hub",
+            "tidegate-protocol",
+            "tidegate-source",
+        ],
     },
     Row {
         package: "tidegate",
         may_depend_on: &[
             "tidegate-websocket",
+            "tidegate-inspect",
             "tidegate-hub",
             "tidegate-protocol",
             "tidegate-source",
@@ -38,7 +46,8 @@ pub const TABLE: &[Row] = &[
 ];
 
 /// Crates that take time, bytes and random numbers as arguments.
-pub const WITHOUT_IO: &[&str] = &["tidegate-websocket", "tidegate-hub", "tidegate-protocol"];
+pub const WITHOUT_IO: &[&str] =
+    &["tidegate-websocket", "tidegate-inspect", "tidegate-hub", "tidegate-protocol"];
 
 /// Runtimes, sockets and randomness: absent from everything that the crates without IO pull in.
 pub const NEVER_WITHOUT_IO: &[&str] = &["tokio", "mio", "hyper", "rand", "fastrand", "getrandom"];

@@ -1,0 +1,23 @@
+//! What happens on a WebSocket, made readable, without IO: bytes of both directions in, events out, and what is
+//! done with events: checks, words, a filter language, recordings. It opens no socket and no file, reads no clock
+//! and writes to no terminal.
+//!
+//! ```text
+//!   bytes of a connection ──▶ tap ──▶ Event ──┬─▶ filter ──▶ a terminal, a page
+//!                                             └─▶ recordings ──▶ Event
+//! ```
+//!
+//! Begin with [`event::Event`]. The command line, the gateway and pages share its JSON form.
+#![forbid(unsafe_code)]
+
+// The order is the direction: a module uses those above it.
+pub mod timestamp;
+
+pub mod header;
+
+pub mod payload;
+
+pub mod event;
+
+pub use event::Event;
+pub use timestamp::Timestamp;

@@ -19,5 +19,15 @@ pub mod payload;
 
 pub mod event;
 
+pub mod secrets;
+
+pub mod head;
+
+pub mod tap;
+
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use event::Event;
+pub use tap::Tap;
 pub use timestamp::Timestamp;

@@ -4,8 +4,8 @@
 //! one frame has no event of its own where frames are told.
 
 use serde::{Deserialize, Serialize};
-use tidegate_websocket::Opcode;
 use tidegate_websocket::close::Rule;
+use tidegate_websocket::{Opcode, mask};
 
 use super::direction::Direction;
 use crate::header::{WireHeader, opcode_word};
@@ -100,6 +100,19 @@ impl Frame {
     #[must_use]
     pub fn is_whole_message(&self) -> bool {
         self.header.fin() && self.fragment == Some(0)
+    }
+
+    /// The bytes of the wire: the header, and as much of the payload as was kept, masked again.
+    #[must_use]
+    pub fn wire_bytes(&self) -> Vec<u8> {
+        let header = self.header.as_bytes();
+        let mut bytes = Vec::with_capacity(header.len() + self.payload.bytes.len());
+        bytes.extend_from_slice(header);
+        match self.header.mask() {
+            Some(key) => mask::append(&self.payload.bytes, key, 0, &mut bytes),
+            None => bytes.extend_from_slice(&self.payload.bytes),
+        }
+        bytes
     }
 
     /// The code in a Close frame.

@@ -113,7 +113,7 @@ fn handshake_refused_6_with_headers_and_body() {
     }
     let run = answered_by(answer, &["--json"]);
     let lines = json(&run.stdout);
-    assert_eq!((lines[0]["type"].as_str(), lines[0]["status"].as_u64()), (Some("error"), Some(401)));
+    assert_eq!((lines[0]["type"].as_str(), lines[0]["status"].as_u64()), (Some("note"), Some(401)));
     assert_eq!((lines[1]["type"].as_str(), lines[1]["code"].as_u64()), (Some("exit"), Some(6)));
 }
 
@@ -271,7 +271,7 @@ fn json_lines() {
     assert!(!run.stdout.contains(['\u{1b}', '\u{202e}']));
     let lines = json(&run.stdout);
     let kinds: Vec<&str> = lines.iter().filter_map(|line| line["type"].as_str()).collect();
-    assert_eq!(kinds, ["open", "message", "message", "ping", "pong", "close", "exit"]);
+    assert_eq!(kinds, ["open", "message", "message", "message", "message", "close", "exit"]);
     for line in &lines {
         assert_eq!(line["v"], 1);
         let time = line["ts"].as_str().unwrap();
@@ -282,6 +282,7 @@ fn json_lines() {
     let binary = (&lines[2]["op"], &lines[2]["len"], &lines[2]["payload"]["data"]);
     assert_eq!(binary, (&"binary".into(), &2.into(), &"AP8=".into()));
     assert_eq!(lines[2]["payload"]["enc"], "base64");
+    assert_eq!((&lines[3]["op"], &lines[4]["op"]), (&"ping".into(), &"pong".into()));
     assert_eq!((&lines[5]["code"], &lines[5]["clean"]), (&1000.into(), &true.into()));
     assert_eq!((&lines[6]["code"], &lines[6]["reason"]), (&0.into(), &"done".into()));
 }
@@ -329,7 +330,8 @@ fn a_connection_that_is_lost_is_resumed() {
     let targets = ["/a?x=1&after=k:0", "/a?x=1&after=k:1", "/a?x=1&after=k:2"];
     assert_eq!(server.join().unwrap(), targets.map(|target| format!("GET {target} HTTP/1.1")));
     let lines: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let lost: Vec<_> = lines.iter().filter(|line| line["type"] == "lost").collect();
+    let lost: Vec<_> =
+        lines.iter().filter(|line| line["type"] == "note" && line["retry_in_ms"].is_u64()).collect();
     assert_eq!((lost.len(), &lost[1]["retry_in_ms"]), (2, &Value::from(7)), "{}", run.stdout);
     assert!(run.stderr.contains("= lost: closed with 1012"), "{}", run.stderr);
 }

@@ -17,4 +17,4 @@ mod schema;
 pub use direction::Direction;
 pub use frame::{Frame, Message, Violation};
 pub use model::{Body, Close, Counts, Dropped, End, Event, Exit, Handshake, Level, Note, Open, Stats};
-pub use schema::{LineError, VERSION};
+pub use schema::{LineError, VERSION, json_line};

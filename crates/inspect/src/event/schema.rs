@@ -27,6 +27,20 @@ pub struct LineError {
     pub at: usize,
 }
 
+/// A line of the schema that is no event: what a single command says of its own work.
+#[must_use]
+pub fn json_line(ts: Timestamp, kind: &str, body: &impl Serialize) -> String {
+    let mut line = Vec::new();
+    append(ts, kind, None, body, &mut line);
+    String::from_utf8(line).unwrap_or_default()
+}
+
+fn append(ts: Timestamp, kind: &str, conn: Option<&str>, body: &impl Serialize, output: &mut Vec<u8>) {
+    let line = Line { v: VERSION, ts: ts.to_string(), kind, conn, body };
+    // Nothing in the model can fail: keys are strings, and a vector takes all.
+    let _ = serde_json::to_writer(output, &line);
+}
+
 impl Event {
     /// The event as one line of JSON, without the line's end.
     #[must_use]
@@ -53,15 +67,7 @@ impl Event {
     }
 
     fn append_line(&self, body: &impl Serialize, output: &mut Vec<u8>) {
-        let line = Line {
-            v: VERSION,
-            ts: self.ts.to_string(),
-            kind: self.body.word(),
-            conn: self.conn.as_deref(),
-            body,
-        };
-        // Nothing in the model can fail: keys are strings, and a vector takes all.
-        let _ = serde_json::to_writer(output, &line);
+        append(self.ts, self.body.word(), self.conn.as_deref(), body, output);
     }
 
     /// Reads a line.
@@ -101,7 +107,7 @@ struct Line<'l, B> {
     v: u8,
     ts: String,
     #[serde(rename = "type")]
-    kind: &'static str,
+    kind: &'l str,
     #[serde(skip_serializing_if = "Option::is_none")]
     conn: Option<&'l str>,
     #[serde(flatten)]

@@ -8,6 +8,8 @@ mod stdin;
 
 mod presence;
 
+mod told;
+
 mod report;
 
 mod refused;

@@ -4,19 +4,20 @@
 //! is shown. Writing to stderr never fails; writing to stdout may, and then the reader has gone.
 
 use std::io::{self, Write};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use tidegate_client::follow::Interruption;
 use tidegate_client::{Close, End, Event, Http, Message, Opened, ProtocolError};
+use tidegate_inspect::Timestamp;
+use tidegate_inspect::event::{Body, Direction, json_line};
 use tidegate_protocol::Envelope;
 
 use super::presence::Presence;
+use super::told;
 use crate::exit::{Exit, Failure, say};
 use crate::terminal::{Ink, Look, escape, escape_json, escape_lines};
-use crate::timestamp::{rfc3339, time_of_day};
+use crate::timestamp::now;
 
 /// Bytes of a binary payload that people are shown.
 const HEX_MAX_BYTES: usize = 256;
@@ -52,11 +53,12 @@ impl Report {
     }
 
     pub(super) fn opened(&self, url: &str, opened: &Opened, include: bool) -> io::Result<()> {
+        if self.form == Form::Json {
+            let heads = told::handshake(opened).into_iter().filter(|_| include);
+            return heads.chain([told::open(url, opened)]).try_for_each(|body| self.json(body));
+        }
         if include {
             say(handshake(opened));
-        }
-        if self.form == Form::Json {
-            return self.json("open", OpenBody::of(url, opened));
         }
         let subprotocol = opened.subprotocol.as_deref().map(escape);
         let subprotocol = subprotocol.map(|name| format!("  subprotocol {name}")).unwrap_or_default();
@@ -79,7 +81,7 @@ impl Report {
     pub(super) fn presence(&self, envelope: &Envelope) -> io::Result<()> {
         let Some(presence) = Presence::of(envelope) else { return Ok(()) };
         if self.form == Form::Json {
-            return self.json("presence", presence.body());
+            return self.line("presence", &presence.body());
         }
         self.note(&format!("= {}", presence.words()));
         Ok(())
@@ -87,21 +89,24 @@ impl Report {
 
     /// Shows what went out, where it is not on the screen already.
     pub(super) fn sent(&self, message: &tidegate_websocket::Message<'_>) -> io::Result<()> {
-        if self.form != Form::Pretty {
-            return Ok(());
-        }
         let (kind, text) = match message {
             tidegate_websocket::Message::Text(text) => ("text", Payload::Text(text)),
             tidegate_websocket::Message::Binary(bytes) => ("binary", Payload::Bytes(bytes)),
         };
-        let row = row(SystemTime::now(), Arrow::Sent, kind, message.as_bytes().len(), &text, self.stdout);
-        line(row.as_bytes())
+        let bytes = message.as_bytes();
+        match self.form {
+            Form::Payloads => Ok(()),
+            Form::Json => self.json(told::message(Direction::ToServer, kind, bytes)),
+            Form::Pretty => {
+                line(row(now(), Direction::ToServer, kind, bytes.len(), &text, self.stdout).as_bytes())
+            }
+        }
     }
 
     /// A failure that ends the command; `status` is that of a refusal.
     pub(super) fn failed(&self, failure: &Failure, status: Option<u16>) -> io::Result<()> {
         match self.form {
-            Form::Json => self.json("error", ErrorBody { message: &failure.what, section: None, status }),
+            Form::Json => self.json(told::failed(failure, status)),
             Form::Pretty | Form::Payloads => Ok(()),
         }
     }
@@ -109,9 +114,8 @@ impl Report {
     /// The connection is lost, and will be opened again.
     pub(super) fn lost(&self, why: &Interruption, retry_in: Duration) {
         if self.form == Form::Json {
-            let body = LostBody { reason: &why.to_string(), retry_in_ms: retry_in.as_millis() };
             // A reader that has gone is noticed with the next event.
-            let _ = self.json("lost", body);
+            let _ = self.json(told::lost(&why.to_string(), retry_in));
         }
         let text = format!("= lost: {}; again in {:.1} s", escape(&why.to_string()), retry_in.as_secs_f64());
         self.note(&text);
@@ -125,7 +129,7 @@ impl Report {
     /// The last line.
     pub(super) fn exit(&self, exit: Exit) -> io::Result<()> {
         match self.form {
-            Form::Json => self.json("exit", ExitBody { code: exit.code(), reason: exit.reason() }),
+            Form::Json => self.json(told::exit(exit)),
             Form::Pretty | Form::Payloads => Ok(()),
         }
     }
@@ -138,12 +142,9 @@ impl Report {
         let length = message.as_bytes().len();
         match self.form {
             Form::Payloads => line(message.as_bytes()),
-            Form::Json => {
-                let body = FrameBody { dir: "s2c", op: kind, len: length, payload: payload.encoded() };
-                self.json("message", body)
-            }
+            Form::Json => self.json(told::message(Direction::ToClient, kind, message.as_bytes())),
             Form::Pretty => {
-                let row = row(SystemTime::now(), Arrow::Received, kind, length, &payload, self.stdout);
+                let row = row(now(), Direction::ToClient, kind, length, &payload, self.stdout);
                 line(row.as_bytes())
             }
         }
@@ -152,43 +153,38 @@ impl Report {
     fn control(&self, kind: &'static str, bytes: &[u8], note: &str) -> io::Result<()> {
         let payload = std::str::from_utf8(bytes).map_or(Payload::Bytes(bytes), Payload::Text);
         if self.form == Form::Json {
-            let body = FrameBody { dir: "s2c", op: kind, len: bytes.len(), payload: payload.encoded() };
-            return self.json(kind, body);
+            return self.json(told::message(Direction::ToClient, kind, bytes));
         }
-        let row = row(SystemTime::now(), Arrow::Received, kind, bytes.len(), &payload, self.stderr);
+        let row = row(now(), Direction::ToClient, kind, bytes.len(), &payload, self.stderr);
         say(format!("{row}{note}"));
         Ok(())
     }
 
     fn closed(&self, close: &Close) -> io::Result<()> {
         if self.form == Form::Json {
-            let body = CloseBody {
-                code: close.code.get(),
-                name: close.code.name(),
-                reason: &close.reason,
-                clean: close.is_clean(),
-            };
-            return self.json("close", body);
+            return self.json(told::closed(close));
         }
-        let time = time_of_day(SystemTime::now());
+        let time = now().time_of_day();
         say(format!("{time} {}", self.stderr.paint(Ink::Close, &close_text(close))));
         Ok(())
     }
 
     fn broken_rule(&self, error: &ProtocolError) -> io::Result<()> {
         if self.form == Form::Json {
-            let section = Some(format!("RFC {}, section {}", error.rule().rfc, error.section()));
-            return self.json("error", ErrorBody { message: &error.to_string(), section, status: None });
+            return self.json(told::broken_rule(error));
         }
-        let time = time_of_day(SystemTime::now());
+        let time = now().time_of_day();
         say(format!("{time} {}", self.stderr.paint(Ink::Error, &format!("! protocol error: {error}"))));
         Ok(())
     }
 
-    fn json(&self, kind: &'static str, body: impl Serialize) -> io::Result<()> {
-        let line_of = JsonLine { v: 1, ts: rfc3339(SystemTime::now()), kind, body };
-        let json = serde_json::to_string(&line_of).map_err(io::Error::other)?;
-        line(escape_json(json).as_bytes())
+    /// A line that is no event of the model.
+    fn line(&self, kind: &str, body: &impl Serialize) -> io::Result<()> {
+        line(escape_json(json_line(now(), kind, body)).as_bytes())
+    }
+
+    fn json(&self, body: Body) -> io::Result<()> {
+        line(escape_json(told::at_once(body).to_json()).as_bytes())
     }
 }
 
@@ -247,12 +243,6 @@ fn close_text(close: &Close) -> String {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Arrow {
-    Sent,
-    Received,
-}
-
 /// A payload to be shown.
 enum Payload<'p> {
     Text(&'p str),
@@ -261,19 +251,20 @@ enum Payload<'p> {
 
 /// A row such as `12:03:04.512Z ↓ text       11 B  hello world`.
 fn row(
-    time: SystemTime,
-    arrow: Arrow,
+    time: Timestamp,
+    dir: Direction,
     kind: &str,
     length: usize,
     payload: &Payload<'_>,
     look: Look,
 ) -> String {
-    let (arrow, ink) = match arrow {
-        Arrow::Sent => ("↑", Ink::Sent),
-        Arrow::Received => ("↓", Ink::Received),
+    let ink = match dir {
+        Direction::ToServer => Ink::Sent,
+        Direction::ToClient => Ink::Received,
     };
-    let time = time_of_day(time);
-    let head = format!("{arrow} {kind:<6} {:>9}  ", format!("{length} B"));
+    let time = time.time_of_day();
+    let length = format!("{length} B");
+    let head = format!("{} {kind:<6} {length:>9}  ", dir.arrow());
     let indent = time.chars().count() + 1 + head.chars().count();
     format!("{} {}{}", look.paint(Ink::Dim, &time), look.paint(ink, &head), payload.shown(indent))
 }
@@ -291,116 +282,16 @@ impl Payload<'_> {
             }
         }
     }
-
-    fn encoded(&self) -> PayloadBody<'_> {
-        match self {
-            Self::Text(text) => PayloadBody { enc: "utf8", data: (*text).into() },
-            Self::Bytes(bytes) => PayloadBody { enc: "base64", data: STANDARD.encode(bytes).into() },
-        }
-    }
-}
-
-/// A line of the schema, version 1.
-#[derive(Serialize)]
-struct JsonLine<B> {
-    v: u8,
-    ts: String,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(flatten)]
-    body: B,
-}
-
-#[derive(Serialize)]
-struct OpenBody<'o> {
-    url: &'o str,
-    peer: String,
-    http: &'static str,
-    status: u16,
-    subprotocol: Option<&'o str>,
-    extensions: Option<String>,
-    headers: Vec<(&'o str, String)>,
-    tls: Option<&'o str>,
-    connect_us: u128,
-    tls_us: Option<u128>,
-    handshake_us: u128,
-}
-
-#[derive(Serialize)]
-struct FrameBody<'p> {
-    dir: &'static str,
-    op: &'static str,
-    len: usize,
-    payload: PayloadBody<'p>,
-}
-
-#[derive(Serialize)]
-struct PayloadBody<'p> {
-    enc: &'static str,
-    data: std::borrow::Cow<'p, str>,
-}
-
-#[derive(Serialize)]
-struct CloseBody<'c> {
-    code: u16,
-    name: Option<&'static str>,
-    reason: &'c str,
-    clean: bool,
-}
-
-#[derive(Serialize)]
-struct ErrorBody<'e> {
-    message: &'e str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    section: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-}
-
-#[derive(Serialize)]
-struct LostBody<'l> {
-    reason: &'l str,
-    retry_in_ms: u128,
-}
-
-#[derive(Serialize)]
-struct ExitBody {
-    code: u8,
-    reason: &'static str,
-}
-
-impl<'o> OpenBody<'o> {
-    fn of(url: &'o str, opened: &'o Opened) -> Self {
-        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-        Self {
-            url,
-            peer: peer(opened),
-            http: match opened.http {
-                Http::V2 => "2",
-                Http::V1 | Http::Auto => "1.1",
-            },
-            status: opened.status,
-            subprotocol: opened.subprotocol.as_deref(),
-            extensions: opened.extensions.header_value(),
-            headers: opened.headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect(),
-            tls: opened.tls.as_deref(),
-            connect_us: opened.timings.connect.as_micros(),
-            tls_us: opened.timings.tls.map(|time| time.as_micros()),
-            handshake_us: opened.timings.handshake.as_micros(),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::UNIX_EPOCH;
-
     use super::*;
 
     const PLAIN: Look = Look { is_terminal: true, colours: false };
 
     fn check(payload: &Payload<'_>, length: usize, expected: &str) {
-        let row = row(UNIX_EPOCH, Arrow::Received, "text", length, payload, PLAIN);
+        let row = row(Timestamp::default(), Direction::ToClient, "text", length, payload, PLAIN);
         assert_eq!(row, expected);
     }
 

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use tidegate_inspect::header::from_hex;
 use tidegate_websocket::CloseCode;
 
 /// What `/help` says.
@@ -39,7 +40,7 @@ impl<'l> Typed<'l> {
         match name {
             "ping" => Self::Ping(rest),
             "close" => close(rest),
-            "bin" => hex(rest).map_or_else(
+            "bin" => from_hex(rest).map_or_else(
                 || Self::Wrong("/bin takes bytes in hex, such as /bin de ad be ef".to_owned()),
                 Self::Binary,
             ),
@@ -60,19 +61,6 @@ fn close(rest: &str) -> Typed<'_> {
         Ok(code) if code.is_allowed_on_wire() => Typed::Close(code, reason.trim_start()),
         _ => Typed::Wrong("a code that may be sent is 1000 to 1003, 1007 to 1014 or 3000 to 4999".to_owned()),
     }
-}
-
-/// Pairs of digits, with or without white space between them.
-fn hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text
-        .chars()
-        .filter(|character| !character.is_whitespace())
-        .map(|character| character.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-        .collect::<Option<_>>()?;
-    if !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
 #[cfg(test)]

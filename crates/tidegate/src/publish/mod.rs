@@ -8,17 +8,18 @@ mod admin;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::Uri;
 use serde::Serialize;
+use tidegate_inspect::event::json_line;
 use tokio::time::sleep_until;
 
 use crate::arguments::Publish;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Look, escape_json};
-use crate::timestamp::rfc3339;
+use crate::timestamp::now;
 use admin::{Admin, Item, Published};
 
 /// Longest message. The gateway's own bound is lower by default, and it says so.
@@ -97,10 +98,8 @@ impl Publisher<'_> {
         let channel = self.arguments.channel.to_string();
         let Published { position, subscribers } = published;
         let line = if self.arguments.json {
-            let ts = rfc3339(SystemTime::now());
-            let line =
-                Line { v: 1, ts, kind: "published", channel: &channel, position, subscribers: *subscribers };
-            escape_json(serde_json::to_string(&line).unwrap_or_default())
+            let body = PublishedBody { channel: &channel, position, subscribers: *subscribers };
+            escape_json(json_line(now(), "published", &body))
         } else if self.stdout.is_terminal {
             let plural = if *subscribers == 1 { "" } else { "s" };
             format!("{}  {subscribers} subscriber{plural}", crate::terminal::escape(position))
@@ -111,13 +110,8 @@ impl Publisher<'_> {
     }
 }
 
-/// A line of the schema, version 1.
 #[derive(Serialize)]
-struct Line<'l> {
-    v: u8,
-    ts: String,
-    #[serde(rename = "type")]
-    kind: &'static str,
+struct PublishedBody<'l> {
     channel: &'l str,
     position: &'l str,
     subscribers: u64,

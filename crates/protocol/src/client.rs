@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tidegate_hub::{Payload, Position, PresenceChange, Present, Updates};
 
-use crate::command::Content;
+use crate::command::{Content, even_null};
 use crate::envelope::{begin, field, write_payload};
 use crate::member::WireMember;
 
@@ -136,9 +136,9 @@ struct Wire<'a> {
     leave: Option<&'a RawValue>,
     #[serde(borrow)]
     count: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "even_null")]
     data: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "even_null")]
     patch: Option<&'a RawValue>,
     format: Option<String>,
     text: Option<String>,
@@ -487,6 +487,20 @@ mod tests {
             assert!(Envelope::parse(text).is_err(), "{text}");
         }
         assert_eq!(Envelope::parse(r#"{"type":"tide","height":{}}"#), Ok(Envelope::Unknown));
+    }
+
+    #[test]
+    fn null_is_a_value() {
+        let null = Content { payload: "null".into(), json: true };
+        assert_eq!(message(Payload::from("null").into()), null);
+        let answer = read(|output| envelope::write_reply(output, None, None, Reply::Answer(&"null".into())));
+        assert!(
+            matches!(answer, Envelope::Reply { outcome: Outcome::Answer(content), .. } if content == null)
+        );
+        let patch = read(|output| {
+            envelope::write_patch(output, &channel(), POSITION, Updates::MergePatch, b"null");
+        });
+        assert!(matches!(patch, Envelope::Patch { patch, .. } if patch == "null"));
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use tidegate_hub::{Payload, Updates, UpdatesError};
 
@@ -81,12 +81,19 @@ struct Wire<'a> {
     updates: Option<String>,
     #[serde(borrow, default)]
     id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "even_null")]
     data: Option<&'a RawValue>,
     #[serde(default)]
     text: Option<String>,
     #[serde(default)]
     binary: Option<String>,
+}
+
+/// A field whose value may be `null`: that is a value, and only a field that is not there is none.
+pub(crate) fn even_null<'de: 'a, 'a, D: Deserializer<'de>>(
+    field: D,
+) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(field).map(Some)
 }
 
 impl Command {
@@ -196,6 +203,12 @@ mod tests {
             Ok(Command::Message { channel: None, content, id: None }),
             "data passes as it stands"
         );
+        let content = Content { payload: "null".into(), json: true };
+        assert_eq!(
+            Command::parse(r#"{"type":"message","data":null,"id":1}"#),
+            Ok(Command::Message { channel: None, content, id: id("1") }),
+            "null is a value"
+        );
         let content = Content { payload: Payload::binary(Bytes::from_static(b"\0\xff")), json: false };
         assert_eq!(
             Command::parse(r#"{"type":"message","channel":"c","binary":"AP8="}"#),
@@ -215,6 +228,7 @@ mod tests {
             (r#"{"type":"subscribe","channel":"q","updates":"diff"}"#, "json-patch or merge-patch"),
             (r#"{"type":"message"}"#, "exactly one of"),
             (r#"{"type":"message","data":1,"text":""}"#, "exactly one of"),
+            (r#"{"type":"message","data":null,"text":""}"#, "exactly one of"),
             (r#"{"type":"message","binary":"?"}"#, "not base64"),
             (r#"{"type":"message","data":1,"id":{}}"#, "'id' must be"),
         ] {

@@ -336,6 +336,61 @@ fn a_connection_that_is_lost_is_resumed() {
     assert!(run.stderr.contains("= lost: closed with 1012"), "{}", run.stderr);
 }
 
+/// Runs `connect --reconnect` with these arguments against a server that says these things on one connection after the
+/// other; gives the targets that were asked for.
+fn asked_in_turn(
+    target: &str,
+    arguments: &[&str],
+    script: &'static [(&'static [&'static str], Option<u16>)],
+) -> Vec<String> {
+    let is_enveloped = !arguments.contains(&"--bare");
+    let arguments: Vec<&str> = arguments.iter().copied().filter(|argument| *argument != "--bare").collect();
+    let (address, server) = listen_often(move |listener| {
+        let target_of = |(texts, code): &(&[&str], Option<u16>)| {
+            let agreed = if is_enveloped { "Sec-WebSocket-Protocol: tidegate.v1\r\n" } else { "" };
+            let mut peer = Peer::accept(accept(listener), agreed);
+            texts.iter().for_each(|text| peer.send(&frame(0x81, text.as_bytes())));
+            if let Some(code) = code {
+                peer.close(*code, "");
+            }
+            peer.request.split(' ').nth(1).unwrap().to_owned()
+        };
+        script.iter().map(target_of).collect()
+    });
+    let url = format!("ws://{address}{target}");
+    let subprotocol: &[&str] = if is_enveloped { &["--subprotocol", "tidegate.v1"] } else { &[] };
+    let run = run(&[&["connect", &url, "--reconnect"], subprotocol, &arguments].concat(), "");
+    assert_eq!(run.code, 8, "{}", run.stderr);
+    server.join().unwrap()
+}
+
+#[test]
+fn the_position_that_was_asked_for_outlives_connections_that_say_nothing() {
+    for arguments in [&["--after", "k:5"][..], &["--after", "k:5", "--updates", "json-patch"]] {
+        let asked = asked_in_turn(
+            "/a",
+            arguments,
+            &[
+                (&[], None),
+                (&[r#"{"type":"open","channel":"a","position":"k:5","recovered":true}"#], None),
+                (&[], Some(4401)),
+            ],
+        );
+        assert!(asked.iter().all(|target| target.ends_with("after=k:5")), "{asked:?}");
+    }
+    let asked =
+        asked_in_turn("/a", &["--after", "k:5", "--bare"], &[(&[], None), (&["1"], None), (&[], Some(4401))]);
+    assert_eq!(asked, ["/a?after=k:5", "/a?after=k:5", "/a"]);
+}
+
+#[test]
+fn a_position_of_the_url_that_is_refused_is_not_sent_again() {
+    let script: &[(&[&str], Option<u16>)] = &[(&[], Some(4409)), (&[], None), (&[], Some(4401))];
+    for bare in [&[][..], &["--bare"]] {
+        assert_eq!(asked_in_turn("/a?after=zz:7&b", bare, script), ["/a?after=zz:7&b", "/a?b", "/a?b"]);
+    }
+}
+
 #[test]
 fn a_server_that_is_not_there_is_awaited_for_the_given_time() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -30,6 +30,7 @@ use url::Url;
 
 use crate::arguments::Connect;
 use crate::exit::{Exit, Failure};
+use place::Place;
 use report::Report;
 use session::{Goal, Outcome, Progress, Session};
 use stdin::Kind;
@@ -59,16 +60,19 @@ async fn connect(arguments: &Connect, report: &Report) -> Result<Exit, Failure> 
     let goal = Goal { messages: arguments.n, expect: arguments.expect.clone() };
     let deadline = arguments.timeout.map(|timeout| began + timeout);
     let mut attempts = Attempts::new(Backoff::default(), None);
-    let mut position = arguments.after.clone();
-    let mut session = None;
     let updates = arguments.updates.and_then(Updates::name);
-    let asked = with_parameter(&arguments.url, "updates", updates)?;
+    let asked = updates.map_or_else(
+        || arguments.url.clone(),
+        |updates| with_parameter(&arguments.url, "updates", Some(updates)),
+    );
+    let mut session = begin(arguments, &asked, report, goal.clone(), deadline);
+    let mut has_opened = false;
     loop {
-        let url = with_parameter(&asked, "after", position.as_deref())?;
+        let url = with_parameter(&asked, "after", session.position());
         let connected = tokio::select! {
             connected = tidegate_client::connect(&url, options(arguments)) => connected,
             // The first attempt has a time-out of its own, which says what was awaited.
-            () = session::at(deadline), if session.is_some() => return Ok(goal.late()),
+            () = session::at(deadline), if has_opened => return Ok(goal.late()),
             _ = interrupts.recv() => return Ok(Exit::Interrupted),
         };
         let (ended, why, hint) = match connected {
@@ -78,23 +82,22 @@ async fn connect(arguments: &Connect, report: &Report) -> Result<Exit, Failure> 
             }
             Ok(mut connection) => {
                 show(report, &url, &mut connection, arguments.include);
-                let session = match &mut session {
-                    Some(session) => session,
-                    none => none.insert(begin(arguments, report, goal.clone(), deadline).map_err(other)?),
-                };
+                if !has_opened {
+                    session.lines = Some(stdin::read().map_err(other)?);
+                    has_opened = true;
+                }
                 let opened = Instant::now();
                 match session.run(connection, &mut interrupts).await {
                     Outcome::Exit(exit) => return Ok(exit),
                     Outcome::Lost { exit, why, hint } => {
                         attempts.handle_end(opened.elapsed());
-                        position = session.position().map(|position| position.to_string());
                         (Ok(exit), why, hint)
                     }
                 }
             }
         };
         if why.loses_position() {
-            position = None;
+            session.forget_position();
         }
         let retry_in = if arguments.reconnect { attempts.wait(&why, hint) } else { None };
         let Some(retry_in) = retry_in else { return give_up(report, ended) };
@@ -123,35 +126,54 @@ fn show(report: &Report, url: &str, connection: &mut Connection, include: bool) 
     }
 }
 
+/// `url` says where to begin, unless `--after` does.
 fn begin<'r>(
     arguments: &Connect,
+    url: &str,
     report: &'r Report,
     goal: Goal,
     deadline: Option<Instant>,
-) -> std::io::Result<Session<'r>> {
+) -> Session<'r> {
     let kind = stdin::kind();
-    Ok(Session {
+    let after = arguments.after.clone().or_else(|| parameter(url, "after"));
+    let place = Place::new(after, parameter(url, "updates").is_some());
+    Session {
         report,
         goal,
-        lines: Some(stdin::read()?),
+        lines: None,
         stdin: kind,
         linger: linger(arguments, kind),
         deadline,
         auto_pong: !arguments.no_auto_pong,
-        progress: Progress::new(arguments.updates.is_some()),
-    })
+        progress: Progress::new(place),
+    }
 }
 
-/// The URL, with the value as the only one of that name in its query, if there is one: of several the first counts.
-fn with_parameter(url: &str, name: &str, value: Option<&str>) -> Result<String, Failure> {
-    let Some(value) = value else { return Ok(url.to_owned()) };
-    let mut url = Url::parse(url).map_err(|error| Failure::new(Exit::Usage, format!("{url}: {error}")))?;
-    let others = url.query().unwrap_or_default().split('&');
+/// What the URL has under that name in its query, as it stands there: of several the first counts.
+fn parameter(url: &str, name: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    let (_, value) = url
+        .query()?
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .find(|pair| pair.0 == name)?;
+    Some(value.to_owned())
+}
+
+/// The URL with the value as the only one of that name in its query, or with none. What is no URL is refused where it is
+/// opened.
+fn with_parameter(url: &str, name: &str, value: Option<&str>) -> String {
+    let Ok(mut parsed) = Url::parse(url) else { return url.to_owned() };
+    if parameter(url, name).as_deref() == value {
+        return url.to_owned();
+    }
+    let own = value.map(|value| format!("{name}={value}"));
+    let others = parsed.query().unwrap_or_default().split('&');
     let others = others.filter(|pair| !pair.is_empty() && pair.split('=').next() != Some(name));
-    let own = format!("{name}={value}");
-    let query: Vec<&str> = others.chain([own.as_str()]).collect();
-    url.set_query(Some(&query.join("&")));
-    Ok(url.into())
+    let query: Vec<&str> = others.chain(own.as_deref()).collect();
+    let query = query.join("&");
+    parsed.set_query(Some(query.as_str()).filter(|query| !query.is_empty()));
+    parsed.into()
 }
 
 /// The headers that were asked for, and the token as one of them.
@@ -218,12 +240,14 @@ mod tests {
             ("ws://h --after k:4", "ws://h/?after=k:4"),
             ("ws://h/a?b", "ws://h/a?b"),
             ("ws://h/a?after=k:1&b=after=&after=2 --after k:4", "ws://h/a?b=after=&after=k:4"),
-            ("ws://h/a?after=k:1", "ws://h/a?after=k:1"),
+            ("ws://h/a?after=k%3A1&b", "ws://h/a?after=k%3A1&b"),
         ] {
             let arguments = parsed(line);
-            let found = with_parameter(&arguments.url, "after", arguments.after.as_deref()).expect("a URL");
-            assert_eq!(found, url);
+            let after = arguments.after.clone().or_else(|| parameter(&arguments.url, "after"));
+            assert_eq!(with_parameter(&arguments.url, "after", after.as_deref()), url);
         }
+        assert_eq!(with_parameter("ws://h/a?after=k:1&b&after=k:2", "after", None), "ws://h/a?b");
+        assert_eq!(with_parameter("ws://h/a?after=k:1", "after", None), "ws://h/a");
     }
 
     #[test]

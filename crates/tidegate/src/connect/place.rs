@@ -1,6 +1,7 @@
 //! Where a connection is in its channel, as the envelopes of `tidegate.v1` say: from there it is resumed.
 //!
-//! A bare WebSocket says nothing of it. Channels that were subscribed by hand are not followed here.
+//! What was asked for counts until they say something else. A bare WebSocket says nothing: its place is known until a
+//! message has come. Channels that were subscribed by hand are not followed here.
 
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use tidegate_protocol::{Envelope, SUBPROTOCOL};
 /// What the envelopes have said so far.
 #[derive(Debug, Default)]
 pub(super) struct Place {
-    /// The last position of the URL's channel.
-    pub(super) position: Option<Position>,
+    /// Where the next connection resumes: at first as it was asked for.
+    position: Option<String>,
     /// When to come back, from the envelope before the Close frame.
     pub(super) hint: Option<Duration>,
     /// The URL's channel: the first that opens.
@@ -22,8 +23,18 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn new(is_incremental: bool) -> Self {
-        Self { is_incremental, ..Self::default() }
+    pub(super) fn new(after: Option<String>, is_incremental: bool) -> Self {
+        Self { position: after, is_incremental, ..Self::default() }
+    }
+
+    /// Where to resume.
+    pub(super) fn position(&self) -> Option<&str> {
+        self.position.as_deref()
+    }
+
+    /// The next connection begins anew.
+    pub(super) fn forget(&mut self) {
+        self.position = None;
     }
 
     /// Another connection, with this subprotocol.
@@ -34,15 +45,14 @@ impl Place {
 
     /// A message came. Gives it back as an envelope, if it is one.
     pub(super) fn handle_message(&mut self, message: &Message) -> Option<Envelope> {
+        if !self.has_envelopes {
+            self.position = None;
+        }
         let (true, Message::Text(text)) = (self.has_envelopes, message) else { return None };
         let envelope = Envelope::parse(text).ok()?;
         match &envelope {
             Envelope::Open { channel, position, recovered, .. } => {
-                if !self.is_incremental {
-                    self.handle_position(channel, Some(*position));
-                } else if !recovered {
-                    self.handle_position(channel, None);
-                }
+                self.handle_open(channel, *position, *recovered);
             }
             Envelope::Message { channel, position, .. } | Envelope::Patch { channel, position, .. } => {
                 self.handle_position(channel, Some(*position));
@@ -55,9 +65,19 @@ impl Place {
         Some(envelope)
     }
 
+    /// Before the first publication there is no document that could be missing.
+    fn handle_open(&mut self, channel: &str, position: Position, recovered: bool) {
+        let goes_on = recovered && self.position.is_some();
+        match self.is_incremental {
+            true if goes_on => {}
+            true => self.handle_position(channel, Some(position).filter(|position| position.offset == 0)),
+            false => self.handle_position(channel, Some(position)),
+        }
+    }
+
     fn handle_position(&mut self, channel: &str, position: Option<Position>) {
         if self.channel.get_or_insert_with(|| channel.to_owned()) == channel {
-            self.position = position;
+            self.position = position.map(|position| position.to_string());
         }
     }
 }
@@ -68,7 +88,7 @@ mod tests {
 
     #[test]
     fn changes_go_on_from_a_document() {
-        let mut place = Place::new(true);
+        let mut place = Place::new(None, true);
         place.handle_connection(Some(SUBPROTOCOL));
         for (text, position) in [
             (r#"{"type":"open","channel":"a","position":"k:1","recovered":true}"#, None),
@@ -76,9 +96,10 @@ mod tests {
             (r#"{"type":"patch","channel":"a","position":"k:3","patch":[]}"#, Some("k:3")),
             (r#"{"type":"open","channel":"a","position":"k:3","recovered":true}"#, Some("k:3")),
             (r#"{"type":"open","channel":"a","position":"z:8","recovered":false}"#, None),
+            (r#"{"type":"open","channel":"a","position":"y:0","recovered":false}"#, Some("y:0")),
         ] {
             place.handle_message(&Message::Text(text.to_owned()));
-            assert_eq!(place.position.map(|position| position.to_string()).as_deref(), position, "{text}");
+            assert_eq!(place.position(), position, "{text}");
         }
     }
 
@@ -88,7 +109,7 @@ mod tests {
         let open =
             Message::Text(r#"{"type":"open","channel":"a","position":"k:1","recovered":true}"#.to_owned());
         place.handle_message(&open);
-        assert_eq!(place.position, None, "without the subprotocol it is a payload like any other");
+        assert_eq!(place.position(), None, "without the subprotocol it is a payload like any other");
         place.handle_connection(Some(SUBPROTOCOL));
         place.handle_message(&open);
         for (text, position) in [
@@ -98,8 +119,28 @@ mod tests {
             (r#"{"type":"close","code":1012,"reason":"restarting","reconnect_in_ms":3400}"#, "k:2"),
         ] {
             place.handle_message(&Message::Text(text.to_owned()));
-            assert_eq!(place.position, position.parse().ok(), "{text}");
+            assert_eq!(place.position(), Some(position), "{text}");
         }
         assert_eq!(place.hint, Some(Duration::from_millis(3400)));
+    }
+
+    #[test]
+    fn what_was_asked_for_counts_until_something_else_is_known() {
+        let open =
+            Message::Text(r#"{"type":"open","channel":"a","position":"k:5","recovered":true}"#.to_owned());
+        for is_incremental in [false, true] {
+            let mut place = Place::new(Some("k:5".to_owned()), is_incremental);
+            place.handle_connection(Some(SUBPROTOCOL));
+            assert_eq!(place.position(), Some("k:5"));
+            place.handle_message(&open);
+            assert_eq!(place.position(), Some("k:5"), "it has been taken");
+            place.forget();
+            assert_eq!(place.position(), None);
+        }
+        let mut bare = Place::new(Some("k:5".to_owned()), false);
+        bare.handle_connection(None);
+        assert_eq!(bare.position(), Some("k:5"));
+        bare.handle_message(&Message::Text("the next".to_owned()));
+        assert_eq!(bare.position(), None, "nobody knows how many followed it");
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use regex::Regex;
 use tidegate_client::follow::Interruption;
-use tidegate_client::{CloseCode, Connection, Event, Message, Position, SendError};
+use tidegate_client::{CloseCode, Connection, Event, Message, SendError};
 use tokio::signal::unix::Signal;
 use tokio::time::{Instant, sleep_until};
 
@@ -33,7 +33,7 @@ pub(super) struct Goal {
 pub(super) struct Session<'s> {
     pub(super) report: &'s Report,
     pub(super) goal: Goal,
-    /// Of stdin; `None` after its end.
+    /// Of stdin; `None` before the first connection and after its end.
     pub(super) lines: Option<Lines>,
     pub(super) stdin: Kind,
     /// How long to wait after the end of stdin; `None`: for ever.
@@ -69,9 +69,8 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// `is_incremental` says that changes were asked for.
-    pub(super) fn new(is_incremental: bool) -> Self {
-        Self { place: Place::new(is_incremental), ..Self::default() }
+    pub(super) fn new(place: Place) -> Self {
+        Self { place, ..Self::default() }
     }
 }
 
@@ -115,9 +114,14 @@ impl Session<'_> {
         }
     }
 
-    /// The position to resume from, if the server told one.
-    pub(super) fn position(&self) -> Option<Position> {
-        self.progress.place.position
+    /// Where the next connection resumes, if anything is known of it.
+    pub(super) fn position(&self) -> Option<&str> {
+        self.progress.place.position()
+    }
+
+    /// The next connection begins anew.
+    pub(super) fn forget_position(&mut self) {
+        self.progress.place.forget();
     }
 
     /// Begins the closing handshake; what comes until the peer's Close is not shown.

@@ -14,22 +14,24 @@ export class Channel {
   #document: unknown;
   /** Whether all up to `position` is had. With `updates` that means the document there. */
   #complete: boolean;
+  /** Whether the next connection resumes at `position`. */
+  #resumable: boolean;
 
   constructor(options: Options, after: string | undefined) {
     this.#options = options;
     this.position = after;
     this.#document = options.document;
-    this.#complete = !options.updates || options.document !== undefined;
+    this.#resumable = this.#complete = !options.updates || options.document !== undefined;
   }
 
   /** Where the next connection resumes, unless it has to begin anew. */
   after(): string | undefined {
-    return this.#complete ? this.position : undefined;
+    return this.#resumable ? this.position : undefined;
   }
 
   /** The next connection begins anew. */
   forget(): void {
-    this.#complete = false;
+    this.#resumable = this.#complete = false;
   }
 
   /** The channel is followed. `resumes`: from a position that was asked for, or on the same connection as before. */
@@ -40,6 +42,8 @@ export class Channel {
     const resumed = ahead <= 0 || (ahead > 0 && resumes && envelope.recovered === true);
     const recovered = this.position === undefined ? envelope.recovered === true : resumed;
     if (!resumed) this.position = place;
+    // What follows may be whole even where no document is had yet, and a change does not fit then.
+    this.#resumable = true;
     this.#complete = !this.#options.updates || (this.#complete && resumed);
     tell(this.#options.onopen, { position: this.position as string, recovered, transport });
   }

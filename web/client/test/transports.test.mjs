@@ -159,7 +159,7 @@ test("whoever has the document resumes with changes, whoever has not begins with
   network.socket.say(open("k:5"));
   network.socket.end();
   await network.pass(30_000);
-  assert.equal(network.socket.url.search, "?updates=json-patch", "a place without a document is no use");
+  assert.equal(network.socket.url.search, "?updates=json-patch&after=k%3A5", "what follows may be whole");
   network.socket.say(open("k:5"), message("k:6", first));
   network.socket.end();
   await network.pass(30_000);
@@ -173,6 +173,29 @@ test("whoever has the document resumes with changes, whoever has not begins with
   assert.equal(network.socket.url.search, "?updates=json-patch&after=k%3A6");
   network.socket.say(open("k:6"), patch("k:7", changes));
   assert.deepEqual(brief(kept.news()), ["open", { list: [1, 2, 3], name: "x" }]);
+});
+
+test("what is published between an open and the next connection is not lost", async () => {
+  const { news } = follow({ updates: "json-patch" });
+  network.socket.say(open("k:0"));
+  network.socket.end();
+  await network.pass(30_000);
+  assert.equal(network.socket.url.search, "?updates=json-patch&after=k%3A0");
+  network.socket.say(open("k:0"), message("k:1", first), patch("k:2", changes));
+  const heard = news();
+  assert.deepEqual(brief(heard), ["open", "error", "open", first, { list: [1, 2, 3], name: "x" }]);
+  assert.equal(heard[2].open.recovered, true);
+
+  // Where the document has gone, the change has nothing that it fits to.
+  const other = follow({ updates: "json-patch" });
+  network.socket.say(open("k:5"));
+  network.socket.end();
+  await network.pass(30_000);
+  network.socket.say(open("k:5"), patch("k:6", changes));
+  await network.pass(30_000);
+  assert.equal(network.socket.url.search, "?updates=json-patch");
+  network.socket.say(open("k:6"), message("k:7", first));
+  assert.deepEqual(brief(other.news()), ["open", "error", "open", "error", "open", first]);
 });
 
 test("a patch that does not fit is not guessed at: the whole document is asked for", async () => {
@@ -199,7 +222,7 @@ test("a document that is lost in a gap comes whole", async () => {
   network.socket.say(open("k:0"), message("k:1", first), open("k:8", false));
   network.socket.end();
   await network.pass(30_000);
-  assert.equal(network.socket.url.search, "?updates=json-patch");
+  assert.equal(network.socket.url.search, "?updates=json-patch&after=k%3A8");
   network.socket.say(open("k:8"), message("k:9", 9));
   assert.deepEqual(brief(news()), ["open", first, "open", "error", "open", 9]);
 });

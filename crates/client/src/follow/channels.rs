@@ -14,7 +14,7 @@ pub(super) struct Channels {
     list: Vec<Channel>,
     /// The name of that of the URL, once the gateway has told it. It may be followed again after it ended.
     own_name: Option<String>,
-    /// What all channels are asked for with. With increments a position is that of a document that was read.
+    /// What all channels are asked for with.
     updates: Updates,
     /// The handshake of this connection has asked for that of the URL, and that stands.
     asked_for_own: bool,
@@ -26,8 +26,10 @@ struct Channel {
     /// None: that of the URL, whose name the gateway has not told yet.
     name: Option<String>,
     is_own: bool,
-    /// The last position that was read.
+    /// The last position that was read, of an Open or of a publication.
     position: Option<Position>,
+    /// What a change after that position is applied to has been told. Without increments nothing depends on it.
+    has_document: bool,
     state: State,
     /// An Open has told it on this connection. What comes before it is of a subscription that has ended.
     is_open: bool,
@@ -77,15 +79,7 @@ impl Channels {
 
     /// Adds that of the URL.
     pub(super) fn follow_own(&mut self, after: Option<Position>) {
-        let state = State::Following;
-        self.list.push(Channel {
-            name: None,
-            is_own: true,
-            position: after,
-            state,
-            is_open: false,
-            refusals: 0,
-        });
+        self.list.push(Channel::new(None, true, after, State::Following));
     }
 
     /// Adds one; false if it is followed already, or if there are too many.
@@ -97,7 +91,7 @@ impl Channels {
         let is_own = self.is_own(name);
         let state = if is_own && self.asked_for_own { State::Following } else { State::Wanted };
         let name = Some(name.to_owned());
-        self.list.push(Channel { name, is_own, position: after, state, is_open: false, refusals: 0 });
+        self.list.push(Channel::new(name, is_own, after, state));
         true
     }
 
@@ -128,8 +122,10 @@ impl Channels {
         self.list.iter().find(|channel| channel.is_own)?.position
     }
 
+    /// The last position that was read; with increments only if its document was read, too.
     pub(super) fn position(&self, name: &str) -> Option<Position> {
-        self.find(name.strip_prefix('/').unwrap_or(name))?.position
+        let channel = self.find(name.strip_prefix('/').unwrap_or(name))?;
+        channel.position.filter(|_| channel.has_document || self.updates == Updates::Whole)
     }
 
     /// All is to be asked for anew: the connection is another one.
@@ -144,7 +140,7 @@ impl Channels {
 
     /// The positions mean nothing any more.
     pub(super) fn forget_positions(&mut self) {
-        self.list.iter_mut().for_each(|channel| channel.position = None);
+        self.list.iter_mut().for_each(|channel| (channel.position, channel.has_document) = (None, false));
     }
 
     /// What to ask for next; call it until it gives none.
@@ -195,14 +191,14 @@ impl Channels {
     /// was had. None: nobody follows that channel, and it is to be unsubscribed.
     ///
     /// With nothing missing the place stays that of what was read last: an Open may lie behind it or before
-    /// it, and what comes next shows what is new.
+    /// it, and what comes next shows what is new. The place of an Open is one to resume from even if its document
+    /// has not been read: what follows may be whole, and a change that cannot be applied shows.
     pub(super) fn handle_open(
         &mut self,
         name: &str,
         position: Position,
         recovered: bool,
     ) -> Option<(Position, bool)> {
-        let incremental = self.updates != Updates::Whole;
         let Some(channel) = self.find_or_own(name) else {
             self.asked_for_own &= !self.is_own(name);
             return None;
@@ -214,14 +210,17 @@ impl Channels {
             Some(last) if recovered && last.epoch == position.epoch => (last, true),
             Some(_) => (position, false),
         };
-        let is_resumed = channel.position.is_some() && told.1;
-        channel.position = Some(told.0).filter(|_| is_resumed || !incremental);
+        if channel.position.is_none() || !told.1 {
+            // Before the first publication there is no document.
+            channel.has_document = position.offset == 0;
+        }
+        channel.position = Some(told.0);
         Some(told)
     }
 
     /// A publication came as a change.
     pub(super) fn handle_patch(&mut self, name: &str, position: Position) -> Arrived {
-        let has_document = self.position(name).is_some();
+        let has_document = self.find(name).is_some_and(|channel| channel.has_document);
         match self.handle_message(name, position) {
             Arrived::Next if !has_document => Arrived::AfterGap,
             arrived => arrived,
@@ -231,7 +230,8 @@ impl Channels {
     /// What was read of a channel is of no use: it is asked for again from its newest publication on.
     pub(super) fn begin_anew(&mut self, name: &str) {
         if let Some(channel) = self.list.iter_mut().find(|channel| channel.is(name)) {
-            (channel.position, channel.state, channel.is_open) = (None, State::Wanted, false);
+            (channel.position, channel.has_document) = (None, false);
+            (channel.state, channel.is_open) = (State::Wanted, false);
         }
     }
 
@@ -245,7 +245,7 @@ impl Channels {
             Some(last) if position.offset - last.offset > 1 => Arrived::AfterGap,
             Some(_) | None => Arrived::Next,
         };
-        channel.position = Some(position);
+        (channel.position, channel.has_document) = (Some(position), true);
         arrived
     }
 
@@ -281,6 +281,12 @@ impl Channels {
 }
 
 impl Channel {
+    /// Who begins after a position has the document that stands there.
+    fn new(name: Option<String>, is_own: bool, after: Option<Position>, state: State) -> Self {
+        let has_document = after.is_some();
+        Self { name, is_own, position: after, has_document, state, is_open: false, refusals: 0 }
+    }
+
     fn is(&self, name: &str) -> bool {
         self.name.as_deref() == Some(name)
     }
@@ -383,7 +389,8 @@ mod tests {
         let mut channels = Channels::new(Updates::JsonPatch);
         channels.follow_own(None);
         assert_eq!(channels.handle_open("own", at(1, 4), true), Some((at(1, 4), true)));
-        assert_eq!(channels.own_position(), None, "its document is still to come");
+        assert_eq!(channels.position("own"), None, "its document is still to come");
+        assert_eq!(channels.own_position(), Some(at(1, 4)), "and may be whole");
         assert_eq!(channels.handle_patch("own", at(1, 5)), Arrived::AfterGap);
         channels.begin_anew("own");
         let asked = channels.poll_subscribe().unwrap();
@@ -397,7 +404,26 @@ mod tests {
         assert_eq!(channels.own_position(), Some(at(1, 6)));
         assert_eq!(channels.handle_patch("own", at(1, 8)), Arrived::AfterGap);
         channels.handle_open("own", at(1, 9), false);
-        assert_eq!(channels.own_position(), None);
+        assert_eq!(channels.position("own"), None);
+    }
+
+    #[test]
+    fn with_increments_an_open_before_the_first_document_is_a_place_like_others() {
+        for offset in [0, 4] {
+            let mut channels = Channels::new(Updates::JsonPatch);
+            channels.follow_own(None);
+            channels.handle_open("own", at(1, offset), true);
+            channels.handle_connection();
+            assert_eq!(channels.own_position(), Some(at(1, offset)));
+            assert_eq!(channels.handle_open("own", at(1, offset), true), Some((at(1, offset), true)));
+            assert_eq!(channels.handle_message("own", at(1, offset + 1)), Arrived::Next);
+            assert_eq!(channels.handle_patch("own", at(1, offset + 2)), Arrived::Next);
+            channels.handle_connection();
+            let told = channels.handle_open("own", at(2, 7), true);
+            assert_eq!(told, Some((at(2, 7), false)), "what is lost is declared");
+            channels.handle_connection();
+            assert_eq!(channels.own_position(), Some(at(2, 7)));
+        }
     }
 
     proptest! {

@@ -34,13 +34,14 @@ export class Channel {
     this.#resumable = this.#complete = false;
   }
 
-  /** The channel is followed. `resumes`: from a position that was asked for, or on the same connection as before. */
-  open(envelope: Envelope, resumes: boolean, transport: Transport): void {
+  /** The channel is followed. `after`: where this was asked to go on; on a connection that stands, where it is. */
+  open(envelope: Envelope, after: string | undefined, transport: Transport): void {
     const place = envelope.position as string;
+    const known = envelope.recovered === true;
     const ahead = this.position === undefined ? NaN : distance(this.position, place);
     // What came by another connection meanwhile is not missing, wherever this one begins.
-    const resumed = ahead <= 0 || (ahead > 0 && resumes && envelope.recovered === true);
-    const recovered = this.position === undefined ? envelope.recovered === true : resumed;
+    const resumed = ahead > 0 ? known && after !== undefined : ahead <= 0 && (known || after !== this.position);
+    const recovered = this.position === undefined ? known : resumed;
     if (!resumed) this.position = place;
     // What follows may be whole even where no document is had yet, and a change does not fit then.
     this.#resumable = true;

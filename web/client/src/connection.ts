@@ -140,9 +140,9 @@ export class Following implements Connection {
     } else if (type === "error") {
       tell(this.#options.onerror, { code: String(code), message, retry });
     } else if (type === "open") {
-      const resumes = attempt === this.#current || attempt.after !== undefined;
+      const after = attempt === this.#current ? this.position : attempt.after;
       this.#stand(attempt);
-      this.#channel.open(envelope, resumes, this.transport as Transport);
+      this.#channel.open(envelope, after, this.transport as Transport);
     } else if (type === "reply") {
       tell(this.#options.onmessage, { data: content(envelope) });
     } else if ((type === "message" || type === "patch") && !this.#channel.publish(envelope)) {

@@ -83,6 +83,19 @@ test("what cannot be resumed is said", () => {
   assert.deepEqual(news()[0], { open: { position: "m:9", recovered: false, transport: "websocket" } });
 });
 
+test("a place before its own is a gap where the gateway says so", async () => {
+  const { connection, news } = follow({ after: "k:7" });
+  network.socket.say(open("k:2", false), message("k:3", 3), message("k:4", 4));
+  assert.deepEqual(brief(news()), ["open", 3, 4]);
+  network.socket.end();
+  await network.pass(30_000);
+  assert.equal(network.socket.url.search, "?after=k%3A4");
+  network.socket.say(open("k:1", false), message("k:2", 2), open("k:0", false), message("k:1", 1));
+  const heard = news();
+  assert.deepEqual(brief(heard), ["error", "open", 2, "open", 1]);
+  assert.deepEqual([heard[1].open.recovered, heard[3].open.recovered, connection.position], [false, false, "k:1"]);
+});
+
 test("an open that says that a source is well again changes nothing", () => {
   const { news, connection } = follow();
   network.socket.say(open("k:0"), message("k:1", 1), open("k:2"), message("k:2", 2), message("k:3", 3));

@@ -3,12 +3,17 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tidegate_end_to_end::backend::{Backend, Reply};
 use tidegate_end_to_end::gateway::Gateway;
 use tidegate_end_to_end::script::Script;
-use tidegate_end_to_end::websocket::Dial;
+use tidegate_end_to_end::websocket::{Dial, WebSocket};
 use tidegate_test_tools::need;
 
 const ALGORITHMS: [&str; 4] = ["EdDSA", "ES256", "RS256", "HS256"];
@@ -99,4 +104,35 @@ fn python_pyjwt() {
     assert_eq!(status(&gateway, "/chat/7", &good["good"]), 101);
     assert_eq!(status(&gateway, "/other", &good["good"]), 403);
     assert_eq!(status(&gateway, "/chat/7", &other["good"]), 401);
+}
+
+/// A token for everything, signed with a secret, that ends so many milliseconds from now.
+fn ending_in(milliseconds: u64, secret: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let end = now + Duration::from_millis(milliseconds);
+    let claims = format!(r#"{{"exp":{},"channels":["{{*all}}"]}}"#, end.as_secs_f64());
+    let [header, claims] = [r#"{"alg":"HS256"}"#, &claims].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
+    let message = format!("{header}.{claims}");
+    let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), message.as_bytes());
+    format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
+}
+
+#[test]
+fn a_token_that_ends_while_the_gateway_is_stopped_ends_its_connection_at_once_after_it() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let gateway = gateway(&format!("{{ algorithm = \"HS256\", secret = \"{secret}\" }}"));
+    let mut sockets = [2_000, 8_000, 3_600_000].map(|milliseconds| {
+        WebSocket::open(gateway.public(), &format!("/x?token={}", ending_in(milliseconds, secret)))
+    });
+    gateway.signal(Signal::STOP);
+    sockets[1].silent_for(Duration::from_millis(8_500));
+    gateway.signal(Signal::CONT);
+    let begun = Instant::now();
+    for socket in &mut sockets[..2] {
+        assert_eq!(socket.closed(), (4401, "the token has expired".to_owned()));
+    }
+    // What was due at two seconds must not hold up what was due at eight by the other six.
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    gateway.publish("x", "for those who stay");
+    assert_eq!(sockets[2].text(), "for those who stay");
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use rustls::ServerConnection;
 use tidegate_hub::{ChannelName, Position};
@@ -27,8 +27,6 @@ pub(crate) struct Connection {
     pub(crate) about: Box<About>,
     /// Readings of the wheel's time.
     pub(crate) clock: Timing,
-    /// When its token ends; it is closed then. By the clock, for a token ends while the process is stopped, too.
-    pub(crate) expires: Option<Instant>,
     /// The entry of the wheel that counts.
     pub(crate) look: Tick,
     pub(crate) frames: Bucket,
@@ -193,17 +191,16 @@ impl Bucket {
 }
 
 impl Connection {
+    /// When its token ends, if it came with one: it is closed then.
+    pub(crate) fn expires(&self) -> Option<SystemTime> {
+        self.about.credentials.authority().map(|authority| authority.expires)
+    }
+
     pub(crate) fn new(transport: Transport, about: Box<About>) -> Self {
-        let expires = about.credentials.authority().and_then(|authority| {
-            // What has passed already is due at once.
-            let left = authority.expires.duration_since(SystemTime::now()).unwrap_or_default();
-            Instant::now().checked_add(left)
-        });
         Self {
             transport,
             about,
             clock: Timing::default(),
-            expires,
             look: Tick::NEVER,
             frames: Bucket::default(),
             control_frames: Bucket::default(),

@@ -10,6 +10,7 @@
 //! the layer above; tasks of that layer borrow the shard for moments through a [`ShardRef`].
 
 pub(crate) mod wheel;
+mod expiries;
 pub(crate) mod crossing;
 pub(crate) mod connection;
 mod packer;
@@ -37,7 +38,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use tidegate_hub::{
     ChannelName, Engine, EngineLimits, Form, Hub, Left, Outgoing, Presence, QueueLimits, Repeats, Retention,
@@ -50,6 +51,7 @@ use self::compare::Comparisons;
 use self::connection::{About, Bucket, Connection, Transport};
 use self::crossing::{Crossing, Follow, MAILBOX_BATCHES, Resume};
 use self::encoder::Encoder;
+use self::expiries::Expiries;
 use self::inbox::Inbox;
 use self::packer::Packed;
 use self::wheel::Wheel;
@@ -123,6 +125,7 @@ pub(crate) struct Shard {
     /// Sessions that had more to say than their share of a round, each once.
     unread: VecDeque<SessionId>,
     wheel: Wheel,
+    expiries: Expiries,
     me: Weak<RefCell<Shard>>,
     wake: Rc<Notify>,
 }
@@ -196,6 +199,7 @@ impl Shard {
                 departed: Vec::new(),
                 unread: VecDeque::new(),
                 wheel: Wheel::new(Instant::now()),
+                expiries: Expiries::new(Instant::now(), SystemTime::now()),
                 me: Weak::clone(me),
                 wake: Rc::clone(&wake),
             })
@@ -303,7 +307,7 @@ impl Shard {
 
     /// When the shard wants to be woken if nothing happens.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.wheel.next_due()
+        [self.wheel.next_due(), self.expiries.next_due()].into_iter().flatten().min()
     }
 
     /// Another configuration is in force, for what begins from now on.

@@ -1,7 +1,7 @@
 //! What time does to connections: pings, and the ends of those that do not answer, take or finish. The
 //! wheel says when to look.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use tidegate_hub::{Form, SessionId};
@@ -9,7 +9,7 @@ use tidegate_protocol::{close_code, event_stream, lines};
 use tidegate_websocket::CloseCode;
 use tidegate_websocket::timing::Due;
 
-use super::connection::{Transport, timeouts};
+use super::connection::{End, Transport, timeouts};
 use super::wheel::{Tick, ticks};
 use super::{Closing, Shard};
 
@@ -27,6 +27,15 @@ impl Shard {
             session.attachment.clock.ping_due = now.plus(ticks(interval));
         }
         self.look_anew(id);
+        self.await_expiry(id);
+    }
+
+    /// Notes when the token of a new session ends.
+    fn await_expiry(&mut self, id: SessionId) {
+        let end = self.hub.session(id).and_then(|session| session.attachment.expires());
+        if let Some(end) = end {
+            self.expiries.schedule(id, end, Instant::now(), SystemTime::now());
+        }
     }
 
     /// The interval with 10 % jitter either way, so that pings of clients that came together part.
@@ -40,12 +49,7 @@ impl Shard {
         let Some(session) = self.hub.session_mut(id) else { return };
         let connection = &mut session.attachment;
         let timeouts = timeouts(&self.generation.settings.limits);
-        let end = connection.expires.map(|end| {
-            let left = end.saturating_duration_since(Instant::now());
-            self.wheel.now().plus(ticks(left))
-        });
-        let timer = connection.clock.next_look(&timeouts);
-        let Some(due) = [timer, end].into_iter().flatten().min() else { return };
+        let Some(due) = connection.clock.next_look(&timeouts) else { return };
         if connection.look <= self.wheel.now() || due < connection.look {
             connection.look = self.wheel.schedule(id, due);
         }
@@ -62,16 +66,29 @@ impl Shard {
                 self.look_at(id);
             }
         }
+        self.turn_expiries(now) || was_due
+    }
+
+    /// Moves the tokens' wheel to `now` and closes those whose tokens have ended; whether any were looked at.
+    fn turn_expiries(&mut self, now: Instant) -> bool {
+        if self.expiries.is_empty() {
+            return false;
+        }
+        let (date, mut due) = (SystemTime::now(), Vec::new());
+        self.expiries.turn(now, date, &mut due);
+        let was_due = !due.is_empty();
+        for (id, _) in due {
+            match self.hub.session(id).and_then(|session| session.attachment.expires()) {
+                Some(end) if end <= date => self.expire(id),
+                Some(end) => self.expiries.schedule(id, end, now, date),
+                None => {}
+            }
+        }
         was_due
     }
 
     fn look_at(&mut self, id: SessionId) {
         let now = self.wheel.now();
-        let Some(session) = self.hub.session_mut(id) else { return };
-        if session.attachment.expires.is_some_and(|end| Instant::now() >= end) {
-            session.attachment.expires = None;
-            self.expire(id);
-        }
         let Some(session) = self.hub.session_mut(id) else { return };
         if session.attachment.paused {
             session.attachment.clock.excuse(now);
@@ -105,6 +122,9 @@ impl Shard {
 
     /// The client's token has ended, and with it all that it granted.
     fn expire(&mut self, id: SessionId) {
+        if self.hub.session(id).is_none_or(|session| session.attachment.end != End::Open) {
+            return;
+        }
         self.counters.tokens_expired += 1;
         let code = CloseCode::new(close_code::UNAUTHORIZED);
         self.close(id, Closing { code, reason: "the token has expired", ..Closing::default() });

@@ -49,6 +49,11 @@ impl Wheel {
         at
     }
 
+    /// True without any entry.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries == 0
+    }
+
     /// Moves on to `now` and gives the sessions whose time has come, with the ticks they were asked for.
     pub(crate) fn turn(&mut self, now: Instant, due: &mut Vec<(SessionId, Tick)>) {
         let passed = now.saturating_duration_since(self.turned);
@@ -57,6 +62,11 @@ impl Wheel {
             // Nothing was due while the shard slept for want of work; beyond that it was stopped.
             self.turned = now - self.until_next();
         }
+        self.turn_all(now, due);
+    }
+
+    /// The same where a stall excuses nothing.
+    pub(crate) fn turn_all(&mut self, now: Instant, due: &mut Vec<(SessionId, Tick)>) {
         while now.saturating_duration_since(self.turned) >= TICK {
             if self.entries == 0 {
                 let ticks = now.saturating_duration_since(self.turned).as_millis() / TICK.as_millis();

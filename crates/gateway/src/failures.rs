@@ -4,11 +4,12 @@
 //! State only, at a time that is given. Loopback is not counted: there everybody has the same address.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::limits::Limits;
+use crate::network::Network;
 use crate::refusal::Refusal;
 
 /// The time over which failures count together.
@@ -26,7 +27,7 @@ pub(crate) struct Failures(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
-    by_address: HashMap<IpAddr, Tally>,
+    by_address: HashMap<Network, Tally>,
     swept: Option<Instant>,
 }
 
@@ -43,7 +44,7 @@ struct Tally {
 #[derive(Debug)]
 pub(crate) struct Waiting {
     /// None for what is not counted.
-    place: Option<(Arc<Failures>, IpAddr)>,
+    place: Option<(Arc<Failures>, Network)>,
 }
 
 impl Failures {
@@ -60,14 +61,14 @@ impl Failures {
     /// How long an address has to wait; `None` if it need not.
     fn bar(&self, address: IpAddr, most: u32, now: Instant) -> Option<Duration> {
         let table = self.lock();
-        let tally = table.by_address.get(&counted(address)?)?;
+        let tally = table.by_address.get(&Network::of(address)?)?;
         let left = WINDOW.checked_sub(now.saturating_duration_since(tally.since))?;
         (tally.failed >= most && !left.is_zero()).then_some(left)
     }
 
     /// Counts a credential that was no good.
     pub(crate) fn note(&self, address: IpAddr, now: Instant) {
-        let Some(address) = counted(address) else { return };
+        let Some(address) = Network::of(address) else { return };
         let mut table = self.lock();
         let Some(tally) = table.tally(address, now) else { return };
         if now.saturating_duration_since(tally.since) >= WINDOW {
@@ -78,7 +79,7 @@ impl Failures {
 
     /// A place for a request that has to wait, of at most `most` for its address.
     pub(crate) fn wait(self: &Arc<Self>, address: IpAddr, most: u32, now: Instant) -> Option<Waiting> {
-        let Some(address) = counted(address) else { return Some(Waiting { place: None }) };
+        let Some(address) = Network::of(address) else { return Some(Waiting { place: None }) };
         let mut table = self.lock();
         let tally = table.tally(address, now)?;
         if tally.waiting >= most {
@@ -104,7 +105,7 @@ impl Drop for Waiting {
 
 impl Table {
     /// The tally of an address; `None` where there is no room for one more.
-    fn tally(&mut self, address: IpAddr, now: Instant) -> Option<&mut Tally> {
+    fn tally(&mut self, address: Network, now: Instant) -> Option<&mut Tally> {
         let full = self.by_address.len() >= ADDRESSES_MAX && !self.by_address.contains_key(&address);
         let rested = self.swept.is_none_or(|swept| now.saturating_duration_since(swept) >= SWEEP);
         if full && rested {
@@ -116,18 +117,6 @@ impl Table {
             return None;
         }
         Some(self.by_address.entry(address).or_insert(Tally { since: now, failed: 0, waiting: 0 }))
-    }
-}
-
-/// What stands for an address: of IPv6 the network, which is one customer's. None for loopback.
-fn counted(address: IpAddr) -> Option<IpAddr> {
-    match address.to_canonical() {
-        address if address.is_loopback() => None,
-        IpAddr::V6(address) => {
-            let network = address.to_bits() & (u128::MAX << 64);
-            Some(IpAddr::V6(Ipv6Addr::from_bits(network)))
-        }
-        address => Some(address),
     }
 }
 

@@ -22,6 +22,7 @@ pub mod settings;
 mod refusal;
 mod access;
 mod key_sets;
+mod network;
 mod failures;
 mod process;
 mod compression;

@@ -111,7 +111,7 @@ limits! {
     h2_max_control_frames_per_s: u32 = "200" in "10" to "1000000", "Frames a second of one HTTP/2 connection that carry nothing (resets, pings, settings, priorities, empty data and unknown ones), twice that in a burst; beyond it the connection ends.";
     h2_max_error_resets: u32 = "100" in "1" to "1000000", "Streams of one HTTP/2 connection that may be reset because they broke a rule, before the connection ends.";
     max_connections: Option<u32> = "computed" in "1" to "10000000", "Open client connections, beyond which 503; computed as min(50,000, (file descriptors - 256) * 0.9).";
-    max_connections_per_ip: u32 = "1000" in "1" to "10000000", "Open connections of one address, beyond which 429; not counted on loopback nor for trusted proxies.";
+    max_connections_per_ip: u32 = "1000" in "1" to "10000000", "Open connections of one address, of IPv6 a /64, beyond which 429; not counted on loopback nor for trusted proxies.";
     accept_error_backoff: Duration = "1s" in "10ms" to "1m", "Longest pause after accepting failed; it starts at 10 ms and doubles.";
 
     // Credentials.

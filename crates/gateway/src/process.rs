@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::failures::Failures;
 use crate::key_sets::KeySets;
+use crate::network::Network;
 use crate::settings::Settings;
 use crate::tokens::Issuer;
 
@@ -35,7 +36,7 @@ pub(crate) struct Process {
     counter: AtomicU64,
     open: AtomicU32,
     max_connections: AtomicU32,
-    by_address: Mutex<HashMap<IpAddr, u32>>,
+    by_network: Mutex<HashMap<Network, u32>>,
     /// What issuers of tokens publish.
     pub(crate) key_sets: KeySets,
     /// Who brings credentials that are no good.
@@ -76,12 +77,13 @@ impl Drop for ContextSeat {
 #[derive(Debug)]
 pub(crate) struct Seat {
     process: Arc<Process>,
-    remote: IpAddr,
+    /// None where it is not counted.
+    network: Option<Network>,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.process.connection_closed(self.remote);
+        self.process.connection_closed(self.network);
     }
 }
 
@@ -121,7 +123,7 @@ impl Process {
             counter: AtomicU64::new(0),
             open: AtomicU32::new(0),
             max_connections: AtomicU32::new(max_connections),
-            by_address: Mutex::default(),
+            by_network: Mutex::default(),
             key_sets: KeySets::default(),
             failures: Arc::default(),
             sources: AtomicU32::new(0),
@@ -180,8 +182,9 @@ impl Process {
 
     /// Counts a connection in, if there is room. Loopback addresses are not counted one by one.
     pub(crate) fn admit(self: &Arc<Self>, remote: IpAddr, max_per_address: u32) -> Result<Seat, Crowded> {
-        self.connection_opened(remote, max_per_address)?;
-        Ok(Seat { process: Arc::clone(self), remote })
+        let network = Network::of(remote);
+        self.connection_opened(network, max_per_address)?;
+        Ok(Seat { process: Arc::clone(self), network })
     }
 
     /// A place for one more source, of at most `limit`.
@@ -200,19 +203,17 @@ impl Process {
         format!("{:016x}{:016x}", first.hash_one(value), second.hash_one(value))
     }
 
-    fn connection_opened(&self, remote: IpAddr, max_per_address: u32) -> Result<(), Crowded> {
+    fn connection_opened(&self, network: Option<Network>, max_per_address: u32) -> Result<(), Crowded> {
         let before = self.open.fetch_add(1, Ordering::Relaxed);
         if before >= self.max_connections.load(Ordering::Relaxed) {
             self.open.fetch_sub(1, Ordering::Relaxed);
             return Err(Crowded::Process);
         }
-        if remote.is_loopback() {
-            return Ok(());
-        }
-        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = by_address.entry(remote).or_default();
+        let Some(network) = network else { return Ok(()) };
+        let mut by_network = self.by_network.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = by_network.entry(network).or_default();
         if *count >= max_per_address {
-            drop(by_address);
+            drop(by_network);
             self.open.fetch_sub(1, Ordering::Relaxed);
             return Err(Crowded::Address);
         }
@@ -220,16 +221,14 @@ impl Process {
         Ok(())
     }
 
-    fn connection_closed(&self, remote: IpAddr) {
+    fn connection_closed(&self, network: Option<Network>) {
         self.open.fetch_sub(1, Ordering::Relaxed);
-        if remote.is_loopback() {
-            return;
-        }
-        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = by_address.get_mut(&remote) {
+        let Some(network) = network else { return };
+        let mut by_network = self.by_network.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = by_network.get_mut(&network) {
             *count -= 1;
             if *count == 0 {
-                by_address.remove(&remote);
+                by_network.remove(&network);
             }
         }
     }
@@ -239,4 +238,43 @@ impl Process {
 fn take(count: &AtomicU32, limit: u32) -> bool {
     let more = |count| (count < limit).then_some(count + 1);
     count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(max_connections: u32) -> Arc<Process> {
+        let text = "[[route]]\npath = \"/x\"\nchannel = {}\n";
+        let settings = Settings::from_text(text, "test.toml", &|_| None).expect("a good configuration");
+        Arc::new(Process::new(1, settings, max_connections))
+    }
+
+    #[test]
+    fn so_many_connections_of_an_address_or_a_network_may_be_open() {
+        let process = process(100);
+        let admit = |text: &str| process.admit(text.parse().expect("an address"), 2);
+        let first = admit("2001:db8::1").expect("room");
+        let _second = admit("2001:db8::2").expect("room");
+        assert_eq!(admit("2001:db8::3").err(), Some(Crowded::Address), "all of one network are one");
+        let _other = admit("2001:db8:0:1::3").expect("another network");
+        drop(first);
+        let _again = admit("2001:db8::3").expect("its place has been given back");
+        let _four = ["192.0.2.1", "::ffff:192.0.2.1"].map(|text| admit(text).expect("room"));
+        assert_eq!(admit("192.0.2.1").err(), Some(Crowded::Address));
+        let _loopback =
+            ["127.0.0.1", "127.0.0.1", "::1", "127.0.0.1"].map(|text| admit(text).expect("not counted"));
+        assert_eq!(process.open_connections(), 9);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_who_has_gone() {
+        let process = process(2);
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let seats = [1, 2].map(|_| process.admit(address, 10).expect("room"));
+        assert_eq!(process.admit(address, 10).err(), Some(Crowded::Process));
+        drop(seats);
+        assert_eq!(process.open_connections(), 0);
+        assert!(process.by_network.lock().unwrap_or_else(PoisonError::into_inner).is_empty());
+    }
 }

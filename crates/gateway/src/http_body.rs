@@ -107,6 +107,7 @@ impl Visit {
         let most = if self.is_proxy(settings) { u32::MAX } else { settings.limits.max_connections_per_ip };
         let seat = self.shard.process.admit(self.remote.ip().to_canonical(), most);
         seat.map(Some).map_err(|crowded| {
+            self.shard.tidy(|shard| shard.counters.turned_away_by(crowded.limit()));
             Refusal::new(crowded.status(), crowded.sentence()).retry_after(fastrand::u32(1..=10))
         })
     }

@@ -23,6 +23,7 @@ mod refusal;
 mod access;
 mod key_sets;
 mod network;
+mod arrivals;
 mod failures;
 mod process;
 mod compression;

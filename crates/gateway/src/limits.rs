@@ -112,6 +112,8 @@ limits! {
     h2_max_error_resets: u32 = "100" in "1" to "1000000", "Streams of one HTTP/2 connection that may be reset because they broke a rule, before the connection ends.";
     max_connections: Option<u32> = "computed" in "1" to "10000000", "Open client connections, beyond which 503; computed as min(50,000, (file descriptors - 256) * 0.9).";
     max_connections_per_ip: u32 = "1000" in "1" to "10000000", "Open connections of one address, of IPv6 a /64, beyond which 429; not counted on loopback nor for trusted proxies.";
+    accept_rate: u32 = "2000" in "1" to "10000000", "New connections a second, twice that in a burst, while a shard is as busy as accept_rate_from says; beyond it 503. Not counted on loopback but for trusted proxies.";
+    accept_rate_from: u32 = "80" in "0" to "100", "How busy a shard must be, in percent of the last second, for accept_rate to hold; at 0 it always does.";
     accept_error_backoff: Duration = "1s" in "10ms" to "1m", "Longest pause after accepting failed; it starts at 10 ms and doubles.";
 
     // Credentials.

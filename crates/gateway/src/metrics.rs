@@ -33,6 +33,8 @@ pub(crate) struct Counters {
     pub(crate) credentials_refused: BTreeMap<&'static str, u64>,
     /// TLS handshakes that came to nothing, by the reason.
     pub(crate) tls_handshake_failed: BTreeMap<&'static str, u64>,
+    /// Connections, and sessions on HTTP/2, for which there was no room, by the limit.
+    pub(crate) turned_away: BTreeMap<&'static str, u64>,
     pub(crate) tokens_expired: u64,
     pub(crate) jwks_fetched: u64,
     pub(crate) jwks_failed: u64,
@@ -112,6 +114,11 @@ impl Counters {
         *self.tls_handshake_failed.entry(reason).or_default() += 1;
     }
 
+    /// `limit` is the key of the limit that left no room.
+    pub(crate) fn turned_away_by(&mut self, limit: &'static str) {
+        *self.turned_away.entry(limit).or_default() += 1;
+    }
+
     /// Takes over what the store has counted.
     pub(crate) fn count_store(&mut self, figures: &Figures) {
         self.store_commits = figures.commits.load(Ordering::Relaxed);
@@ -141,6 +148,7 @@ impl Counters {
         let reasons = [
             (&mut self.tls_handshake_failed, &other.tls_handshake_failed),
             (&mut self.credentials_refused, &other.credentials_refused),
+            (&mut self.turned_away, &other.turned_away),
         ];
         for (sum, part) in reasons {
             for (reason, count) in part {
@@ -262,17 +270,29 @@ impl Collector for Sum {
             ("forwarded", "Requests passed through", "status_class", &self.0.forwarded),
         ];
         let reasons = [
-            ("tls_handshake_failed", "TLS handshakes that came to nothing", &self.0.tls_handshake_failed),
+            (
+                "tls_handshake_failed",
+                "TLS handshakes that came to nothing",
+                "reason",
+                &self.0.tls_handshake_failed,
+            ),
             (
                 "credentials_refused",
                 "Requests and commands refused for their credential",
+                "reason",
                 &self.0.credentials_refused,
             ),
+            (
+                "turned_away",
+                "Connections, and sessions on HTTP/2, for which there was no room",
+                "limit",
+                &self.0.turned_away,
+            ),
         ];
-        for (name, help, map) in reasons {
+        for (name, help, label, map) in reasons {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for (reason, value) in map {
-                ConstCounter::new(*value).encode(family.encode_family(&[("reason", *reason)])?)?;
+                ConstCounter::new(*value).encode(family.encode_family(&[(label, *reason)])?)?;
             }
         }
         for (name, help, label, map) in maps {

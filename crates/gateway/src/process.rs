@@ -6,11 +6,13 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use http::StatusCode;
 use tidegate_hub::{ChannelName, ShardId};
 use tokio::sync::{Semaphore, watch};
 
+use crate::arrivals::Arrivals;
 use crate::failures::Failures;
 use crate::key_sets::KeySets;
 use crate::network::Network;
@@ -37,6 +39,8 @@ pub(crate) struct Process {
     open: AtomicU32,
     max_connections: AtomicU32,
     by_network: Mutex<HashMap<Network, u32>>,
+    /// How fast connections come.
+    pub(crate) arrivals: Arrivals,
     /// What issuers of tokens publish.
     pub(crate) key_sets: KeySets,
     /// Who brings credentials that are no good.
@@ -94,13 +98,15 @@ pub(crate) enum Crowded {
     Process,
     /// `max_connections_per_ip`: 429.
     Address,
+    /// `accept_rate`: 503.
+    Rate,
 }
 
 impl Crowded {
     /// What a request is answered with.
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::Process => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Process | Self::Rate => StatusCode::SERVICE_UNAVAILABLE,
             Self::Address => StatusCode::TOO_MANY_REQUESTS,
         }
     }
@@ -110,6 +116,16 @@ impl Crowded {
         match self {
             Self::Process => "max_connections: as many connections are open as may be",
             Self::Address => "max_connections_per_ip: your address has as many connections open as it may",
+            Self::Rate => "accept_rate: more connections come than a busy gateway takes in",
+        }
+    }
+
+    /// The limit, as a label of metrics.
+    pub(crate) fn limit(self) -> &'static str {
+        match self {
+            Self::Process => "max_connections",
+            Self::Address => "max_connections_per_ip",
+            Self::Rate => "accept_rate",
         }
     }
 }
@@ -124,6 +140,7 @@ impl Process {
             open: AtomicU32::new(0),
             max_connections: AtomicU32::new(max_connections),
             by_network: Mutex::default(),
+            arrivals: Arrivals::new(Instant::now()),
             key_sets: KeySets::default(),
             failures: Arc::default(),
             sources: AtomicU32::new(0),

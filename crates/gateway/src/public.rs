@@ -16,12 +16,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::answer::answer;
+use crate::arrivals::Load;
 use crate::client_body::RequestBody;
-use crate::client_socket::ClientSocket;
+use crate::client_socket::{ClientSocket, take_unread};
 use crate::head_timer::{HeadTimer, say_late, timed};
 use crate::http_body::Visit;
 use crate::http2::preface::{Beginning, beginning};
@@ -45,11 +47,15 @@ pub(crate) async fn serve(shard: ShardRef, listener: TcpListener, tls: Option<Ar
     let local = listener.local_addr().map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip());
     let mut pause = FIRST_PAUSE;
     let mut told = None;
+    let runtime = Handle::current().metrics();
+    let mut load = Load::new(Instant::now(), Duration::ZERO);
     loop {
         match listener.accept().await {
             Ok((stream, remote)) => {
                 pause = FIRST_PAUSE;
-                welcome(&shard, stream, remote, local, tls.as_ref());
+                // The one thread of this runtime is the shard.
+                let busy = load.percent(Instant::now(), runtime.worker_total_busy_duration(0));
+                welcome(&shard, stream, remote, local, tls.as_ref(), busy);
             }
             Err(error) => {
                 // It fails again and again while it fails: once in a while is enough to know.
@@ -75,16 +81,24 @@ struct Arrival {
     seat: Seat,
 }
 
-fn welcome(shard: &ShardRef, stream: TcpStream, remote: SocketAddr, local: IpAddr, tls: Option<&Arc<Tls>>) {
+/// Lets a connection in, or not; `busy` is how busy the shard is, in percent.
+fn welcome(
+    shard: &ShardRef,
+    stream: TcpStream,
+    remote: SocketAddr,
+    local: IpAddr,
+    tls: Option<&Arc<Tls>>,
+    busy: u32,
+) {
     let generation = shard.look(|shard| Arc::clone(&shard.generation));
-    let address = remote.ip().to_canonical();
-    let proxy = generation.settings.access.trusted_proxies.iter().any(|net| net.contains(address));
-    let max_per_address = if proxy { u32::MAX } else { generation.settings.limits.max_connections_per_ip };
-    let seat = match shard.process.admit(address, max_per_address) {
+    let seat = match admit(shard, &generation, remote.ip().to_canonical(), busy) {
         Ok(seat) => seat,
         Err(crowded) => {
             turn_away(&stream, crowded, tls.is_some());
-            shard.tidy(|shard| shard.counters.refused_with(crowded.status().as_u16()));
+            shard.tidy(|shard| {
+                shard.counters.refused_with(crowded.status().as_u16());
+                shard.counters.turned_away_by(crowded.limit());
+            });
             return;
         }
     };
@@ -106,6 +120,17 @@ fn welcome(shard: &ShardRef, stream: TcpStream, remote: SocketAddr, local: IpAdd
             () = cut.notified() => {}
         }
     });
+}
+
+/// A place for a connection, if there is one. Whoever has none for another reason takes nothing of the rate.
+fn admit(shard: &ShardRef, generation: &Generation, address: IpAddr, busy: u32) -> Result<Seat, Crowded> {
+    let limits = &generation.settings.limits;
+    let proxy = generation.settings.access.trusted_proxies.iter().any(|net| net.contains(address));
+    let seat = shard.process.admit(address, if proxy { u32::MAX } else { limits.max_connections_per_ip })?;
+    // Who is on this machine, and brings nobody else, is no crowd.
+    let alone = address.is_loopback() && !proxy;
+    let in_time = alone || shard.process.arrivals.count(limits.accept_rate, Instant::now());
+    if in_time || busy < limits.accept_rate_from { Ok(seat) } else { Err(Crowded::Rate) }
 }
 
 async fn serve_plain(arrival: Arrival, stream: TcpStream) {
@@ -176,6 +201,7 @@ fn turn_away(stream: &TcpStream, crowded: Crowded, tls: bool) {
     );
     // A fresh socket takes so little at once, or its owner has gone.
     let _ = stream.try_write(answer.as_bytes());
+    take_unread(stream);
 }
 
 /// Serves HTTP/1.1 on a client's socket, plain or under TLS, until it ends or leaves HTTP.

@@ -34,10 +34,16 @@ fn configuration(folder: &TempDir, limits: &str) -> String {
 
 impl Stage {
     fn start(limits: &str) -> Self {
+        Self::start_with("", limits)
+    }
+
+    /// The same with lines of `[access]`.
+    fn start_with(access: &str, limits: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let certificate = Certificate::valid();
         certificate.write(folder.path());
-        let gate = Gate::start_with(&configuration(&folder, limits), Options::default());
+        let text = configuration(&folder, limits).replace("[limits]", &format!("{access}\n[limits]"));
+        let gate = Gate::start_with(&text, Options::default());
         Self { gate, certificate, folder }
     }
 
@@ -380,6 +386,22 @@ fn who_is_turned_away_hears_an_alert() {
     let mut second = stage.gate.connect();
     let (answer, _) = second.rest();
     assert_eq!(answer, [21, 3, 3, 0, 2, 2, 80]);
+}
+
+#[test]
+fn who_comes_too_fast_hears_an_alert_before_any_handshake() {
+    let limits = "accept_rate = 1\naccept_rate_from = 0\ntls_handshake_timeout = \"100ms\"";
+    let stage = Stage::start_with("trusted_proxies = [\"127.0.0.1\"]", limits);
+    let begun = Instant::now();
+    let answers: Vec<_> = (0..20).map(|_| stage.gate.connect().rest().0).collect();
+    // Who is let in says nothing and is let go.
+    let let_in = answers.iter().filter(|answer| answer.is_empty()).count();
+    assert!((1..=3 + begun.elapsed().as_secs() as usize).contains(&let_in), "{answers:?}");
+    assert!(
+        answers.iter().all(|answer| answer.is_empty() || *answer == [21, 3, 3, 0, 2, 2, 80]),
+        "{answers:?}"
+    );
+    assert_eq!(stage.gate.metric("tidegate_tls_handshakes_total"), 0);
 }
 
 #[test]

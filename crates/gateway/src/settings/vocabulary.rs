@@ -140,7 +140,6 @@ pub(super) static LIMITS: Vocabulary = Vocabulary {
     name: "[limits]",
     known: &LIMIT_KEYS,
     absent: &[
-        ("accept_rate", REMOVE),
         ("breaker", REMOVE),
         ("broker_command", REMOVE),
         ("broker_connect", REMOVE),

@@ -61,6 +61,9 @@ mod driver;
 mod token;
 mod gateway;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use admin::{ADMIN_CALLS, AdminCall};
 pub use gateway::{Gateway, Options, StartError, Stopped};
 pub use store::StoreError;

@@ -55,7 +55,8 @@ async fn at_its_door(
         let sentence = format!("no route for {}", parts.uri.path().escape_debug());
         return Err(Refusal::new(StatusCode::NOT_FOUND, sentence));
     };
-    let purpose = Purpose::of(&parts, found.route);
+    let preflight = || cors::is_for_a_door(visit, generation, &parts.headers, &host);
+    let purpose = Purpose::of(&parts, found.route, preflight);
     if let Purpose::WebSocket = purpose {
         let request = Request::from_parts(parts, body);
         return websocket::handle(visit, generation, request, &host, &found).await;
@@ -93,7 +94,8 @@ enum Purpose {
 }
 
 impl Purpose {
-    fn of(parts: &Parts, route: &Route) -> Self {
+    /// `preflight` says whether an OPTIONS to a backend's URL is ours to answer all the same.
+    fn of(parts: &Parts, route: &Route, preflight: impl Fn() -> bool) -> Self {
         if websocket::is_asked_for(parts) {
             return Self::WebSocket;
         }
@@ -104,8 +106,9 @@ impl Purpose {
         let long_poll = long_poll::is_target(parts.uri.query(), route);
         match parts.method {
             Method::GET if long_poll => Self::LongPoll,
-            // What a backend's page may be asked is its own to say, unless the target is never the backend's.
-            Method::OPTIONS if channel || (long_poll && cors::is_preflight(parts)) => Self::Options,
+            Method::OPTIONS if channel || (long_poll && cors::is_preflight(parts)) || preflight() => {
+                Self::Options
+            }
             _ if channel => Self::Newest,
             _ => Self::PassThrough,
         }

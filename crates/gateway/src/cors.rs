@@ -6,7 +6,7 @@
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-    ACCESS_CONTROL_REQUEST_METHOD, ALLOW, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ALLOW, HeaderValue, ORIGIN, VARY,
 };
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
@@ -25,8 +25,7 @@ const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");
 
 /// What it may send beyond what all pages may: what our doors read, and what libraries for server-sent events
 /// add.
-const ALLOWED_HEADERS: HeaderValue =
-    HeaderValue::from_static("Authorization, Cache-Control, If-None-Match, Last-Event-ID");
+const ALLOWED_HEADERS: &str = "Authorization, Cache-Control, If-None-Match, Last-Event-ID";
 
 /// Seconds for which a browser need not ask again; after a change of the configuration it asks soon.
 const MAX_AGE_SECONDS: u32 = 600;
@@ -57,6 +56,20 @@ pub(crate) fn is_preflight(parts: &Parts) -> bool {
     parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
+/// Whether a preflight for a URL that a backend has, too, is ours to answer. A page that is let in asks for what a door
+/// of ours may be asked; a preflight does not say which media type is wanted, and a backend that knows nothing of pages
+/// of others would refuse it. What this lets through to the backend is answered with the backend's own word.
+pub(crate) fn is_for_a_door(visit: &Visit, generation: &Generation, headers: &HeaderMap, host: &str) -> bool {
+    let mut methods = headers.get_all(ACCESS_CONTROL_REQUEST_METHOD).iter();
+    let get = methods.next().is_some_and(|method| method == "GET") && methods.next().is_none();
+    let is_ours =
+        |name: &str| ALLOWED_HEADERS.split(", ").any(|allowed| allowed.eq_ignore_ascii_case(name.trim()));
+    let mut asked = headers.get_all(ACCESS_CONTROL_REQUEST_HEADERS).iter();
+    let ours = |field: &HeaderValue| field.to_str().is_ok_and(|field| field.split(',').all(is_ours));
+    let all_ours = asked.all(ours);
+    get && all_ours && headers.contains_key(ORIGIN) && checked(visit, generation, headers, host).is_ok()
+}
+
 /// The answer to an OPTIONS. Credentials are never asked for here: a browser sends none.
 pub(crate) fn options(
     visit: &Visit,
@@ -68,10 +81,11 @@ pub(crate) fn options(
     let mut response = Response::new(full(""));
     *response.status_mut() = StatusCode::NO_CONTENT;
     let fields = response.headers_mut();
-    fields.insert(ALLOW, METHODS);
-    if is_preflight(parts) {
+    if !is_preflight(parts) {
+        fields.insert(ALLOW, METHODS);
+    } else {
         fields.insert(ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
-        fields.insert(ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS);
+        fields.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_HEADERS));
         fields.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(MAX_AGE_SECONDS));
     }
     Ok(response)

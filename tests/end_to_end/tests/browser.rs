@@ -149,3 +149,70 @@ fn a_page_of_the_backends_own_port_may_connect() {
     assert_eq!(page.event("complaints")["complaints"], json!([]));
     page.succeeded();
 }
+
+/// A page of another origin that asks at each HTTP door with fields that a browser asks leave for first.
+const FETCHING: &str = r#"<!doctype html><title>fetch</title><link rel="icon" href="data:,"><script>
+const seen = document.documentElement.dataset;
+const url = "http://GATEWAY/x";
+const headers = { Authorization: "Bearer of-the-page", "Last-Event-ID": "" };
+const follow = async (name, accept, found) => {
+  const answer = await fetch(url, { headers: { ...headers, Accept: accept }, credentials: "include" });
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let text = ""; ; ) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    const values = [...(text += value).matchAll(found)];
+    if (values.length) seen[name] = values.at(-1)[1];
+  }
+};
+follow("stream", "text/event-stream", /\ndata: (\d+)\n/g);
+follow("lines", "application/x-ndjson", /"data":(\d+)/g);
+const poll = async (after) => {
+  const answer = await fetch(`${url}?wait=20${after}`, { headers });
+  const position = answer.headers.get("Tidegate-Position");
+  if (answer.status === 200) seen.poll = (await answer.json()).publications.at(-1).data;
+  if (answer.ok) poll(`&after=${position}`);
+};
+poll("");
+fetch(url, { headers }).then(() => { seen.plain = "read"; }, () => { seen.plain = "refused"; });
+</script>"#;
+
+fn check_fetching(node: &Path, script: &str, browser: &Path) {
+    let document = Document::new("1");
+    let (kept, address) = (document.clone(), std::sync::Arc::new(std::sync::OnceLock::new()));
+    let of_gateway = std::sync::Arc::clone(&address);
+    let backend = Backend::start(move |asked| match asked.target.as_str() {
+        "/page" => {
+            let gateway: &String = of_gateway.get().expect("the gateway runs before the page is opened");
+            Reply::ok(FETCHING.replace("GATEWAY", gateway)).header("Content-Type", "text/html")
+        }
+        _ => kept.reply(asked),
+    });
+    let url = backend.url();
+    let gateway = Gateway::configured(&format!(
+        "[access]\norigins = [\"{url}\"]\n[[route]]\npath = \"/x\"\n\
+         poll = {{ url = \"{url}/x\", interval = \"100ms\" }}\ndoors = [\"longpoll\", \"ndjson\"]\n"
+    ));
+    address.set(gateway.public().to_string()).expect("it is set once");
+    let all = |number: &str| json!({ "stream": number, "lines": number, "poll": number, "plain": "refused" });
+    let mut page = drive(node, script, browser, &format!("{url}/page"), &[all("1"), all("2")]);
+    page.event("opened");
+    page.event("holds");
+    document.set("2");
+    page.event("holds");
+    // What passes through has no word of the server about foreign pages, and the browser complains of it.
+    page.event("complaints");
+    page.succeeded();
+}
+
+#[test]
+fn a_page_of_another_origin_fetches_from_every_door_in_chromium() {
+    let (node, chromium) = (need!(node), need!(chromium));
+    check_fetching(&node, "browser.mjs", &chromium);
+}
+
+#[test]
+fn a_page_of_another_origin_fetches_from_every_door_in_firefox() {
+    let (node, firefox) = (need!(node), need!(firefox));
+    check_fetching(&node, "firefox.mjs", &firefox);
+}

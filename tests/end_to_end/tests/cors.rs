@@ -147,3 +147,46 @@ fn what_passes_through_has_the_backends_word() {
     let (status, headers) = head(&gateway, Request::new("OPTIONS", "/x").header("Origin", LISTED));
     assert_eq!((status, headers.get("access-control-allow-origin")), (200, None));
 }
+
+/// A preflight for a GET with these fields.
+fn preflight(path: &str, origin: &str, fields: &str) -> Request {
+    Request::new("OPTIONS", path)
+        .header("Origin", origin)
+        .header("Access-Control-Request-Method", "GET")
+        .header("Access-Control-Request-Headers", fields)
+}
+
+#[test]
+fn a_preflight_for_a_door_at_a_backends_url_is_ours_and_others_are_the_backends() {
+    let (gateway, backend) = gateway();
+    for path in ["/own", "/x", "/x?after=k3f9:1", "/x?query=1"] {
+        for fields in ["authorization", "authorization,last-event-id", "Cache-Control, If-None-Match"] {
+            let (status, headers) = head(&gateway, preflight(path, LISTED, fields));
+            assert_eq!(status, 204, "{path} {fields}");
+            assert_eq!(headers.get("access-control-allow-origin"), Some(LISTED), "{path} {fields}");
+            assert_eq!(headers.get("access-control-allow-credentials"), Some("true"));
+            assert!(vary(&headers) && headers.get("allow").is_none(), "{path} {fields}");
+        }
+    }
+    assert_eq!((backend.count("/own"), backend.count("/x")), (0, 0), "nobody asked the server");
+    let twice = preflight("/own", LISTED, "authorization").header("Access-Control-Request-Method", "GET");
+    for request in [
+        preflight("/own", "https://evil.example", "authorization"),
+        preflight("/own", "null", "authorization"),
+        preflight("/own", LISTED, "authorization,x-own"),
+        preflight("/own", LISTED, "x-own").header("Access-Control-Request-Headers", "authorization"),
+        preflight("/own", LISTED, ""),
+        Request::new("OPTIONS", "/own").header("Origin", LISTED),
+        Request::new("OPTIONS", "/own").header("Access-Control-Request-Method", "GET"),
+        Request::new("OPTIONS", "/own")
+            .header("Origin", LISTED)
+            .header("Access-Control-Request-Method", "PUT")
+            .header("Access-Control-Request-Headers", "authorization"),
+        twice,
+    ] {
+        let shown = format!("{request:?}");
+        let (status, headers) = head(&gateway, request);
+        assert_eq!((status, headers.get("access-control-allow-origin")), (200, Some("*")), "{shown}");
+    }
+    assert_eq!(backend.count("/own"), 9);
+}

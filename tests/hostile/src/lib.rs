@@ -13,5 +13,6 @@ pub mod socket;
 pub mod gate;
 pub mod bomb;
 pub mod backend;
+pub mod stage;
 pub mod canary;
 pub mod cost;

@@ -180,6 +180,21 @@ impl Http2 {
         status(&frame.payload).unwrap_or_else(|| panic!("no status: {frame:?}"))
     }
 
+    /// The body of a stream's answer, to its end.
+    pub fn body(&mut self, stream: u32) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let frame = self.of_stream(stream);
+            assert_ne!(frame.kind, RST_STREAM, "{frame:?} after {body:?}");
+            if frame.kind == DATA {
+                body.extend_from_slice(&frame.payload);
+            }
+            if frame.flags & END_STREAM != 0 {
+                return body;
+            }
+        }
+    }
+
     /// The error that a stream is reset with.
     pub fn reset(&mut self, stream: u32) -> u32 {
         let frame = self.of_stream(stream);

@@ -7,6 +7,7 @@ use tidegate_gateway::Options;
 
 use crate::backend::Backend;
 use crate::gate::{Gate, TOKEN};
+use crate::http2::{self, END_STREAM, Http2};
 use crate::signer::{Signer, claims, part, seconds_from_now};
 use crate::socket::handshake;
 use crate::wire::Answer;
@@ -179,6 +180,36 @@ impl Stage {
             other => panic!("the door {other} has no row here"),
         };
         self.gate.ask(request)
+    }
+
+    /// The same on a connection that speaks HTTP/2, where a WebSocket is an extended CONNECT: the status, and the
+    /// body of what is no answer without end.
+    #[must_use]
+    pub fn at_door_http2(&self, door: &str, target: &str, extra: &str) -> (u16, Vec<u8>) {
+        let (accept, target) = match door {
+            "websocket" => (None, target.to_owned()),
+            "tidegate.v1" => (Some(("sec-websocket-protocol", "tidegate.v1")), target.to_owned()),
+            "event_stream" => (Some(("accept", "text/event-stream")), target.to_owned()),
+            "ndjson" => (Some(("accept", "application/x-ndjson")), target.to_owned()),
+            "longpoll" => (None, format!("{target}{}wait=0", if target.contains('?') { '&' } else { '?' })),
+            "newest" => (None, target.to_owned()),
+            other => panic!("the door {other} has no row here"),
+        };
+        let lines = extra.lines().filter_map(|line| line.split_once(": "));
+        let lines: Vec<_> = lines.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+        let more: Vec<_> =
+            accept.into_iter().chain(lines.iter().map(|(name, value)| (name.as_str(), *value))).collect();
+        let mut client = Http2::connect(self.gate.public);
+        if is_socket(door) {
+            let fields: Vec<_> = http2::websocket(&target).into_iter().chain(more).collect();
+            client.open(1, &fields, 0);
+        } else {
+            client.open(1, &http2::get(&target, &more), END_STREAM);
+        }
+        let status = client.status(1);
+        // What is granted goes on, but for a plain answer.
+        let body = if status >= 400 || door == "newest" { client.body(1) } else { Vec::new() };
+        (status, body)
     }
 
     /// The names of all doors.

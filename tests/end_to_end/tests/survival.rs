@@ -137,6 +137,27 @@ fn a_position_goes_on_when_its_history_has_aged_out() {
 }
 
 #[test]
+fn a_kill_takes_nothing_of_the_newest_history_when_there_is_no_room_for_all() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let limits = LIMITS.replace("[limits]", "[listen]\nshards = 1\n[limits]\nhistory_max_total = \"1 MiB\"");
+    let start = || Gateway::configured(&format!("{}{limits}{CHANNELS}", engine(folder.path())));
+    let gateway = start();
+    let text = "1".repeat(100_000);
+    let positions: Vec<String> = (0..9).map(|_| gateway.publish("a", &text)).collect();
+    for _ in 0..5 {
+        gateway.publish("b", &text);
+    }
+    let kept = |gateway: &Gateway| ["a", "b"].map(|channel| gateway.channel(channel)["history"].clone());
+    assert_eq!(kept(&gateway), [5, 5], "the oldest of the channel used longest ago made room");
+    gateway.signal(Signal::KILL);
+    gateway.ended();
+    let gateway = start();
+    assert_eq!(kept(&gateway), [5, 5]);
+    assert_eq!(open(&gateway, &positions[3]).1["recovered"], true);
+    assert_eq!(open(&gateway, &positions[2]).1["recovered"], false);
+}
+
+#[test]
 fn a_dropped_channel_stays_dropped() {
     let folder = tempfile::tempdir().expect("a folder");
     let engine = engine(folder.path());

@@ -27,8 +27,8 @@ pub(crate) struct Found {
     pub(crate) unwanted: usize,
 }
 
-/// Reads what is there: of each channel that `is_wanted` all publications, as long as there is room for them in
-/// `max_bytes`, those used last first. What stands behind no channel any more is removed.
+/// Reads what is there: of each channel that `is_wanted` the newest publications, as long as there is room for them in
+/// `max_bytes`, channels used last first. What is left out, and what belongs to no channel any more, is removed.
 pub(super) fn load(
     tables: &Tables,
     is_wanted: &dyn Fn(&ChannelName) -> bool,
@@ -42,9 +42,9 @@ pub(super) fn load(
         if is_wanted(&channel) { heads.push((channel, head)) } else { found.unwanted += 1 }
     }
     heads.sort_by_key(|(_, head)| std::cmp::Reverse(head.at_ms));
-    let mut left = max_bytes;
+    let mut room = Room { left: max_bytes, is_untouched: true };
     for (channel, head) in heads {
-        let records = load_records(tables, &channel, head, &mut left)?;
+        let records = load_records(tables, &channel, head, &mut room)?;
         found.channels.push(Loaded { channel, head, records });
     }
     found.channels.reverse();
@@ -80,43 +80,55 @@ fn read_head(key: &[u8], value: &[u8]) -> Result<(ChannelName, Head), TablesErro
     name.zip(Head::read(value)).ok_or_else(damaged)
 }
 
-/// The publications of one channel, and removes what is none of them.
+/// Room for publications, as there is in memory: one that is larger than all of it is taken when nothing else is.
+struct Room {
+    left: usize,
+    is_untouched: bool,
+}
+
+impl Room {
+    fn take(&mut self, bytes: usize) -> bool {
+        let fits = bytes <= self.left || self.is_untouched;
+        if fits {
+            *self = Self { left: self.left.saturating_sub(bytes), is_untouched: false };
+        }
+        fits
+    }
+}
+
+/// The newest publications of one channel that have room, without holes; what is none of them is removed.
 fn load_records(
     tables: &Tables,
     channel: &ChannelName,
     head: Head,
-    left: &mut usize,
+    room: &mut Room,
 ) -> Result<Vec<Record>, TablesError> {
     let Head { position, first, .. } = head;
-    if first > position.offset {
-        return Ok(Vec::new());
-    }
-    let mut records = Vec::new();
-    let mut next = 0;
+    let mut newest_first = Vec::new();
+    // The offset that goes before what was taken; 0 when nothing more is.
+    let mut next = position.offset;
     let mut stale = Vec::new();
-    for pair in tables.pairs(Table::Records, &record_prefix(channel)) {
+    for pair in tables.pairs(Table::Records, &record_prefix(channel)).rev() {
         let (key, value) = pair?;
         let damaged = || TablesError::Damaged(format!("a publication of channel {:?}", channel.as_ref()));
         let (offset, record) = offset_of(&key).zip(Record::read(&value)).ok_or_else(damaged)?;
         let belongs = record.epoch == position.epoch && (first..=position.offset).contains(&offset);
-        let bytes = record.item.payload.bytes().len();
-        if !belongs || bytes > *left {
-            stale.push(Change::Drop(Table::Records, key));
+        if belongs && offset == next && room.take(record.item.payload.bytes().len()) {
+            next -= 1;
+            newest_first.push(record);
             continue;
         }
-        if offset != next {
-            // Something before it is missing: only what is behind the hole can be recovered.
-            records.clear();
+        if belongs {
+            next = 0;
         }
-        next = offset + 1;
-        *left -= bytes;
-        records.push(record);
+        stale.push(Change::Drop(Table::Records, key));
+        if stale.len() == SWEEP_CHANGES {
+            tables.commit(std::mem::take(&mut stale), false)?;
+        }
     }
-    for part in stale.chunks(SWEEP_CHANGES) {
-        tables.commit(part.to_vec(), false)?;
+    if !stale.is_empty() {
+        tables.commit(stale, false)?;
     }
-    if next != position.offset + 1 {
-        records.clear();
-    }
-    Ok(records)
+    newest_first.reverse();
+    Ok(newest_first)
 }

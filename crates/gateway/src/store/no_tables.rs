@@ -46,7 +46,7 @@ impl Tables {
         &self,
         _table: Table,
         _prefix: &[u8],
-    ) -> impl Iterator<Item = Result<Pair, TablesError>> + use<> {
+    ) -> impl DoubleEndedIterator<Item = Result<Pair, TablesError>> + use<> {
         match *self {}
         #[allow(unreachable_code, reason = "an iterator must have a type")]
         std::iter::empty()

@@ -93,7 +93,7 @@ impl Tables {
         &self,
         table: Table,
         prefix: &[u8],
-    ) -> impl Iterator<Item = Result<Pair, TablesError>> + use<> {
+    ) -> impl DoubleEndedIterator<Item = Result<Pair, TablesError>> + use<> {
         self.keyspace(table).prefix(prefix).map(|entry| {
             let (key, value) = entry.into_inner()?;
             Ok((key.to_vec(), value.to_vec()))

@@ -431,3 +431,51 @@ fn history_that_has_no_room_any_more_is_left_out_oldest_channel_first() {
     let found = disk.load(&|channel| channel.as_ref() == "a", 100).unwrap();
     assert_eq!((found.channels.len(), found.unwanted), (1, 1));
 }
+
+/// The offsets that are found of each channel, those used longest ago first.
+fn offsets(disk: &Disk, max_bytes: usize) -> Vec<Vec<u64>> {
+    let found = disk.load(&|_| true, max_bytes).unwrap();
+    let kept = |loaded: &super::Loaded| {
+        let newest = loaded.head.position.offset;
+        (newest + 1 - loaded.records.len() as u64..=newest).collect()
+    };
+    found.channels.iter().map(kept).collect()
+}
+
+#[test]
+fn history_that_has_no_room_any_more_loses_its_oldest_and_not_its_newest() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(folder.path());
+    bench.publish(0, 5);
+    bench.seconds += 1;
+    bench.publish(1, 2);
+    drop(bench);
+    let disk = Disk::open(folder.path()).unwrap();
+    // Each payload has three bytes.
+    assert_eq!(offsets(&disk, 14), [vec![4, 5], vec![1, 2]]);
+    assert_eq!(
+        offsets(&disk, usize::MAX),
+        [vec![4, 5], vec![1, 2]],
+        "what had no room is not on disk either"
+    );
+    assert_eq!(offsets(&disk, 1), [vec![], vec![2]], "the newest of all is kept alone, as in memory");
+}
+
+#[test]
+fn what_lies_before_a_hole_is_removed_and_takes_no_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(folder.path());
+    bench.publish(1, 2);
+    bench.seconds += 1;
+    bench.publish(0, 5);
+    drop(bench);
+    let tables = Tables::open(&folder.path().join("history")).unwrap();
+    let hole = super::record::record_key(&name("a"), 3);
+    tables.commit(vec![Change::Drop(Table::Records, hole)], false).unwrap();
+    drop(tables);
+    let disk = Disk::open(folder.path()).unwrap();
+    assert_eq!(offsets(&disk, 12), [vec![1, 2], vec![4, 5]]);
+    drop(disk);
+    let tables = Tables::open(&folder.path().join("history")).unwrap();
+    assert_eq!(tables.pairs(Table::Records, &[]).count(), 4);
+}

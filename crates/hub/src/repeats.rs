@@ -24,8 +24,9 @@ pub struct RepeatLimits {
 #[derive(Debug, Default)]
 pub struct Repeats {
     seen: HashMap<Key, Position>,
-    /// The keys of `seen`, oldest first.
-    order: VecDeque<(Instant, Key)>,
+    /// The keys of `seen`, oldest first, with what was noted: a key that was noted again stands here twice, and
+    /// the earlier one means nothing any more.
+    order: VecDeque<(Instant, Key, Position)>,
 }
 
 type Key = (ChannelName, Arc<str>);
@@ -39,7 +40,7 @@ impl Repeats {
         limits: RepeatLimits,
         now: Instant,
     ) -> Option<Position> {
-        while let Some((noted, _)) = self.order.front() {
+        while let Some((noted, ..)) = self.order.front() {
             if now.saturating_duration_since(*noted) <= limits.window {
                 break;
             }
@@ -61,13 +62,15 @@ impl Repeats {
             self.forget_oldest();
         }
         let key: Key = (channel.clone(), key.into());
-        if self.seen.insert(key.clone(), position).is_none() {
-            self.order.push_back((now, key));
+        if self.seen.insert(key.clone(), position) != Some(position) {
+            self.order.push_back((now, key, position));
         }
     }
 
     fn forget_oldest(&mut self) {
-        if let Some((_, key)) = self.order.pop_front() {
+        if let Some((_, key, position)) = self.order.pop_front()
+            && self.seen.get(&key) == Some(&position)
+        {
             self.seen.remove(&key);
         }
     }
@@ -97,6 +100,18 @@ mod tests {
         assert_eq!(repeats.find(&name("a"), "k", LIMITS, later), Some(at(1)));
         assert_eq!(repeats.find(&name("b"), "k", LIMITS, later), None);
         assert_eq!(repeats.find(&name("a"), "k", LIMITS, later + Duration::from_millis(1)), None);
+    }
+
+    #[test]
+    fn a_key_that_is_noted_again_counts_from_then() {
+        let (now, mut repeats) = (Instant::now(), Repeats::default());
+        let later = now + LIMITS.window;
+        repeats.note(&name("a"), "k", at(1), LIMITS, now);
+        repeats.note(&name("a"), "k", at(2), LIMITS, later);
+        assert_eq!(repeats.find(&name("a"), "k", LIMITS, later + LIMITS.window), Some(at(2)));
+        let over = later + LIMITS.window + Duration::from_millis(1);
+        assert_eq!(repeats.find(&name("a"), "k", LIMITS, over), None);
+        assert!(repeats.order.is_empty() && repeats.seen.is_empty());
     }
 
     #[test]

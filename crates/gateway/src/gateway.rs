@@ -25,7 +25,7 @@ use crate::public::{bind_alone, bind_shared};
 use crate::settings::{Faults, Listener, Secret, Settings, TlsFiles};
 use crate::shard::crossing::Crossing;
 use crate::shard::{Batch, Keeping, Mailboxes, Shard, ShardRef, mailboxes};
-use crate::store::{Loaded, Store, StoreError};
+use crate::store::{Found, Store, StoreError};
 use crate::tls::Tls;
 use crate::token::{self, TokenFile};
 use crate::watched::Watched;
@@ -182,13 +182,10 @@ impl Gateway {
 
     /// Opens the store that the settings name, if they do, and starts its thread. Gives the way to it, and for each
     /// shard what is at home there.
-    fn open_store(
-        &mut self,
-        ended: &mpsc::Sender<()>,
-    ) -> Result<(Option<Store>, Vec<Vec<Loaded>>), StartError> {
+    fn open_store(&mut self, ended: &mpsc::Sender<()>) -> Result<(Option<Store>, Vec<Found>), StartError> {
         let opened = open_store(&self.process, &self.mailboxes).map_err(StartError::Store)?;
         let Some(OpenedStore { writer, store, loaded }) = opened else {
-            return Ok((None, self.mailboxes.iter().map(|_| Vec::new()).collect()));
+            return Ok((None, self.mailboxes.iter().map(|_| Found::default()).collect()));
         };
         let ended = Ended(ended.clone());
         let run = move || {
@@ -205,7 +202,7 @@ impl Gateway {
         listeners: Vec<Vec<TcpListener>>,
         admin: TcpListener,
         receivers: Vec<mpsc::Receiver<Batch>>,
-        loaded: Vec<Vec<Loaded>>,
+        loaded: Vec<Found>,
         seed: &Seed,
     ) -> Result<(), StartError> {
         let mut admin = Some(admin);
@@ -457,7 +454,7 @@ struct ShardThread {
     tls: Option<Arc<Tls>>,
     limits: UpstreamLimits,
     keeping: Option<Keeping>,
-    loaded: Vec<Loaded>,
+    loaded: Found,
 }
 
 impl ShardThread {

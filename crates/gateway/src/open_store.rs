@@ -10,7 +10,7 @@ use crate::process::Process;
 use crate::route::Kind;
 use crate::shard::crossing::Crossing;
 use crate::shard::{Batch, Mailboxes, Shard};
-use crate::store::{Disk, Loaded, Store, StoreError, Tell, Writer, boot};
+use crate::store::{Disk, Found, Store, StoreError, Tell, Writer, boot};
 
 /// A store that is ready.
 pub(crate) struct OpenedStore {
@@ -18,7 +18,7 @@ pub(crate) struct OpenedStore {
     pub(crate) writer: Writer,
     pub(crate) store: Store,
     /// By shard, what is at home there.
-    pub(crate) loaded: Vec<Vec<Loaded>>,
+    pub(crate) loaded: Vec<Found>,
 }
 
 /// Opens the store that the settings name; `None` if they name none.
@@ -41,7 +41,9 @@ pub(crate) fn open_store(
         let found = settings.routes.find_name(channel.path_part());
         found.is_some_and(|found| matches!(found.route.kind, Kind::Channel))
     };
-    let found = disk.load(&is_wanted, settings.limits.history_max_total)?;
+    let limits = &settings.limits;
+    let max_dormant = limits.channels_max_total as usize;
+    let found = disk.load(&is_wanted, limits.history_max_total, max_dormant)?;
     tracing::info!(
         event = "store_opened",
         channels = found.channels.len(),
@@ -50,10 +52,7 @@ pub(crate) fn open_store(
         "channels are kept in {}",
         path.display()
     );
-    let mut loaded: Vec<Vec<Loaded>> = mailboxes.iter().map(|_| Vec::new()).collect();
-    for channel in found.channels {
-        loaded[usize::from(process.home_of(&channel.channel).0)].push(channel);
-    }
+    let loaded = found.divide(mailboxes.len(), |channel| usize::from(process.home_of(channel).0));
     let (writer, store) = Writer::new(disk, settings.engine.synced, mailboxes.iter().map(teller).collect());
     Ok(Some(OpenedStore { writer, store, loaded }))
 }

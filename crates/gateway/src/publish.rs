@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::refusal::Refusal;
 use crate::route::Kind;
-use crate::shard::crossing::Crossing;
+use crate::shard::crossing::{Crossing, NOT_READ};
 use crate::shard::{NotPublished, Published, Shard, ShardRef, Submission};
 
 /// Hands a submission to the home of `name`, at once and in order; the future gives what came of it.
@@ -59,6 +59,7 @@ pub(crate) fn refusal_of(why: NotPublished) -> Refusal {
         NotPublished::NotKept(reason) => busy(&format!(
             "the store cannot write ({reason}): nothing was published, and nothing is until it can"
         )),
+        NotPublished::Dormant => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, NOT_READ),
         NotPublished::Leaving => busy("the channel is just being dropped: ask again"),
     }
 }

@@ -157,6 +157,75 @@ fn a_kill_takes_nothing_of_the_newest_history_when_there_is_no_room_for_all() {
     assert_eq!(open(&gateway, &positions[2]).1["recovered"], false);
 }
 
+/// Puts another configuration in force.
+fn reload(gateway: &Gateway, text: &str) {
+    std::fs::write(gateway.configuration(), text).expect("its configuration");
+    gateway.signal(Signal::HUP);
+    gateway.log().wait("the new one", |line| line.contains("configuration is in force").then_some(()));
+}
+
+#[test]
+fn a_channel_whose_route_comes_back_is_not_overwritten() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = engine(folder.path());
+    let gateway = start(&engine);
+    let first = gateway.publish("a", "1");
+    let second = gateway.publish("a", "2");
+    let dropped = gateway.publish("c", "1");
+    gateway.signal(Signal::KILL);
+    gateway.ended();
+    let other = CHANNELS.replace("/{*rest}", "/b");
+    let gateway = Gateway::configured(&format!("{engine}{LIMITS}{other}"));
+    assert_eq!(gateway.ask_admin(Request::get("/channels/a")).status, 404, "no route wants it");
+    reload(&gateway, &format!("{engine}{LIMITS}{CHANNELS}"));
+    for request in [
+        Request::post("/channels/a", "3"),
+        Request::post("/channels/a", "3").header("If-Match", &first),
+        Request::get("/channels/a"),
+    ] {
+        let answer = gateway.ask_admin(request);
+        assert_eq!(answer.status, 503, "{}", answer.text());
+        assert!(answer.text().contains("a restart of the gateway reads it"), "{}", answer.text());
+    }
+    let mut socket = WebSocket::enveloped(gateway.public(), &format!("/a?after={first}"));
+    assert_eq!(socket.envelope("error")["code"], "limit");
+    gateway.log().wait("a line about it", |line| line.contains("was not read at the start").then_some(()));
+    let deleted = gateway.ask_admin(Request::new("DELETE", "/channels/c"));
+    assert_eq!(deleted.status, 200, "{}", deleted.text());
+    let anew = gateway.publish("c", "1");
+    assert!(epoch(&anew) != epoch(&dropped) && anew.ends_with(":1"), "{dropped} {anew}");
+    let gateway = again(gateway, Signal::KILL, &engine);
+    assert_eq!(gateway.channel("c")["position"], anew.as_str());
+    let (mut socket, open) = open(&gateway, &first);
+    assert_eq!(open["recovered"], true);
+    assert_eq!(socket.envelope("message")["position"], second.as_str());
+}
+
+#[test]
+fn channels_that_are_too_many_stay_on_disk_as_they_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let start = |most: usize| {
+        let limits = LIMITS
+            .replace("[limits]", &format!("[listen]\nshards = 1\n[limits]\nchannels_max_total = {most}"));
+        Gateway::configured(&format!("{}{limits}{CHANNELS}", engine(folder.path())))
+    };
+    let gateway = start(3);
+    let positions = ["a", "b", "c"].map(|channel| gateway.publish(channel, "1"));
+    gateway.signal(Signal::KILL);
+    gateway.ended();
+    let gateway = start(2);
+    let status = |channel: &str| gateway.ask_admin(Request::get(&format!("/channels/{channel}"))).status;
+    assert_eq!(["a", "b", "c"].map(status), [503, 200, 200], "the one used longest ago has no room");
+    assert_eq!(gateway.ask_admin(Request::post("/channels/a", "2")).status, 503);
+    gateway.signal(Signal::KILL);
+    gateway.ended();
+    let gateway = start(3);
+    assert_eq!(
+        ["a", "b", "c"].map(|channel| gateway.publish(channel, "2")),
+        positions.map(|one| one.replace(":1", ":2"))
+    );
+}
+
 #[test]
 fn a_dropped_channel_stays_dropped() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -25,7 +25,7 @@ use crate::process::Generation;
 use crate::publish::{publish, refusal_of};
 use crate::refusal::Refusal;
 use crate::shard::crossing::{Crossing, Notice};
-use crate::shard::{Published, Shard, Submission};
+use crate::shard::{NotPublished, Published, Shard, Submission};
 
 /// Payload bytes of one page of history, but for a first publication that is larger: what is asked for beyond
 /// them comes with the next page.
@@ -182,7 +182,11 @@ async fn show(visit: &Visit, name: ChannelName, query: Option<&str>) -> Result<R
     let after = parameter(query, "after").map(|text| position_of(&text)).transpose()?;
     let limit =
         if after.is_some() || parameter(query, "limit").is_some() { Some(limit(query)?) } else { None };
-    match visit.shard.ask(home, move |shard| look(shard, &name, after, limit)).await {
+    let looking = move |shard: &mut Shard| match look(shard, &name, after, limit) {
+        None if shard.is_only_on_disk(&name) => Err(NotPublished::Dormant),
+        looked => Ok(looked),
+    };
+    match visit.shard.ask(home, looking).await.transpose().map_err(refusal_of)? {
         Some(Some(found)) => {
             let mut answer = status_json(&found.status);
             if let Some(source) = found.source {

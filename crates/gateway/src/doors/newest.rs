@@ -15,8 +15,10 @@ use super::long_poll::POSITION;
 use super::{Door, Wish, read_wish};
 use crate::http_body::{Body, Visit, full};
 use crate::process::Generation;
+use crate::publish::refusal_of;
 use crate::refusal::Refusal;
 use crate::route::{Found, Route, Subscribe};
+use crate::shard::{NotPublished, Shard};
 
 /// The methods that a channel has without any door.
 pub(crate) const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
@@ -36,7 +38,11 @@ pub(crate) async fn handle(
     let Wish { wanted, .. } = read_wish(visit, generation, parts, host, found, Door::Newest).await?;
     let name = wanted.name;
     let home = visit.shard.process.home_of(&name);
-    let newest = visit.shard.ask(home, move |shard| shard.newest(&name)).await;
+    let looking = move |shard: &mut Shard| match shard.newest(&name) {
+        None if shard.is_only_on_disk(&name) => Err(NotPublished::Dormant),
+        newest => Ok(newest),
+    };
+    let newest = visit.shard.ask(home, looking).await.transpose().map_err(refusal_of)?;
     let stopping = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping");
     match newest.ok_or_else(stopping)? {
         Some((position, Some(publication))) => {

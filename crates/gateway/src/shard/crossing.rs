@@ -88,6 +88,10 @@ pub(crate) struct Follow {
     pub(crate) member: Option<Member>,
 }
 
+/// What is said of a channel that is on disk alone.
+pub(crate) const NOT_READ: &str = "the channel is on disk and was not read at the start, when no route wanted it \
+                                   or channels_max_total had no room: a restart of the gateway reads it";
+
 /// Why a home lets nobody follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotFollowed {
@@ -95,6 +99,8 @@ pub(crate) enum NotFollowed {
     TooManyChannels,
     /// The source has ended since the channel was opened.
     SourceEnded,
+    /// The channel is on disk and was not read.
+    Dormant,
 }
 
 /// The home's answer to a [`Follow`].

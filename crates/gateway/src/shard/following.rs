@@ -7,7 +7,7 @@ use tidegate_hub::{
 use tidegate_protocol::{ErrorCode, close_code, envelope, event_stream, lines};
 use tidegate_websocket::CloseCode;
 
-use super::crossing::{Followed, NotFollowed, Notice};
+use super::crossing::{Followed, NOT_READ, NotFollowed, Notice};
 use super::{Closing, Shard};
 
 /// What an `open` says.
@@ -124,6 +124,7 @@ impl Shard {
                 (ErrorCode::Limit, "channels_max_total: there are as many channels as there may be")
             }
             NotFollowed::SourceEnded => (ErrorCode::Upstream, "its source has just ended: ask again"),
+            NotFollowed::Dormant => (ErrorCode::Limit, NOT_READ),
         };
         match self.hub.session(id).map(tidegate_hub::Session::form) {
             Some(Form::Envelope) => {

@@ -58,6 +58,8 @@ pub(crate) enum NotPublished {
     NotKept(Arc<str>),
     /// The channel is being removed from the disk.
     Leaving,
+    /// The channel is on disk and was not read.
+    Dormant,
 }
 
 impl NotPublished {
@@ -190,6 +192,8 @@ impl Shard {
         let fresh = self.fresh(retention, !sourced);
         let mut recovery = if sourced && !self.sources.is_running(&channel) {
             Err(NotFollowed::SourceEnded)
+        } else if !sourced && self.is_dormant(&channel) {
+            Err(NotFollowed::Dormant)
         } else {
             let followed = self.engine.follow(&channel, shard, after, updates, fresh, Instant::now());
             followed.map_err(|_| NotFollowed::TooManyChannels)

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant, SystemTime};
 use tidegate_hub::{ChannelName, Item, NotStaged, Position, Restored, Retention, ShardId, Swept};
 
 use super::Shard;
-use super::crossing::{Notice, OUTBOX_MAX};
+use super::crossing::{NOT_READ, Notice, OUTBOX_MAX};
 use super::home::{Answer, NotPublished, Published, Submission};
 use crate::route::Kind;
-use crate::store::{Act, Loaded, Order, Store, Word, age};
+use crate::store::{Act, Dormant, Found, Loaded, Order, Store, Word, age};
 
 /// The shard's side of the store.
 pub(crate) struct Keeping {
@@ -27,6 +27,10 @@ pub(crate) struct Keeping {
     first: u64,
     /// Publications of `under_way` that have a key, by their number.
     keys: HashMap<(ChannelName, Arc<str>), u64>,
+    /// Channels at home here that are on disk and were not read.
+    dormant: Dormant,
+    /// The configuration under which somebody was told that one of them is wanted.
+    told: u64,
 }
 
 enum UnderWay {
@@ -50,7 +54,8 @@ enum UnderWay {
 impl Keeping {
     pub(crate) fn new(store: Store) -> Self {
         let (under_way, keys) = (VecDeque::new(), HashMap::new());
-        Self { store, term: 0, broken: None, under_way, first: 0, keys }
+        let dormant = Dormant::default();
+        Self { store, term: 0, broken: None, under_way, first: 0, keys, dormant, told: 0 }
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -77,15 +82,25 @@ impl Keeping {
 
 impl Shard {
     /// Takes over the channels that the store had, those used longest ago first. Who published what under a key is
-    /// remembered, too, as far as it is kept.
-    pub(crate) fn restore(&mut self, loaded: Vec<Loaded>) {
+    /// remembered, too, as far as it is kept. Where there are too many, those used longest ago stay on disk.
+    pub(crate) fn restore(&mut self, found: Found) {
+        let Found { channels: mut loaded, mut dormant, .. } = found;
         let (now, time) = (Instant::now(), SystemTime::now());
         // A machine that has just started cannot tell how long before that something was.
         let instant = |at_ms| now.checked_sub(age(at_ms, time));
         let limits = self.repeat_limits();
         let mut keys = Vec::new();
+        // Not more than were read.
+        let mut left_there = |channel, head| dormant.note(channel, head, usize::MAX);
+        for Loaded { channel, head, .. } in loaded.drain(..loaded.len().saturating_sub(self.engine.room())) {
+            tracing::warn!(event = "channel_not_restored", %channel, "channels_max_total: it stays on disk");
+            left_there(channel, head);
+        }
         for Loaded { channel, head, records } in loaded {
-            let Some(retention) = self.retention_on_disk(&channel) else { continue };
+            let Some(retention) = self.retention_on_disk(&channel) else {
+                left_there(channel, head);
+                continue;
+            };
             let mut kept = Vec::with_capacity(records.len());
             let first = head.position.offset + 1 - records.len() as u64;
             for (offset, record) in (first..).zip(records) {
@@ -97,9 +112,13 @@ impl Shard {
             }
             let appended = instant(head.at_ms).unwrap_or(now);
             let restored = Restored { position: head.position, appended, kept };
+            // There is room for as many as these.
             if self.engine.restore(&channel, restored, retention, now).is_err() {
-                tracing::warn!(event = "channel_not_restored", %channel, "channels_max_total: it stays on disk");
+                left_there(channel, head);
             }
+        }
+        if let Some(keeping) = &mut self.keeping {
+            keeping.dormant = dormant;
         }
         keys.sort_by_key(|(appended, ..)| *appended);
         for (appended, channel, key, position) in keys {
@@ -124,6 +143,11 @@ impl Shard {
         retention: Retention,
         answer: Answer<Published>,
     ) {
+        if self.is_dormant(channel) {
+            self.counters.store_refused += 1;
+            let _ = answer.send(Err(NotPublished::Dormant));
+            return;
+        }
         let Submission { item, key, precondition } = submission;
         if let Some(published) = key.as_deref().and_then(|key| self.published_before(channel, key)) {
             let _ = answer.send(Ok(published));
@@ -195,7 +219,12 @@ impl Shard {
 
     /// Removes a channel from the store, then here; the answer is whether there was one.
     pub(crate) fn remove_at_home(&mut self, channel: &ChannelName, notice: Notice, answer: Answer<bool>) {
-        if self.keeping.is_none() || !self.engine.is_copied(channel) {
+        let dormant = self.keeping.as_ref().and_then(|keeping| keeping.dormant.offsets(channel));
+        if dormant.is_none() && self.is_dormant(channel) {
+            let _ = answer.send(Err(NotPublished::Dormant));
+            return;
+        }
+        if self.keeping.is_none() || dormant.is_none() && !self.engine.is_copied(channel) {
             let _ = answer.send(Ok(self.drop_channel(channel, notice)));
             return;
         }
@@ -203,7 +232,7 @@ impl Shard {
             let _ = answer.send(Err(NotPublished::NotKept(reason)));
             return;
         }
-        let Some(offsets) = self.engine.begin_removal(channel) else {
+        let Some(offsets) = dormant.or_else(|| self.engine.begin_removal(channel)) else {
             let _ = answer.send(Err(NotPublished::Leaving));
             return;
         };
@@ -213,6 +242,25 @@ impl Shard {
             self.engine.cancel_removal(channel);
             let _ = answer.send(Err(NotPublished::StoreBehind));
         }
+    }
+
+    /// True if `channel` is on disk, or may be, and was not read: one that began anew under its name would take its
+    /// place there. It is asked when somebody wants it; the log says so once for each configuration.
+    pub(crate) fn is_dormant(&mut self, channel: &ChannelName) -> bool {
+        let Some(keeping) = &mut self.keeping else { return false };
+        let is_dormant = keeping.dormant.may_hold(channel) && !self.engine.is_copied(channel);
+        if is_dormant && keeping.told != self.generation.number {
+            keeping.told = self.generation.number;
+            tracing::warn!(event = "channel_not_read", %channel, "{NOT_READ}");
+        }
+        is_dormant
+    }
+
+    /// The same for those who look at a channel, whatever its route is.
+    pub(crate) fn is_only_on_disk(&mut self, channel: &ChannelName) -> bool {
+        self.engine.log(channel).is_none()
+            && self.retention_on_disk(channel).is_some()
+            && self.is_dormant(channel)
     }
 
     /// What the store has to say.
@@ -245,7 +293,9 @@ impl Shard {
                     self.publish_kept(&channel, item, answers);
                 }
                 UnderWay::Removal { channel, notice, answer } => {
-                    let _ = answer.send(Ok(self.drop_channel(&channel, notice)));
+                    let was_dormant = keeping.dormant.remove(&channel);
+                    let was_there = self.drop_channel(&channel, notice);
+                    let _ = answer.send(Ok(was_there || was_dormant));
                 }
                 UnderWay::Tidying => {}
             }

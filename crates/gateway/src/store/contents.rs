@@ -3,6 +3,7 @@
 
 use tidegate_hub::{ChannelName, Epoch};
 
+use super::dormant::Dormant;
 use super::record::{Head, Record, offset_of, record_prefix};
 use super::tables::{Change, Table, Tables, TablesError};
 
@@ -23,23 +24,44 @@ pub(crate) struct Loaded {
 pub(crate) struct Found {
     /// Those used longest ago first.
     pub(crate) channels: Vec<Loaded>,
-    /// Channels that no route wants just now; they stay on disk as they are.
+    /// How many channels no route wants just now.
     pub(crate) unwanted: usize,
+    /// These; they stay on disk as they are.
+    pub(crate) dormant: Dormant,
+}
+
+impl Found {
+    /// Gives each of `shards` parts what is at home there.
+    pub(crate) fn divide(self, shards: usize, home: impl Fn(&ChannelName) -> usize) -> Vec<Self> {
+        let part = |dormant| Self { dormant, ..Self::default() };
+        let mut parts: Vec<_> = self.dormant.divide(shards, &home).into_iter().map(part).collect();
+        for loaded in self.channels {
+            parts[home(&loaded.channel)].channels.push(loaded);
+        }
+        parts
+    }
 }
 
 /// Reads what is there: of each channel that `is_wanted` the newest publications, as long as there is room for them in
-/// `max_bytes`, channels used last first. What is left out, and what belongs to no channel any more, is removed.
+/// `max_bytes`, channels used last first. What is left out, and what belongs to no channel any more, is removed. Of
+/// other channels as many as `max_dormant` are remembered.
 pub(super) fn load(
     tables: &Tables,
     is_wanted: &dyn Fn(&ChannelName) -> bool,
     max_bytes: usize,
+    max_dormant: usize,
 ) -> Result<Found, TablesError> {
     let mut found = Found::default();
     let mut heads = Vec::new();
     for pair in tables.pairs(Table::Heads, &[]) {
         let (key, value) = pair?;
         let (channel, head) = read_head(&key, &value)?;
-        if is_wanted(&channel) { heads.push((channel, head)) } else { found.unwanted += 1 }
+        if is_wanted(&channel) {
+            heads.push((channel, head));
+        } else {
+            found.unwanted += 1;
+            found.dormant.note(channel, head, max_dormant);
+        }
     }
     heads.sort_by_key(|(_, head)| std::cmp::Reverse(head.at_ms));
     let mut room = Room { left: max_bytes, is_untouched: true };

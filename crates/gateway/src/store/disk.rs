@@ -115,10 +115,11 @@ impl Disk {
         &self,
         is_wanted: &dyn Fn(&ChannelName) -> bool,
         max_bytes: usize,
+        max_dormant: usize,
     ) -> Result<Found, StoreError> {
         guarded(&self.path, || {
             let tables = self.tables.as_ref().ok_or(TablesError::Stopped)?;
-            contents::load(tables, is_wanted, max_bytes)
+            contents::load(tables, is_wanted, max_bytes, max_dormant)
         })
     }
 

@@ -14,13 +14,15 @@ mod tables;
 #[cfg(not(feature = "durable"))]
 #[path = "no_tables.rs"]
 mod tables;
+mod dormant;
 mod contents;
 mod disk;
 mod writer;
 
-pub(crate) use self::contents::Loaded;
+pub(crate) use self::contents::{Found, Loaded};
 pub use self::disk::StoreError;
 pub(crate) use self::disk::{Disk, boot};
+pub(crate) use self::dormant::Dormant;
 pub(crate) use self::order::{Act, Order, Word};
 pub(crate) use self::record::age;
 pub(crate) use self::writer::{Figures, Store, Tell, Writer};

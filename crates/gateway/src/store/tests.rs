@@ -180,7 +180,7 @@ impl<'f> Bench<'f> {
     fn reopen(&mut self) {
         drop(self.disk.take());
         let disk = Disk::open(self.folder).unwrap();
-        let found = disk.load(&|_| true, usize::MAX).unwrap();
+        let found = disk.load(&|_| true, usize::MAX, 0).unwrap();
         assert_eq!(found.unwanted, 0);
         self.disk = Some(disk);
         self.engine = engine();
@@ -321,7 +321,7 @@ fn damage_is_said_and_nothing_is_guessed() {
         tables.commit(vec![change], false).unwrap();
         drop(tables);
         let disk = Disk::open(folder.path()).unwrap();
-        disk.load(&|_| true, usize::MAX).map(drop).unwrap_err().to_string()
+        disk.load(&|_| true, usize::MAX, 0).map(drop).unwrap_err().to_string()
     };
     let key = super::record::record_key(&name("a"), 1);
     let error = broken(Change::Put(Table::Records, key, b"nonsense".to_vec()));
@@ -354,7 +354,7 @@ fn after_a_loss_of_power_no_position_of_before_is_believed() {
         let boot = if same_boot { "one" } else { "two" };
         let found = disk.begin(Synced::EachCommit, Some(boot), &mut || Epoch(77)).unwrap();
         assert_eq!(found, renewed, "{synced:?} {ended} {same_boot}");
-        let channels = disk.load(&|_| true, usize::MAX).unwrap().channels;
+        let channels = disk.load(&|_| true, usize::MAX, 0).unwrap().channels;
         assert_eq!(channels[0].head.position.epoch == Epoch(77), renewed);
         assert_eq!(channels[0].records.len(), 2, "what is there stays");
         assert!(!disk.begin(Synced::EachCommit, Some("three"), &mut || Epoch(78)).unwrap());
@@ -407,7 +407,7 @@ fn words_follow_orders_and_orders_of_another_term_are_not_carried_out() {
         assert!(kept.insert(shard, number).is_none_or(|before| before < number), "numbers ascend");
     }
     assert_eq!(kept, BTreeMap::from([(0, 4), (1, 4)]));
-    let found = Disk::open(folder.path()).unwrap().load(&|_| true, usize::MAX).unwrap();
+    let found = Disk::open(folder.path()).unwrap().load(&|_| true, usize::MAX, 0).unwrap();
     let ends: Vec<_> =
         found.channels.iter().map(|one| (one.head.position.offset, one.records.len())).collect();
     assert_eq!(ends, [(5, 5), (5, 5)]);
@@ -423,18 +423,18 @@ fn history_that_has_no_room_any_more_is_left_out_oldest_channel_first() {
     drop(bench);
     let disk = Disk::open(folder.path()).unwrap();
     // Each payload has three bytes.
-    let found = disk.load(&|_| true, 7).unwrap();
+    let found = disk.load(&|_| true, 7, 0).unwrap();
     let counts: Vec<_> =
         found.channels.iter().map(|one| (one.channel.to_string(), one.records.len())).collect();
     assert_eq!(counts, [("a".to_owned(), 0), ("a/b".to_owned(), 2)]);
     assert_eq!(found.channels[0].head.position.offset, 2, "its place is known all the same");
-    let found = disk.load(&|channel| channel.as_ref() == "a", 100).unwrap();
+    let found = disk.load(&|channel| channel.as_ref() == "a", 100, 1).unwrap();
     assert_eq!((found.channels.len(), found.unwanted), (1, 1));
 }
 
 /// The offsets that are found of each channel, those used longest ago first.
 fn offsets(disk: &Disk, max_bytes: usize) -> Vec<Vec<u64>> {
-    let found = disk.load(&|_| true, max_bytes).unwrap();
+    let found = disk.load(&|_| true, max_bytes, 0).unwrap();
     let kept = |loaded: &super::Loaded| {
         let newest = loaded.head.position.offset;
         (newest + 1 - loaded.records.len() as u64..=newest).collect()
@@ -478,4 +478,25 @@ fn what_lies_before_a_hole_is_removed_and_takes_no_room() {
     drop(disk);
     let tables = Tables::open(&folder.path().join("history")).unwrap();
     assert_eq!(tables.pairs(Table::Records, &[]).count(), 4);
+}
+
+#[test]
+fn what_is_not_read_is_remembered_as_far_as_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(folder.path());
+    bench.publish(0, 7);
+    bench.sweep();
+    bench.publish(1, 2);
+    drop(bench);
+    let disk = Disk::open(folder.path()).unwrap();
+    let found = disk.load(&|_| false, usize::MAX, 2).unwrap();
+    assert_eq!((found.unwanted, found.dormant.offsets(&name("a/b"))), (2, Some(1..3)));
+    let offsets = found.dormant.offsets(&name("a")).unwrap();
+    assert!(offsets.start <= 3 && offsets.end == 8, "it covers all that is on disk: {offsets:?}");
+    assert!(!found.dormant.may_hold(&name("other")));
+    let parts = found.divide(2, |channel| usize::from(channel.as_ref() == "a"));
+    let held = |part: &super::Found| CHANNELS.map(|channel| part.dormant.may_hold(&name(channel)));
+    assert_eq!((held(&parts[0]), held(&parts[1])), ([false, true, false], [true, false, false]));
+    let cut = disk.load(&|_| false, usize::MAX, 1).unwrap().divide(1, |_| 0).pop().unwrap().dormant;
+    assert!(cut.may_hold(&name("other")), "it may be one of those that had no room");
 }

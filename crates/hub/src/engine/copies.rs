@@ -127,6 +127,12 @@ impl Engine {
         idle.cloned()
     }
 
+    /// Channels that there may be beside those that there are.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.limits.max_channels.saturating_sub(self.channels.len())
+    }
+
     /// A channel that has lived before. Those used longest ago come first.
     pub fn restore(
         &mut self,

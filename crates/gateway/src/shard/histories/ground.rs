@@ -13,7 +13,7 @@ use super::super::{Batch, Keeping, Mailboxes, Shard, ShardRef, mailboxes};
 use super::{CONFIGURATION, SHARDS};
 use crate::process::{Generation, Process};
 use crate::settings::{Settings, Synced};
-use crate::store::{Disk, Loaded, Store, Tell, Writer};
+use crate::store::{Disk, Found, Store, Tell, Writer};
 
 /// See the module's head.
 pub(super) struct Ground {
@@ -65,15 +65,12 @@ impl Ground {
         ((0..).zip(receivers).map(start).collect(), process.generation())
     }
 
-    fn open_store(&mut self, process: &Process, mailboxes: &Mailboxes) -> Option<(Store, Vec<Vec<Loaded>>)> {
+    fn open_store(&mut self, process: &Process, mailboxes: &Mailboxes) -> Option<(Store, Vec<Found>)> {
         let disk = Disk::open(self.folder.as_ref()?.path()).expect("a store");
         let mut fresh = || -> Epoch { panic!("the machine has not gone down") };
         disk.begin(Synced::EverySecond, Some("boot"), &mut fresh).expect("a life");
-        let found = disk.load(&|_: &ChannelName| true, usize::MAX).expect("channels");
-        let mut loaded: Vec<Vec<Loaded>> = mailboxes.iter().map(|_| Vec::new()).collect();
-        for channel in found.channels {
-            loaded[usize::from(process.home_of(&channel.channel).0)].push(channel);
-        }
+        let found = disk.load(&|_: &ChannelName| true, usize::MAX, 0).expect("channels");
+        let loaded = found.divide(mailboxes.len(), |channel| usize::from(process.home_of(channel).0));
         let (writer, store) = Writer::new(disk, Synced::EverySecond, mailboxes.iter().map(teller).collect());
         self.writer = Some(writer);
         Some((store, loaded))

@@ -1,0 +1,56 @@
+//! Channels on disk that were not read at the start, because no route wanted them or because there were too many. Where
+//! they stand is not known before the next start, so nothing can be done with them until then but to remove them.
+//!
+//! Comes from reading the store; each shard has those that are at home there.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use tidegate_hub::ChannelName;
+
+use super::record::Head;
+
+/// See the module's head.
+#[derive(Debug, Default)]
+pub(crate) struct Dormant {
+    /// The offsets that each may have on disk.
+    known: HashMap<ChannelName, Range<u64>>,
+    /// There are more than were to be remembered: any channel may be one of them.
+    is_cut: bool,
+}
+
+impl Dormant {
+    /// Remembers one more, as long as there are fewer than `max`.
+    pub(crate) fn note(&mut self, channel: ChannelName, head: Head, max: usize) {
+        if self.known.len() < max {
+            self.known.insert(channel, head.first..head.position.offset + 1);
+        } else {
+            self.is_cut = true;
+        }
+    }
+
+    /// True if `channel` may be one of them.
+    pub(crate) fn may_hold(&self, channel: &ChannelName) -> bool {
+        self.is_cut || self.known.contains_key(channel)
+    }
+
+    /// The offsets that the store may have of `channel`, if it is known to be one of them.
+    pub(crate) fn offsets(&self, channel: &ChannelName) -> Option<Range<u64>> {
+        self.known.get(channel).cloned()
+    }
+
+    /// The store has removed the channel; false if it was none of them.
+    pub(crate) fn remove(&mut self, channel: &ChannelName) -> bool {
+        self.known.remove(channel).is_some()
+    }
+
+    /// Gives each of `shards` parts what is at home there.
+    pub(crate) fn divide(self, shards: usize, home: impl Fn(&ChannelName) -> usize) -> Vec<Self> {
+        let is_cut = self.is_cut;
+        let mut parts: Vec<_> = (0..shards).map(|_| Self { known: HashMap::new(), is_cut }).collect();
+        for (channel, offsets) in self.known {
+            parts[home(&channel)].known.insert(channel, offsets);
+        }
+        parts
+    }
+}

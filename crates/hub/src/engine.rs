@@ -241,10 +241,10 @@ impl Engine {
             let is_over = home.is_over(now, linger, self.limits.linger);
             match &mut home.copy {
                 Some(copy) if home.log.position().offset > 0 => {
-                    let forgotten = if telling { copy.tell(&home.log) } else { 0..0 };
+                    // Whoever removes it tells the copy to forget all of it.
                     if is_over && telling {
                         swept.over.push(name);
-                    } else if !forgotten.is_empty() {
+                    } else if telling && let Some(forgotten) = copy.tell_news(&home.log) {
                         swept.forgotten.push((name, forgotten));
                     }
                 }

@@ -184,6 +184,11 @@ impl Copied {
         self.told = log.first_kept().max(told);
         told..self.told
     }
+
+    /// The same, if there is anything.
+    pub(super) fn tell_news(&mut self, log: &Log) -> Option<Range<u64>> {
+        Some(self.tell(log)).filter(|forgotten| !forgotten.is_empty())
+    }
 }
 
 #[cfg(test)]
@@ -300,6 +305,17 @@ mod tests {
         engine.cancel_removal(&name("a"));
         assert_eq!(engine.stage(&name("a"), FRESH).unwrap().position, at(6));
         assert_eq!(engine.begin_removal(&name("b")), None);
+    }
+
+    #[test]
+    fn a_channel_that_is_over_at_once_leaves_nothing_in_its_copy() {
+        let (now, mut engine) = (Instant::now(), Engine::new(1, LIMITS));
+        let restored =
+            Restored { position: at(8), appended: now, kept: vec![(item("7"), now), (item("8"), now)] };
+        let later = now + LINGER + LINGER;
+        engine.restore(&name("a"), restored, FRESH.retention, later).unwrap();
+        assert_eq!(engine.sweep(later, Duration::ZERO, true).over, [name("a")]);
+        assert_eq!(engine.begin_removal(&name("a")), Some(7..9));
     }
 
     #[test]

@@ -13,6 +13,8 @@
 // The order is the direction: a module uses those above it.
 pub mod timestamp;
 
+pub mod inert;
+
 pub mod header;
 
 pub mod payload;

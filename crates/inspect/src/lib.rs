@@ -27,6 +27,8 @@ pub mod head;
 
 pub mod tap;
 
+pub mod words;
+
 #[doc(hidden)]
 pub mod fuzzing;
 

@@ -31,6 +31,7 @@ pub(crate) enum Command {
     Demo(Demo),
     Connect(Connect),
     Publish(Publish),
+    Explain(Explain),
     Check(Check),
 }
 
@@ -226,6 +227,14 @@ pub(crate) struct Publish {
     pub(crate) json: bool,
 }
 
+/// Say in plain words what a close code, a header, an error code or the bytes of a frame are
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// Such as 1006, 426, sec-websocket-accept, mask, upstream, or bytes in hex
+    #[arg(required = true)]
+    pub(crate) what: Vec<String>,
+}
+
 /// Read a configuration, report every fault, or show what it resolves to
 #[derive(Debug, Args)]
 pub(crate) struct Check {
@@ -376,7 +385,7 @@ mod tests {
     #[test]
     fn nothing_and_what_is_absent() {
         assert!(Arguments::try_parse_from(["tidegate"]).is_ok_and(|arguments| arguments.command.is_none()));
-        for absent in ["inspect", "replay", "explain", "compare", "bench", "help"] {
+        for absent in ["inspect", "replay", "compare", "bench", "help"] {
             assert_eq!(parse(absent).err(), Some(clap::error::ErrorKind::InvalidSubcommand), "{absent}");
         }
     }

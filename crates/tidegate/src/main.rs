@@ -17,6 +17,8 @@ mod log;
 
 mod check;
 
+mod explain;
+
 mod serve;
 
 mod demo;
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Some(Command::Demo(arguments)) => demo_command::run(&arguments),
         Some(Command::Connect(arguments)) => connect::run(&arguments),
         Some(Command::Publish(arguments)) => publish::run(&arguments),
+        Some(Command::Explain(arguments)) => explain::run(&arguments),
         Some(Command::Check(arguments)) => check::run(&arguments),
     };
     match outcome {

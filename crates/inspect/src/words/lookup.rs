@@ -1,0 +1,129 @@
+//! From what somebody asks to its explanation: a number, a name, or bytes.
+//!
+//! What the gateway itself answers with is not known here; the command looks there first.
+
+use std::fmt;
+
+use super::explanation::{Explanation, Row, find};
+use super::{bytes, close_codes, headers, opcodes, statuses, topics};
+use crate::header::from_hex;
+
+/// Nothing is known under this name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    /// Names that are near it.
+    pub near: Vec<&'static str>,
+}
+
+/// What is known of a close code, the status of an answer, a header, an opcode, a topic, or the bytes of frames in hex.
+///
+/// Four digits from 1000 to 4999 are a close code, other digits bytes; `0x` says that they are bytes.
+pub fn explain(what: &str) -> Result<Explanation, Unknown> {
+    let name = what.trim().trim_end_matches(':').to_ascii_lowercase();
+    if let Some(row) = tables().find_map(|rows| find(rows, &name)) {
+        return Ok(row.explanation());
+    }
+    if let Some(explanation) = statuses::explanation(&name) {
+        return Ok(explanation);
+    }
+    let digits = name.strip_prefix("0x");
+    if digits.is_none()
+        && let Some(code) = close_code(&name)
+    {
+        return Ok(close_codes::explanation(code));
+    }
+    let explained = from_hex(digits.unwrap_or(&name)).and_then(|frame| bytes::explain_bytes(&frame).ok());
+    explained.ok_or_else(|| Unknown { near: near(&name) })
+}
+
+fn tables() -> impl Iterator<Item = &'static [Row]> {
+    [headers::ROWS, opcodes::ROWS, topics::ROWS].into_iter()
+}
+
+/// As a number of four digits; others are more likely bytes.
+fn close_code(name: &str) -> Option<u16> {
+    let is_code = name.len() == 4 && name.bytes().all(|byte| byte.is_ascii_digit());
+    name.parse().ok().filter(|code| is_code && (1000..5000).contains(code))
+}
+
+/// Names that hold what was asked for, or are held by it.
+fn near(name: &str) -> Vec<&'static str> {
+    let names = tables().flatten().flat_map(|row| row.names.iter().copied());
+    let is_near = |other: &&str| {
+        let [short, long] = if name.len() < other.len() { [name, other] } else { [other, name] };
+        short.len() > 2 && long.contains(short)
+    };
+    names.filter(is_near).take(5).collect()
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.near.as_slice() {
+            [] => f.write_str("nothing is known under this name"),
+            near => write!(f, "nothing is known under this name; near it are {}", near.join(", ")),
+        }
+    }
+}
+
+impl std::error::Error for Unknown {}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn title(what: &str) -> String {
+        explain(what).map_or_else(|unknown| unknown.to_string(), |explanation| explanation.title.into_owned())
+    }
+
+    #[test]
+    fn what_somebody_asks() {
+        for (what, expected) in [
+            ("1006", "close code 1006 abnormal closure"),
+            ("4999", "close code 4999"),
+            ("Sec-WebSocket-Accept:", "sec-websocket-accept"),
+            ("GUID", "sec-websocket-accept"),
+            ("masking", "mask"),
+            ("0x1", "text"),
+            ("426", "426"),
+            ("8105", "one frame of a server, 2 bytes"),
+            ("0x1000", "one frame of a server, 2 bytes"),
+            ("81 85 37fa213d 7f9f4d5158", "one frame of a client, 11 bytes"),
+            ("client_max", "nothing is known under this name; near it are client_max_window_bits"),
+            ("x", "nothing is known under this name"),
+            ("9", "nothing is known under this name"),
+        ] {
+            assert_eq!(title(what), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn every_name_leads_to_its_own_row() {
+        for row in tables().flatten() {
+            for name in row.names {
+                assert_eq!(&title(name), row.names[0], "{name}");
+                assert_eq!(*name, name.to_ascii_lowercase());
+            }
+            assert!(row.section.contains("section"), "{}", row.section);
+        }
+    }
+
+    #[test]
+    fn what_articles_get_wrong_is_told_right() {
+        for (what, right) in [
+            ("1000", "is no error"),
+            ("sec-websocket-accept", "the GUID is part of it"),
+            ("mask", "is not secrecy"),
+        ] {
+            assert!(explain(what).is_ok_and(|explanation| explanation.to_string().contains(right)), "{what}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_explained_or_not(text in "\\PC{0,20}") {
+            let _ = explain(&text);
+        }
+    }
+}

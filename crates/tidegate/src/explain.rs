@@ -1,0 +1,94 @@
+//! `tidegate explain WHAT`: what is on the wire, in plain words.
+//!
+//! The words are the inspector's, but for the gateway's own error codes, which are explained here.
+
+use std::io::Write;
+
+use tidegate_inspect::words::{self, Explanation};
+use tidegate_protocol::ErrorCode;
+
+use crate::arguments::Explain;
+use crate::exit::{Exit, Failure};
+use crate::terminal::escape;
+
+const ERROR_CODES: [ErrorCode; 10] = [
+    ErrorCode::Upstream,
+    ErrorCode::Unauthorized,
+    ErrorCode::Forbidden,
+    ErrorCode::NotFound,
+    ErrorCode::BadRequest,
+    ErrorCode::TooLarge,
+    ErrorCode::RateLimited,
+    ErrorCode::Limit,
+    ErrorCode::Unrecoverable,
+    ErrorCode::Internal,
+];
+
+pub(crate) fn run(arguments: &Explain) -> Result<Exit, Failure> {
+    let what = arguments.what.join(" ");
+    let explanation = match own(what.trim()) {
+        Some(explanation) => explanation,
+        None => words::explain(&what).map_err(|unknown| {
+            Failure::new(Exit::Usage, format!("{}: {unknown}", escape(&what)))
+                .mend("ask for such as 1006, sec-websocket-accept, mask, upstream or 818537fa213d7f9f4d5158")
+        })?,
+    };
+    // A reader that has seen enough is no failure.
+    let _ = writeln!(std::io::stdout().lock(), "{explanation}");
+    Ok(Exit::Done)
+}
+
+/// One of the gateway's error codes.
+fn own(what: &str) -> Option<Explanation> {
+    let code = ERROR_CODES.into_iter().find(|code| what.eq_ignore_ascii_case(code.as_str()))?;
+    let retry = match code.retry() {
+        true => "The same may succeed later; the error says `\"retry\":true`.",
+        false => "The same again gives the same error.",
+    };
+    Some(Explanation {
+        title: format!("error code {code}").into(),
+        text: vec![meaning(code).into(), retry.into()],
+        beware: None,
+        section: "Tidegate, docs/protocol.md; errors have words and no TG- numbers".into(),
+    })
+}
+
+fn meaning(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::Upstream => {
+            "The server behind the gateway does not answer, or answers what cannot be published. Clients stay connected and \
+             are told when it is well again. `GET /channels/NAME` on the admin listener has its last error."
+        }
+        ErrorCode::Unauthorized => "A token is missing, expired or refused. Get a new one.",
+        ErrorCode::Forbidden => {
+            "The route, or the token, does not allow it: see `subscribe` and `publish` of the route."
+        }
+        ErrorCode::NotFound => {
+            "No route matches the channel's path: `tidegate check FILE` prints the routes."
+        }
+        ErrorCode::BadRequest => "The command cannot be read; the message says where.",
+        ErrorCode::TooLarge => "More bytes than a limit allows; the message names the limit.",
+        ErrorCode::RateLimited => "Too many in too short a time: wait, and send less.",
+        ErrorCode::Limit => "A limit on numbers is reached; the message names the key to raise.",
+        ErrorCode::Unrecoverable => {
+            "What was published after the position is no longer there, or never was. The newest document follows where there \
+             is one; go on from its position."
+        }
+        ErrorCode::Internal => "The gateway's own fault; its log says more.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_code_of_the_gateway_has_words() {
+        for code in ERROR_CODES {
+            let text = own(code.as_str()).expect("an explanation").to_string();
+            assert!(text.contains(code.as_str()));
+            assert_eq!(text.contains("`\"retry\":true`"), code.retry(), "{text}");
+        }
+        assert_eq!(own("1006"), None);
+    }
+}

@@ -25,6 +25,8 @@ pub mod secrets;
 
 pub mod head;
 
+pub mod check;
+
 pub mod tap;
 
 pub mod words;

@@ -27,8 +27,9 @@ pub(super) fn encode_key(nonce: [u8; 16]) -> String {
     STANDARD.encode(nonce)
 }
 
-/// How many bytes a key decodes to; none if it is not base64, or longer than any key.
-pub(super) fn decoded_length(key: &[u8]) -> Option<usize> {
+/// How many bytes a Sec-WebSocket-Key decodes to, 16 if it is one; none if it is not base64, or longer than any key.
+#[must_use]
+pub fn decoded_length(key: &[u8]) -> Option<usize> {
     let mut decoded = [0; 64];
     LENIENT.decode_slice(key, &mut decoded).ok()
 }

@@ -17,4 +17,4 @@ pub mod client;
 
 pub use extension_list::{ListedExtension, list_extensions, stated_extensions};
 pub use field::HeaderError;
-pub use key::accept_key;
+pub use key::{accept_key, decoded_length};

@@ -51,7 +51,7 @@ pub fn escape_json(json: String) -> String {
 
 /// C0, DEL, C1, the line and paragraph separators, and what turns the direction of writing. All of them are
 /// below U+10000.
-fn is_harmful(character: char) -> bool {
+pub(crate) fn is_harmful(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'

@@ -31,6 +31,8 @@ pub mod tap;
 
 pub mod words;
 
+pub mod filter;
+
 #[doc(hidden)]
 pub mod fuzzing;
 

@@ -91,10 +91,13 @@ impl Lines {
     /// If it does not.
     #[track_caller]
     pub fn wait_end(&self) {
-        let (came, ended) =
-            Deadline::of_patience().wait(self.lock(), &self.0.1, |came| came.ended.then_some(()));
-        drop(came);
-        assert!(ended.is_some(), "the process goes on. What came:\n{}", self.text());
+        assert!(self.ended_by(Deadline::of_patience()), "the process goes on. What came:\n{}", self.text());
+    }
+
+    /// Whether the process has closed this output by then.
+    #[must_use]
+    pub fn ended_by(&self, deadline: Deadline) -> bool {
+        deadline.wait(self.lock(), &self.0.1, |came| came.ended.then_some(())).1.is_some()
     }
 
     /// Whether more than `count` lines have come by then.

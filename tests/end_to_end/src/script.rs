@@ -1,16 +1,23 @@
 //! A program in another language that tells what it sees: one JSON object a line on stdout, each with the
 //! name of an event. It is ended with the test.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::deadline::Deadline;
 use crate::lines::Lines;
+
+/// How long a script on a leash has to end what it has started.
+const LEASH: Duration = Duration::from_secs(5);
 
 /// A running script.
 #[derive(Debug)]
 pub struct Script {
     child: Child,
+    /// Of a script on a leash.
+    stdin: Option<ChildStdin>,
     output: Lines,
     errors: Lines,
     next: usize,
@@ -25,11 +32,45 @@ impl Script {
     #[track_caller]
     #[must_use]
     pub fn start(command: &mut Command) -> Self {
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::start_with(command, Stdio::null())
+    }
+
+    /// Starts one that ends when its stdin does, and ends before what it drives: a test that is killed takes it along.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    #[track_caller]
+    #[must_use]
+    pub fn start_on_leash(command: &mut Command) -> Self {
+        Self::start_with(command, Stdio::piped())
+    }
+
+    #[track_caller]
+    fn start_with(command: &mut Command, stdin: Stdio) -> Self {
+        let command = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let output = Lines::of(child.stdout.take().expect("stdout is piped"));
         let errors = Lines::of(child.stderr.take().expect("stderr is piped"));
-        Self { child, output, errors, next: 0 }
+        let stdin = child.stdin.take();
+        Self { child, stdin, output, errors, next: 0 }
+    }
+
+    /// Ends its stdin, as the end of this process would, and waits until the script has closed its output.
+    ///
+    /// # Panics
+    ///
+    /// If it goes on.
+    #[track_caller]
+    pub fn let_go(&mut self) {
+        self.stdin = None;
+        self.output.wait_end();
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits for the next event of this name, passing over others.
@@ -77,6 +118,10 @@ impl Script {
 
 impl Drop for Script {
     fn drop(&mut self) {
+        if self.stdin.take().is_some() {
+            // What does not end in time is killed.
+            let _ = self.output.ended_by(Deadline::after(LEASH));
+        }
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();

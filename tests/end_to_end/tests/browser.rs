@@ -22,7 +22,7 @@ fn drive(node: &Path, script: &str, browser: &Path, url: &str, conditions: &[Val
     let folder = tidegate_test_tools::folder();
     let mut command = Command::new(node);
     command.arg(folder.join(script)).arg(browser).arg(url).current_dir(folder);
-    Script::start(command.args(conditions.iter().map(Value::to_string)))
+    Script::start_on_leash(command.args(conditions.iter().map(Value::to_string)))
 }
 
 /// Both figures of a page are this number.

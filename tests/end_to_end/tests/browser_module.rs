@@ -86,7 +86,7 @@ impl Browser {
         let folder = tidegate_test_tools::folder();
         let mut command = Command::new(&self.node);
         command.arg(folder.join(self.script)).arg(&self.program).arg(url).current_dir(folder);
-        Script::start(command.args(conditions.iter().map(Value::to_string)))
+        Script::start_on_leash(command.args(conditions.iter().map(Value::to_string)))
     }
 }
 

@@ -141,7 +141,14 @@ pub fn write_error(output: &mut Vec<u8>, channel: Option<&str>, code: ErrorCode,
     if let Some(channel) = channel {
         field(output, "channel", channel);
     }
-    field(output, "code", code.as_str());
+    output.push(b',');
+    write_failure(output, code, message, retry);
+}
+
+/// Why something failed, to the end of its object.
+pub(crate) fn write_failure(output: &mut Vec<u8>, code: ErrorCode, message: &str, retry: bool) {
+    output.extend_from_slice(b"\"code\":");
+    string(output, code.as_str());
     field(output, "message", message);
     output.extend_from_slice(format!(r#","retry":{retry}}}"#).as_bytes());
 }

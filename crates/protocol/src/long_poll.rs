@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use tidegate_hub::{Position, Publication, Updates};
 
+use crate::code::ErrorCode;
 use crate::envelope;
 
 /// One publication, behind the comma that parts it from the one before it.
@@ -23,14 +24,25 @@ pub fn write_patch(output: &mut Vec<u8>, position: Position, updates: Updates, p
 }
 
 /// The whole answer in its pieces, none of which is copied. `publications` is what [`write_publication`] made of
-/// them, joined, and `position` the place of the last of them.
+/// them, joined, and `position` the place of the last of them. `trouble` is why the source behind the channel fails.
 #[must_use]
-pub fn answer(position: Position, recovered: bool, mut publications: Bytes) -> [Bytes; 3] {
+pub fn answer(
+    position: Position,
+    recovered: bool,
+    mut publications: Bytes,
+    trouble: Option<&str>,
+) -> [Bytes; 3] {
     let head = format!(r#"{{"position":"{position}","recovered":{recovered},"publications":["#);
     if publications.starts_with(b",") {
         publications = publications.slice(1..);
     }
-    [head.into(), publications, Bytes::from_static(b"]}\n")]
+    let mut tail = b"]".to_vec();
+    if let Some(reason) = trouble {
+        tail.extend_from_slice(b",\"error\":{");
+        envelope::write_failure(&mut tail, ErrorCode::Upstream, reason, true);
+    }
+    tail.extend_from_slice(b"}\n");
+    [head.into(), publications, tail.into()]
 }
 
 #[cfg(test)]
@@ -51,7 +63,7 @@ mod tests {
         for (offset, item) in (1..).zip(items) {
             write_publication(&mut publications, at(offset), &Publication { offset, item, change: None });
         }
-        let pieces = answer(at(count), true, publications.into());
+        let pieces = answer(at(count), true, publications.into(), None);
         serde_json::from_slice(&pieces.concat()).expect("one JSON object")
     }
 
@@ -71,11 +83,24 @@ mod tests {
     }
 
     #[test]
+    fn why_a_source_fails_stands_behind_what_came() {
+        let mut publications = Vec::new();
+        let publication = Publication { offset: 1, item: Payload::from("1").into(), change: None };
+        write_publication(&mut publications, at(1), &publication);
+        let pieces = answer(at(1), true, publications.into(), Some("answered \"500\"")).concat();
+        assert_eq!(
+            serde_json::from_slice::<Value>(&pieces).expect("one JSON object"),
+            json!({"position":"1:1","recovered":true,"publications":[{"position":"1:1","data":1}],
+                "error":{"code":"upstream","message":"answered \"500\"","retry":true}})
+        );
+    }
+
+    #[test]
     fn a_change_stands_among_publications() {
         let mut publications = Vec::new();
         write_patch(&mut publications, at(1), Updates::JsonPatch, b"[]");
         write_patch(&mut publications, at(2), Updates::MergePatch, b"{\"n\":1.0}");
-        let pieces = answer(at(2), true, publications.into()).concat();
+        let pieces = answer(at(2), true, publications.into(), None).concat();
         assert_eq!(
             serde_json::from_slice::<Value>(&pieces).expect("one JSON object")["publications"],
             json!([

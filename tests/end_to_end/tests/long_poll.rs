@@ -370,3 +370,41 @@ fn curl_polls_over_both_versions_of_http() {
         assert_eq!(String::from_utf8_lossy(&nothing.stdout), format!("204 {second}"), "{version}");
     }
 }
+
+/// Like those of the other doors, who polls is told when a source begins to fail and when it is well again. Between the
+/// two a wait lasts as long as was asked for: who asks again at once would otherwise ask without a pause.
+#[test]
+fn a_source_that_fails_is_told_once_and_after_each_wait() {
+    let document = Document::new("1");
+    let kept = document.clone();
+    let backend = Backend::start(move |asked| kept.reply(asked));
+    let gateway = Gateway::configured(&format!(
+        "[[route]]\npath = \"/x\"\npoll = {{ url = \"{}/x\", interval = \"100ms\" }}\ndoors = [\"longpoll\"]\n",
+        backend.url()
+    ));
+    let first = poll(&gateway, "/x?wait=20").json();
+    assert_eq!((&first["publications"][0]["data"], &first["error"]), (&json!(1), &Value::Null), "{first}");
+    let after = first["position"].as_str().expect("a position");
+    let waiting = begin(&gateway, &format!("/x?after={after}&wait=60"));
+    gateway.wait_subscribers("x", 1);
+    document.fail(Reply::status(500));
+    let told = joined(waiting);
+    assert!(publications(&told).is_empty());
+    let error = &told.json()["error"];
+    assert_eq!((&error["code"], &error["retry"]), (&json!("upstream"), &json!(true)), "{error}");
+    assert!(error["message"].as_str().is_some_and(|message| message.contains("500")), "{error}");
+
+    let begun = Instant::now();
+    let again = poll(&gateway, &format!("/x?after={after}&wait=1"));
+    assert!(publications(&again).is_empty() && begun.elapsed() >= Duration::from_secs(1));
+    assert_eq!(again.json()["error"]["code"], "upstream");
+
+    let waiting = begin(&gateway, &format!("/x?after={after}&wait=60"));
+    gateway.wait_subscribers("x", 1);
+    document.mend();
+    assert_eq!(joined(waiting).status, 204, "it is well again");
+    let waiting = begin(&gateway, &format!("/x?after={after}&wait=60"));
+    document.set("2");
+    let body = joined(waiting).json();
+    assert_eq!((&body["publications"][0]["data"], &body["error"]), (&json!(2), &Value::Null), "{body}");
+}

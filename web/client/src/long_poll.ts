@@ -13,12 +13,15 @@ interface Answer {
   position: string;
   recovered: boolean;
   publications: Envelope[];
+  /** Why the server behind the channel fails. */
+  error?: object;
 }
 
 export function longPoll(task: Task): Link {
   return overHttp(task, async (exchange) => {
     let { after } = task;
     let longest = WAIT_S;
+    let failing = false;
     for (let wait = 0; ; wait = longest) {
       exchange.within(wait * 1000 + LATE_MS);
       const response = await get(task, exchange, "application/json", { after, wait });
@@ -31,8 +34,11 @@ export function longPoll(task: Task): Link {
       } else {
         const nothing: Answer = { position: standing, recovered: true, publications: [] };
         const answer: Answer = response.status === 204 ? nothing : await response.json();
-        after = answer.position;
-        envelopes(answer, wait === 0).forEach(task.deliver);
+        const { position, error } = answer;
+        after = position;
+        envelopes(answer, wait === 0 || (failing && !error)).forEach(task.deliver);
+        if (error && !failing) task.deliver({ type: "error", ...error });
+        failing = !!error;
       }
     }
   });

@@ -79,8 +79,8 @@ export class Network {
   }
 
   /** Answers the last request as a long poll. */
-  poll(position, publications, recovered = true) {
-    const body = JSON.stringify({ position, recovered, publications });
+  poll(position, publications, recovered = true, error = undefined) {
+    const body = JSON.stringify({ position, recovered, publications, error });
     this.request.answer(200, { "tidegate-position": position, "content-type": "application/json" }, body);
   }
 

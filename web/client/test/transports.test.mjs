@@ -105,6 +105,21 @@ test("long polls go on from each answer, and shorten what is too long for the ga
   assert.deepEqual(brief(news()), ["open", 5, "/w=="]);
 });
 
+test("long polls tell once that the server behind them fails, and that it is well again", async () => {
+  const { news } = await polling();
+  const error = { code: "upstream", message: "why", retry: true };
+  for (const trouble of [undefined, error, error]) {
+    network.poll("k:0", [], true, trouble);
+    await settled();
+  }
+  assert.deepEqual(news().slice(1), [{ error }]);
+  network.request.answer(204, { "tidegate-position": "k:0" }, null);
+  await settled();
+  network.poll("k:1", [{ position: "k:1", data: 1 }]);
+  await settled();
+  assert.deepEqual(brief(news()), ["open", 1]);
+});
+
 test("a long poll that fails is tried again, one that is refused is the end, one that hangs is given up", async () => {
   const { news } = await polling();
   network.poll("k:4", []);

@@ -83,13 +83,14 @@ fn wait_of(text: Option<&str>, most: Duration) -> Result<Duration, Refusal> {
 
 /// Without anything to tell, whoever gave a position keeps it; whoever has none gets one.
 fn response_of(taken: Taken, after: Option<Position>) -> Response<Body> {
-    let Taken { position, recovered, count, publications } = taken;
-    let mut response = if count == 0 && recovered && after.is_some() {
+    let Taken { position, recovered, count, publications, trouble } = taken;
+    let mut response = if count == 0 && recovered && after.is_some() && trouble.is_none() {
         let mut response = Response::new(full(""));
         *response.status_mut() = StatusCode::NO_CONTENT;
         response
     } else {
-        let mut response = Response::new(joined(long_poll::answer(position, recovered, publications)));
+        let answer = long_poll::answer(position, recovered, publications, trouble.as_deref());
+        let mut response = Response::new(joined(answer));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -71,6 +71,10 @@ pub(crate) struct LongPoll {
     pub(crate) begun: Option<Begun>,
     /// Why it was closed, if it was.
     pub(crate) closed: Option<Closed>,
+    /// Why the source of its channel fails.
+    pub(crate) trouble: Option<Arc<str>>,
+    /// Its source has begun to fail, or is well again, while it waited: that is an answer.
+    pub(crate) turned: bool,
 }
 
 /// Where a long poll stands: what the home answered.

@@ -43,7 +43,7 @@ impl Shard {
         let Some(form) = self.hub.session(session).map(tidegate_hub::Session::form) else { return };
         let lost = !recovery.recovered && !document && !passed_over;
         if form == Form::LongPoll {
-            self.begin_long_poll(session, &recovery, document);
+            self.begin_long_poll(session, &recovery, document, trouble.as_ref());
         }
         self.send_recovery(session, form, updates, &channel, &recovery, present.as_ref());
         if lost && form == Form::Bare {
@@ -182,7 +182,9 @@ impl Shard {
         for (id, form) in self.hub.followers(channel) {
             match notice {
                 Notice::Presence(_) => {}
+                Notice::Failing(reason) if form == Form::LongPoll => self.turn_long_poll(id, Some(reason)),
                 Notice::Failing(reason) => self.send_trouble(id, form, channel, reason),
+                Notice::Recovered(_) if form == Form::LongPoll => self.turn_long_poll(id, None),
                 Notice::Recovered(position) => {
                     let open = Open { position: *position, recovered: true, is_held: true, present: None };
                     self.send_open(id, form, channel, open);

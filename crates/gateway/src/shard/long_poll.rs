@@ -3,6 +3,7 @@
 //!
 //! Only publications are ever queued for them, so that the number of messages tells the place of the last.
 
+use std::sync::Arc;
 use std::task::Waker;
 
 use bytes::Bytes;
@@ -36,6 +37,8 @@ pub(crate) struct Taken {
     pub(crate) count: u32,
     /// As they are joined in the answer.
     pub(crate) publications: Bytes,
+    /// Why the source fails.
+    pub(crate) trouble: Option<Arc<str>>,
 }
 
 impl Shard {
@@ -50,7 +53,7 @@ impl Shard {
         let queued = !session.queue.is_empty();
         let Transport::LongPoll(poll) = &mut session.attachment.transport else { return PollPart::Gone };
         match (poll.begun, &poll.closed) {
-            (Some(begun), _) if queued || !begun.recovered => PollPart::Ready,
+            (Some(begun), _) if queued || poll.turned || !begun.recovered => PollPart::Ready,
             (_, Some(closed)) => PollPart::Closed(closed.clone()),
             (begun, None) => {
                 poll.waker = Some(waiting.clone());
@@ -64,25 +67,43 @@ impl Shard {
         let session = self.hub.session_mut(id)?;
         let Transport::LongPoll(poll) = &session.attachment.transport else { return None };
         let Begun { position, recovered, .. } = poll.begun?;
+        let trouble = poll.trouble.clone();
         let count = session.queue.messages();
         let publications = session.queue.take_joined();
         self.counters.sent_bytes += publications.len() as u64;
         self.log_close(id, CloseCode::NORMAL.get(), "answered");
         self.forget(id);
         let position = Position { offset: position.offset + u64::from(count), ..position };
-        Some(Taken { position, recovered, count, publications })
+        Some(Taken { position, recovered, count, publications, trouble })
     }
 
-    /// The home has answered: what was missed comes into the queue next.
-    pub(super) fn begin_long_poll(&mut self, id: SessionId, recovery: &Recovery, document: bool) {
+    /// The home has answered: what was missed comes into the queue next. A source that fails already ends no wait: who
+    /// asks again and again would do so without a pause.
+    pub(super) fn begin_long_poll(
+        &mut self,
+        id: SessionId,
+        recovery: &Recovery,
+        document: bool,
+        trouble: Option<&Arc<str>>,
+    ) {
         let Recovery { position, recovered, publications } = recovery;
         let offset = publications.first().map_or(position.offset, |first| first.offset - 1);
         let Some(session) = self.hub.session_mut(id) else { return };
         let Transport::LongPoll(poll) = &mut session.attachment.transport else { return };
         poll.begun =
             Some(Begun { position: Position { offset, ..*position }, recovered: *recovered, document });
+        poll.trouble = trouble.cloned();
         // There may be nothing to wait for.
         self.hub.mark_dirty(id);
+    }
+
+    /// Its source has begun to fail, or is well again.
+    pub(super) fn turn_long_poll(&mut self, id: SessionId, trouble: Option<&Arc<str>>) {
+        let Some(session) = self.hub.session_mut(id) else { return };
+        if let Transport::LongPoll(poll) = &mut session.attachment.transport {
+            (poll.trouble, poll.turned) = (trouble.cloned(), true);
+            self.hub.mark_dirty(id);
+        }
     }
 
     /// It is closed: its task has to say so.

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use slab::Slab;
+use smallvec::SmallVec;
 
 use self::portion::Portion;
 use crate::audience::{Audiences, Taste};
@@ -49,7 +50,8 @@ pub struct Session<T> {
     ending: bool,
     /// A subscription of it was passed over.
     behind: bool,
-    subscriptions: Vec<Subscription>,
+    /// Most sessions follow one channel.
+    subscriptions: SmallVec<[Subscription; 1]>,
 }
 
 /// The sessions to flush, oldest first: `sessions[..next]` have been. A session is in the rest at most once.
@@ -135,7 +137,7 @@ impl<T> Hub<T> {
             dirty: false,
             ending: false,
             behind: false,
-            subscriptions: Vec::new(),
+            subscriptions: SmallVec::new(),
         });
         // A slab of 2^32 sessions does not fit a process.
         SessionId { index: u32::try_from(index).unwrap_or(u32::MAX), generation }

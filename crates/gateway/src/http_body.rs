@@ -19,6 +19,7 @@ use crate::process::Seat;
 use crate::refusal::Refusal;
 use crate::settings::Settings;
 use crate::shard::ShardRef;
+use crate::shard::connection::TlsVersion;
 use crate::tunnel::Tunnel;
 
 /// What leaves in an HTTP answer.
@@ -32,7 +33,7 @@ pub(crate) struct Visit {
     /// The address that the client connected to.
     pub(crate) local: IpAddr,
     /// The version of TLS that it speaks; `None` for plain HTTP.
-    pub(crate) tls: Option<&'static str>,
+    pub(crate) tls: Option<TlsVersion>,
     /// Ends the connection whatever hyper is doing with it.
     pub(crate) cut: Rc<Notify>,
     /// Its place among the open connections; a WebSocket takes it along.

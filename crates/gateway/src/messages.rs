@@ -18,10 +18,10 @@ use tidegate_websocket::CloseCode;
 
 use crate::access::{Credentials, check_publish, check_subscribe};
 use crate::open::{Wanted, open};
-use crate::process::Seat;
 use crate::publish::publish;
 use crate::refusal::Refusal;
-use crate::route::{Messages, Publish, Route};
+use crate::route::{Messages, Publish};
+use crate::shard::connection::About;
 use crate::shard::crossing::Resume;
 use crate::shard::encoder::{frame_of, opcode_of};
 use crate::shard::{Closing, Said, Shard, ShardRef};
@@ -31,13 +31,12 @@ use crate::sources::OpenChannel;
 struct Letter {
     wanted: Wanted,
     payload: Payload,
-    credentials: Credentials,
     /// As the client named it; none for bare messages.
     channel: Option<String>,
     id: Option<RequestId>,
-    /// Its client's place, which is not free before the last letter has gone: else whoever comes back again and
+    /// Of its client, whose place is not free before the last letter has gone: else whoever comes back again and
     /// again could leave any number of letters.
-    seat: Option<Rc<Seat>>,
+    about: Rc<About>,
 }
 
 /// Handles what the clients of one shard say. Messages of one client go to its server one after another.
@@ -52,10 +51,7 @@ pub(crate) struct Desk {
 /// What there is to know about the session that spoke.
 struct Speaker {
     form: Form,
-    route: Arc<Route>,
-    channel: ChannelName,
-    credentials: Credentials,
-    seat: Option<Rc<Seat>>,
+    about: Rc<About>,
 }
 
 impl Desk {
@@ -78,25 +74,23 @@ impl Desk {
     }
 
     fn handle_bare(self: &Rc<Self>, id: SessionId, speaker: Speaker, payload: Payload) {
-        if speaker.route.publish != Publish::Nobody {
-            match check_publish(&speaker.route, &speaker.channel, &speaker.credentials) {
-                Ok(()) => self.publish(id, speaker.channel, None, payload, None),
+        let about = speaker.about;
+        if about.route.publish != Publish::Nobody {
+            match check_publish(&about.route, &about.channel, &about.credentials) {
+                Ok(()) => self.publish(id, about.channel.clone(), None, payload, None),
                 Err(refusal) => self.close_for(id, &refusal),
             }
             return;
         }
-        let Messages::Post { .. } = speaker.route.messages else {
+        let Messages::Post { .. } = about.route.messages else {
             let reason = "this route takes no messages";
             self.shard.with(|shard| {
                 shard.close(id, Closing { code: CloseCode::UNSUPPORTED_DATA, reason, ..Closing::default() });
             });
             return;
         };
-        match self.wanted(speaker.channel.public_part(), &speaker.credentials) {
-            Ok(wanted) => {
-                let Speaker { credentials, seat, .. } = speaker;
-                self.post(id, Letter { wanted, payload, credentials, channel: None, id: None, seat });
-            }
+        match self.wanted(about.channel.public_part(), &about.credentials) {
+            Ok(wanted) => self.post(id, Letter { wanted, payload, channel: None, id: None, about }),
             Err(refusal) => self.close_for(id, &refusal),
         }
     }
@@ -142,8 +136,8 @@ impl Desk {
             self.fail(id, request.as_ref(), Some(&channel), ErrorCode::RateLimited, reason);
             return;
         }
-        let allowed = self.wanted(&channel, &speaker.credentials).and_then(|wanted| {
-            check_subscribe(&wanted.route, &wanted.name, &speaker.credentials)?;
+        let allowed = self.wanted(&channel, &speaker.about.credentials).and_then(|wanted| {
+            check_subscribe(&wanted.route, &wanted.name, &speaker.about.credentials)?;
             Ok((resume?, wanted))
         });
         let (resume, wanted) = match allowed {
@@ -241,21 +235,17 @@ impl Desk {
         content: Content,
         request: Option<RequestId>,
     ) {
-        let name = channel.clone().unwrap_or_else(|| speaker.channel.public_part().to_owned());
-        let allowed = self.wanted(&name, &speaker.credentials).and_then(|wanted| {
+        let name = channel.clone().unwrap_or_else(|| speaker.about.channel.public_part().to_owned());
+        let allowed = self.wanted(&name, &speaker.about.credentials).and_then(|wanted| {
             let check = if wanted.route.posts() { check_subscribe } else { check_publish };
-            check(&wanted.route, &wanted.name, &speaker.credentials)?;
+            check(&wanted.route, &wanted.name, &speaker.about.credentials)?;
             Ok(wanted)
         });
         match allowed {
             Err(refusal) => self.refuse(id, request.as_ref(), &name, &refusal),
             Ok(wanted) if wanted.route.posts() => {
-                let Speaker { credentials, seat, .. } = speaker;
-                let payload = content.payload;
-                self.post(
-                    id,
-                    Letter { wanted, payload, credentials, channel: Some(name), id: request, seat },
-                );
+                let (payload, about) = (content.payload, speaker.about);
+                self.post(id, Letter { wanted, payload, channel: Some(name), id: request, about });
             }
             Ok(wanted) => self.publish(id, wanted.name, Some(name), content.payload, request),
         }
@@ -323,8 +313,8 @@ impl Desk {
 
     async fn send_letter(&self, id: SessionId, letter: Letter) {
         let upstream = self.shard.look(|shard| shard.upstream.clone());
-        let Letter { wanted, payload, credentials, channel, id: request, seat: _seat } = letter;
-        let Some(post) = post_request(&wanted, &payload, &credentials) else { return };
+        let Letter { wanted, payload, channel, id: request, about } = letter;
+        let Some(post) = post_request(&wanted, &payload, &about.credentials) else { return };
         let answer = upstream.fetch(post).await;
         match answer {
             Ok(answer) if answer.status().is_success() => {
@@ -406,14 +396,7 @@ impl Desk {
 impl Speaker {
     fn of(shard: &Shard, id: SessionId) -> Option<Self> {
         let session = shard.hub.session(id)?;
-        let about = &session.attachment.about;
-        Some(Self {
-            form: Session::form(session),
-            route: Arc::clone(&about.route),
-            channel: about.channel.clone(),
-            credentials: about.credentials.clone(),
-            seat: about.seat.clone(),
-        })
+        Some(Self { form: Session::form(session), about: Rc::clone(&session.attachment.about) })
     }
 }
 

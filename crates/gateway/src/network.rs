@@ -1,26 +1,26 @@
 //! What stands for a client's address where clients are counted: one address of IPv4, one network of IPv6.
 //! State and limits are elsewhere.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
-/// Bits of an IPv6 address that name a network: whoever has one has all of its addresses (RFC 4291, section
-/// 2.5.4).
-const NETWORK_BITS: u32 = 64;
-
-/// See the module's head.
+/// See the module's head. It lies in each connection, so it is small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Network(IpAddr);
+pub(crate) enum Network {
+    V4(Ipv4Addr),
+    /// The first 64 bits: whoever has a network has all of its addresses (RFC 4291, section 2.5.4).
+    V6([u8; 8]),
+}
 
 impl Network {
     /// Where an address belongs. None for loopback, where everybody has the same one and nobody is counted.
     pub(crate) fn of(address: IpAddr) -> Option<Self> {
         match address.to_canonical() {
             address if address.is_loopback() => None,
+            IpAddr::V4(address) => Some(Self::V4(address)),
             IpAddr::V6(address) => {
-                let network = address.to_bits() & (u128::MAX << (128 - NETWORK_BITS));
-                Some(Self(IpAddr::V6(Ipv6Addr::from_bits(network))))
+                let [a, b, c, d, e, f, g, h, ..] = address.octets();
+                Some(Self::V6([a, b, c, d, e, f, g, h]))
             }
-            address => Some(Self(address)),
         }
     }
 }

@@ -31,6 +31,7 @@ use crate::http2::serve_http2;
 use crate::limits::Limits;
 use crate::process::{Crowded, Generation, Seat};
 use crate::shard::ShardRef;
+use crate::shard::connection::TlsVersion;
 use crate::tls::{TURNED_AWAY, Tls, speaks_http2, version};
 
 /// The first pause after accepting failed.
@@ -175,7 +176,7 @@ async fn serve_tls(arrival: Arrival, stream: TcpStream, tls: &Tls) {
 }
 
 impl Arrival {
-    fn visit(self, tls: Option<&'static str>) -> (Rc<Visit>, Arc<Generation>) {
+    fn visit(self, tls: Option<TlsVersion>) -> (Rc<Visit>, Arc<Generation>) {
         let Self { shard, generation, remote, local, cut, seat } = self;
         let visit = Visit { shard, remote, local, tls, cut, seat: RefCell::new(Some(seat)), tunnel: None };
         (Rc::new(visit), generation)

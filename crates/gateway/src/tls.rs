@@ -19,6 +19,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::certificate::{PairError, TlsFiles, Validity, load, validity};
 use crate::client_socket::{ClientSocket, take_unread};
+use crate::shard::connection::TlsVersion;
 
 /// What is spoken over TLS, the preferred first. What is offered here is told apart in `public`.
 const PROTOCOLS: [&[u8]; 2] = [HTTP2, b"http/1.1"];
@@ -150,9 +151,9 @@ pub(crate) fn speaks_http2(stream: &TlsStream<TcpStream>) -> bool {
 }
 
 /// The version of TLS that was agreed on.
-pub(crate) fn version(stream: &TlsStream<TcpStream>) -> &'static str {
+pub(crate) fn version(stream: &TlsStream<TcpStream>) -> TlsVersion {
     match stream.get_ref().1.protocol_version() {
-        Some(ProtocolVersion::TLSv1_3) => "1.3",
-        _ => "1.2",
+        Some(ProtocolVersion::TLSv1_3) => TlsVersion::V1_3,
+        _ => TlsVersion::V1_2,
     }
 }

@@ -1,8 +1,6 @@
 //! `/connections`: find the one that hurts, and close it. Each shard is asked for its own; nothing is kept
 //! here.
 
-use std::time::UNIX_EPOCH;
-
 use http::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tidegate_hub::{SessionId, ShardId};
@@ -12,6 +10,7 @@ use super::{ask_all, json as json_response, limit, parameter};
 use crate::http_body::{Body, Visit};
 use crate::metrics::door_name;
 use crate::refusal::Refusal;
+use crate::shard::connection::TlsVersion;
 use crate::shard::{Closing, Shard};
 
 /// Channels of one connection that a list shows.
@@ -89,7 +88,6 @@ fn describe(shard: &mut Shard, id: SessionId) -> Option<Value> {
     let user = authority.and_then(|authority| authority.user.as_deref());
     let info = authority.and_then(|authority| authority.info.as_deref());
     let info: Option<Value> = info.and_then(|info| serde_json::from_str(info).ok());
-    let opened = about.opened.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let all = shard.hub.subscriptions(id).map(ToString::to_string);
     let channels: Vec<_> = all.take(CHANNELS_SHOWN).collect();
     Some(json!({
@@ -99,12 +97,12 @@ fn describe(shard: &mut Shard, id: SessionId) -> Option<Value> {
         "compression": about.agreed.name(),
         "compression_parameters": about.agreed.parameters(),
         "remote": about.remote.to_string(),
-        "tls": about.tls,
+        "tls": about.tls.map(TlsVersion::name),
         "route": about.route.pattern.as_str(),
         "user": user,
         "info": info,
         "channels": channels,
-        "opened": opened,
+        "opened": about.opened,
         "queue_bytes": session.queue.bytes(),
         "queue_messages": session.queue.messages(),
         "closing": session.is_ending(),

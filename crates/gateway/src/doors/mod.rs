@@ -6,9 +6,7 @@ pub(crate) mod http_stream;
 pub(crate) mod long_poll;
 pub(crate) mod newest;
 
-use std::rc::Rc;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
@@ -24,7 +22,7 @@ use crate::open::Wanted;
 use crate::process::Generation;
 use crate::refusal::Refusal;
 use crate::route::Found;
-use crate::shard::connection::About;
+use crate::shard::connection::{About, since_1970};
 use crate::shard::crossing::Resume;
 
 /// The door that a request comes by.
@@ -89,21 +87,21 @@ fn about(
     found: &Found<'_>,
     channel: &ChannelName,
     credentials: Credentials,
-) -> Result<Box<About>, Refusal> {
+) -> Result<About, Refusal> {
     let (remote, _) = visit.client(&parts.headers, &generation.settings);
     // None on HTTP/1.1, where the connection under the answer keeps it.
     let seat = visit.seat_session(&generation.settings, false)?;
-    Ok(Box::new(About {
+    Ok(About {
         channel: channel.clone(),
         route: Arc::clone(found.route),
         remote,
         credentials,
-        opened: SystemTime::now(),
+        opened: since_1970(),
         tls: visit.tls,
         http2: visit.is_http2(),
         agreed: Agreed::default(),
-        seat: seat.map(Rc::new),
-    }))
+        seat,
+    })
 }
 
 /// How the client wants to hear of changes.

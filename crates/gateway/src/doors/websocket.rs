@@ -3,7 +3,6 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use http::header::{ALLOW, CONNECTION, HeaderName, HeaderValue, SET_COOKIE, UPGRADE};
 use http::request::Parts;
@@ -26,7 +25,7 @@ use crate::open::open;
 use crate::process::Generation;
 use crate::refusal::Refusal;
 use crate::route::Found;
-use crate::shard::connection::About;
+use crate::shard::connection::{About, since_1970};
 use crate::sources::OpenChannel;
 use crate::tunnel::Tunnel;
 
@@ -63,17 +62,17 @@ pub(crate) async fn handle(
     let form = if accepted.subprotocol.is_some() { Form::Envelope } else { Form::Bare };
     let websocket = agreed.websocket(&generation.settings.limits, &route);
     let seat = visit.seat_session(&generation.settings, true)?;
-    let about = Box::new(About {
+    let about = About {
         channel: name.clone(),
         route,
         remote,
         credentials,
-        opened: SystemTime::now(),
+        opened: since_1970(),
         tls: visit.tls,
         http2: visit.is_http2(),
         agreed,
-        seat: seat.map(Rc::new),
-    });
+        seat,
+    };
     if let (RequestBody::Http2(body), Some(place)) = (body, &visit.tunnel) {
         let id = visit.shard.with(|shard| {
             let id = shard.attach_stream(form, websocket, about);

@@ -24,7 +24,8 @@ use crate::route::Route;
 /// The attachment of a session.
 pub(crate) struct Connection {
     pub(crate) transport: Transport,
-    pub(crate) about: Box<About>,
+    /// Shared with what it said and waits for its server.
+    pub(crate) about: Rc<About>,
     /// Readings of the wheel's time.
     pub(crate) clock: Timing,
     /// The entry of the wheel that counts.
@@ -37,7 +38,7 @@ pub(crate) struct Connection {
     /// It waits among those that are read later.
     pub(crate) unread: bool,
     /// What came and was beyond what it may say in one turn: of one read, or of one window of HTTP/2.
-    pub(crate) rest: Box<[u8]>,
+    pub(crate) rest: Rest,
     /// Its letters that wait for their server.
     pub(crate) letters: u32,
     /// Of which inbox its last turn was, where turns are bounded by letters.
@@ -95,6 +96,11 @@ pub(crate) struct Closed {
     pub(crate) reconnect_in_ms: Option<u64>,
 }
 
+/// Bytes that wait; those that have none keep one word for them.
+#[derive(Debug, Default)]
+#[allow(clippy::box_collection, reason = "see above")]
+pub(crate) struct Rest(Option<Box<Vec<u8>>>);
+
 /// How far the end of a connection has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
@@ -114,15 +120,58 @@ pub(crate) struct About {
     pub(crate) remote: IpAddr,
     /// Where requests on this client's behalf take their credentials and their Origin from.
     pub(crate) credentials: Credentials,
-    pub(crate) opened: SystemTime,
+    /// In seconds since 1970.
+    pub(crate) opened: u64,
     /// The version of TLS that it came by; `None` without TLS.
-    pub(crate) tls: Option<&'static str>,
+    pub(crate) tls: Option<TlsVersion>,
     /// Whether it is a stream of an HTTP/2 connection, which may carry others.
     pub(crate) http2: bool,
     pub(crate) agreed: Agreed,
     /// The place among the open connections, given back with the connection and its last letter; a session on
     /// an HTTP body leaves it to the HTTP connection.
-    pub(crate) seat: Option<Rc<Seat>>,
+    #[allow(dead_code, reason = "it is given back by being dropped")]
+    pub(crate) seat: Option<Seat>,
+}
+
+/// A version of TLS that there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TlsVersion {
+    V1_2,
+    V1_3,
+}
+
+/// The present time in seconds.
+pub(crate) fn since_1970() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+impl TlsVersion {
+    /// The word for it on the admin listener.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::V1_2 => "1.2",
+            Self::V1_3 => "1.3",
+        }
+    }
+}
+
+impl Rest {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Puts bytes behind those that wait.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            let rest = self.0.get_or_insert_default();
+            rest.reserve_exact(bytes.len());
+            rest.extend_from_slice(bytes);
+        }
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.0.take().map(|rest| *rest).unwrap_or_default()
+    }
 }
 
 impl Transport {
@@ -200,10 +249,10 @@ impl Connection {
         self.about.credentials.authority().map(|authority| authority.expires)
     }
 
-    pub(crate) fn new(transport: Transport, about: Box<About>) -> Self {
+    pub(crate) fn new(transport: Transport, about: About) -> Self {
         Self {
             transport,
-            about,
+            about: Rc::new(about),
             clock: Timing::default(),
             look: Tick::NEVER,
             frames: Bucket::default(),
@@ -211,7 +260,7 @@ impl Connection {
             subscribes: Bucket::default(),
             paused: false,
             unread: false,
-            rest: Box::default(),
+            rest: Rest::default(),
             letters: 0,
             spoke: 0,
             end: End::Open,
@@ -222,7 +271,28 @@ impl Connection {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_hub::Session;
+
     use super::*;
+
+    #[test]
+    fn a_session_is_small() {
+        // All that an idle WebSocket has for itself, beside its entry of the wheel and its place in an audience. A
+        // build with checks keeps eight bytes more, in each socket of mio.
+        assert!(size_of::<Session<Connection>>() <= 288, "{}", size_of::<Session<Connection>>());
+        assert!(size_of::<About>() <= 120, "{}", size_of::<About>());
+    }
+
+    #[test]
+    fn what_waits_is_taken_in_order_and_leaves_nothing() {
+        let mut rest = Rest::default();
+        rest.push(b"");
+        assert!(rest.is_empty());
+        rest.push(b"ab");
+        rest.push(b"c");
+        assert!(!rest.is_empty());
+        assert_eq!((rest.take(), rest.is_empty()), (b"abc".to_vec(), true));
+    }
 
     #[test]
     fn a_bucket_lets_its_burst_through_at_once_and_its_rate_after() {

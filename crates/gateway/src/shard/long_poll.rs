@@ -43,7 +43,7 @@ pub(crate) struct Taken {
 
 impl Shard {
     /// A session that ends with the answer to a long poll.
-    pub(crate) fn attach_long_poll(&mut self, about: Box<About>) -> SessionId {
+    pub(crate) fn attach_long_poll(&mut self, about: About) -> SessionId {
         self.attach(Form::LongPoll, Transport::LongPoll(Box::default()), about)
     }
 

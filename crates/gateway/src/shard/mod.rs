@@ -326,7 +326,7 @@ impl Shard {
         tls: Option<Box<rustls::ServerConnection>>,
         websocket: tidegate_websocket::Connection,
         form: Form,
-        about: Box<About>,
+        about: About,
         early: &mut [u8],
     ) -> io::Result<SessionId> {
         stream.set_nonblocking(true)?;
@@ -356,7 +356,7 @@ impl Shard {
     }
 
     /// A session whose bytes an HTTP body takes.
-    pub(crate) fn attach_body(&mut self, form: Form, about: Box<About>, cut: Rc<Notify>) -> SessionId {
+    pub(crate) fn attach_body(&mut self, form: Form, about: About, cut: Rc<Notify>) -> SessionId {
         self.attach(form, Transport::Body { waker: None, cut }, about)
     }
 
@@ -365,12 +365,15 @@ impl Shard {
         &mut self,
         form: Form,
         websocket: tidegate_websocket::Connection,
-        about: Box<About>,
+        about: About,
     ) -> SessionId {
         self.attach(form, Transport::Stream { waker: None, websocket: Box::new(websocket) }, about)
     }
 
-    fn attach(&mut self, form: Form, transport: Transport, about: Box<About>) -> SessionId {
+    fn attach(&mut self, form: Form, transport: Transport, mut about: About) -> SessionId {
+        if let Some(shared) = self.hub.known_name(&about.channel) {
+            about.channel = shared.clone();
+        }
         let packing = about.agreed.packing(form);
         self.counters.deflate_contexts += u64::from(about.agreed.holds_contexts());
         let id = self.hub.attach(form, packing, Connection::new(transport, about));

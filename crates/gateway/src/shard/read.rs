@@ -212,7 +212,7 @@ impl Shard {
         if connection.rest.is_empty() {
             return self.inbox.has_room();
         }
-        let mut rest = std::mem::take(&mut connection.rest);
+        let mut rest = connection.rest.take();
         self.handle_bytes(id, &mut rest);
         let done = !self.keeps_rest(id);
         if done && let Some(session) = self.hub.session_mut(id) {
@@ -242,7 +242,7 @@ impl Shard {
         if connection.rest.is_empty() {
             self.handle_bytes(id, bytes);
         } else {
-            connection.rest = [&connection.rest, &*bytes].concat().into();
+            connection.rest.push(bytes);
         }
     }
 
@@ -281,7 +281,7 @@ impl Shard {
                 if left > 0
                     && let Some(session) = self.hub.session_mut(id)
                 {
-                    session.attachment.rest = bytes[bytes.len() - left..].into();
+                    session.attachment.rest.push(&bytes[bytes.len() - left..]);
                 }
             }
         }

@@ -98,6 +98,12 @@ impl<T> Hub<T> {
         subscriptions.iter().filter_map(|one| self.channels.get(one.channel as usize)).map(|one| &one.name)
     }
 
+    /// The name of a channel that somebody here follows, to be shared by all who know it.
+    #[must_use]
+    pub fn known_name(&self, name: &ChannelName) -> Option<&ChannelName> {
+        self.by_name.get_key_value(name).map(|(name, _)| name)
+    }
+
     /// The sessions that follow `name`, with their forms.
     pub fn followers(&self, name: &ChannelName) -> Vec<(SessionId, Form)> {
         let channel = self.by_name.get(name).and_then(|index| self.channels.get(*index as usize));

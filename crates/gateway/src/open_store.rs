@@ -29,13 +29,10 @@ pub(crate) fn open_store(
     let settings = &process.generation().settings;
     let Some(path) = &settings.engine.path else { return Ok(None) };
     let begun = Instant::now();
-    let disk = Disk::open(path)?;
+    let mut disk = Disk::open(path)?;
     let mut fresh = || Epoch(fastrand::u32(1..));
-    if disk.begin(settings.engine.synced, boot().as_deref(), &mut fresh)? {
-        tracing::warn!(
-            event = "store_renewed",
-            "the machine went down while the store was open, and sync is not \"commit\": every channel is a new epoch"
-        );
+    if let Some(suspicion) = disk.begin(settings.engine.synced, boot().as_deref(), &mut fresh)? {
+        tracing::warn!(event = "store_renewed", "{suspicion}: every channel is a new epoch");
     }
     let is_wanted = |channel: &ChannelName| {
         let found = settings.routes.find_name(channel.path_part());

@@ -314,6 +314,39 @@ fn a_damaged_store_is_said_to_be_damaged() {
     assert!(ended.printed.contains("move the folder away to begin anew"), "{}", ended.printed);
 }
 
+/// Copies a folder with all that is in it.
+fn copy(from: &Path, to: &Path) {
+    let status = std::process::Command::new("cp").arg("-r").args([from, to]).status();
+    assert!(status.expect("cp").success());
+}
+
+#[test]
+fn a_copy_that_takes_the_place_of_a_store_is_a_new_epoch() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (store, saved) = (folder.path().join("store"), folder.path().join("saved"));
+    let engine = engine(&store);
+    let gateway = start(&engine);
+    let first = gateway.publish("a", "1");
+    gateway.signal(Signal::TERM);
+    gateway.ended();
+    copy(&store, &saved);
+    let gateway = start(&engine);
+    let second = gateway.publish("a", "2");
+    gateway.signal(Signal::KILL);
+    gateway.ended();
+    std::fs::remove_dir_all(&store).expect("a store");
+    copy(&saved, &store);
+    std::fs::remove_file(store.join("reached")).expect("a file of the store");
+    let gateway = start(&engine);
+    gateway.log().wait("a line about it", |line| line.contains("every channel is a new epoch").then_some(()));
+    let third = gateway.publish("a", "3");
+    assert!(epoch(&third) != epoch(&first) && third.ends_with(":2"), "{first} {third}");
+    assert_eq!(open(&gateway, &second).1["recovered"], false);
+    assert_eq!(gateway.channel("a")["history"], 2, "what the copy has is there");
+    let again = again(gateway, Signal::KILL, &engine).publish("a", "4");
+    assert_eq!(again, third.replace(":2", ":3"), "it is done once");
+}
+
 #[test]
 fn the_store_is_seen_in_metrics_and_stays_as_it_is_until_the_next_start() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!  PATH/lock       held as long as the process lives
+//!  PATH/reached    how far the tables have come, see `progress`
 //!  PATH/history/   the tables
 //! ```
 
@@ -19,18 +20,22 @@ use tidegate_hub::{ChannelName, Epoch, Position};
 
 use super::contents::{self, Found};
 use super::order::{Act, Order};
+use super::progress::{Progress, REACHED};
 use super::record::{Head, Record, milliseconds, record_key};
 use super::tables::{Change, Table, Tables, TablesError};
 use crate::settings::Synced;
 
 /// What may lie in a store's folder; `lost+found` is in every new file system.
-const OWN: [&str; 5] = ["lock", "history", "new", "probe", "lost+found"];
+const OWN: [&str; 6] = ["lock", REACHED, "history", "new", "probe", "lost+found"];
 
 /// Room that there must be before a store that could not write is opened again.
 const PROBE_BYTES: usize = 1024 * 1024;
 
 /// Stands in the store, with the boot of the machine, while the disk may not have what was acknowledged.
 const UNSYNCED: &[u8] = b"unsynced";
+
+/// Stands in the store with the number of its batches.
+const COMMITS: &[u8] = b"commits";
 
 /// Why there is no store. The text says what to do.
 #[derive(Debug)]
@@ -47,11 +52,21 @@ pub enum StoreError {
     Damaged(PathBuf, String),
 }
 
+/// Why what is in a store is not believed to be all that was acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Suspicion {
+    /// The machine went down, and not every batch was waited for.
+    PowerLost,
+    /// There is less than there was, or the file that tells it is not there.
+    Behind,
+}
+
 /// See the module's head.
 pub(crate) struct Disk {
     path: PathBuf,
     /// Closed while it cannot write.
     tables: Option<Tables>,
+    progress: Progress,
     /// Held as long as this lives.
     _lock: File,
 }
@@ -68,31 +83,36 @@ impl Disk {
             TryLockError::WouldBlock => StoreError::Locked(path.to_owned()),
             TryLockError::Error(error) => unusable(error),
         })?;
-        let mut disk = Self { path: path.to_owned(), tables: None, _lock: lock };
         guarded(path, || {
             if !path.join("history").exists() {
+                Progress::begin(path).map_err(TablesError::Io)?;
                 make_tables(path)?;
             }
-            disk.tables = Some(Tables::open(&path.join("history"))?);
-            Ok(disk)
+            let tables = Tables::open(&path.join("history"))?;
+            let progress = Progress::resume(path, commits(&tables)?).map_err(TablesError::Io)?;
+            Ok(Self { path: path.to_owned(), tables: Some(tables), progress, _lock: lock })
         })
     }
 
     /// Begins a life of the store. If the one before was on a machine that has been started anew since, and had not
-    /// come to its end, and `synced` was not its way either, then what was heard of last may be gone: each channel
-    /// gets a new epoch, so that no position of before is mistaken for one of after. Gives whether that was so.
+    /// come to its end, and `synced` was not its way either, then what was heard of last may be gone; so it is if there
+    /// is less than there was. Each channel then gets a new epoch, so that no position of before is mistaken for one
+    /// of after. Gives why, if that was so.
     pub(crate) fn begin(
-        &self,
+        &mut self,
         synced: Synced,
         boot: Option<&str>,
         fresh: &mut dyn FnMut() -> Epoch,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Suspicion>, StoreError> {
+        let progress = &mut self.progress;
         guarded(&self.path, || {
             let tables = self.tables.as_ref().ok_or(TablesError::Stopped)?;
             let here = boot.unwrap_or_default().as_bytes().to_vec();
             let known = tables.pairs(Table::About, UNSYNCED).next().transpose()?;
-            let is_suspect = known.is_some_and(|(_, there)| there != here);
-            if is_suspect {
+            let power_lost = known.is_some_and(|(_, there)| there != here).then_some(Suspicion::PowerLost);
+            let behind = progress.is_behind().then_some(Suspicion::Behind);
+            let suspicion = power_lost.or(behind);
+            if suspicion.is_some() {
                 contents::renew(tables, fresh)?;
             }
             let change = match synced {
@@ -100,12 +120,15 @@ impl Disk {
                 Synced::EachCommit => Change::Drop(Table::About, UNSYNCED.to_vec()),
             };
             tables.commit(vec![change], true)?;
-            Ok(is_suspect)
+            if suspicion.is_some() {
+                progress.settle().map_err(TablesError::Io)?;
+            }
+            Ok(suspicion)
         })
     }
 
     /// Ends a life of the store: all of it is on the disk itself.
-    pub(crate) fn end(&self) -> Result<(), Arc<str>> {
+    pub(crate) fn end(&mut self) -> Result<(), Arc<str>> {
         self.sync()?;
         self.commit(vec![Change::Drop(Table::About, UNSYNCED.to_vec())], true)
     }
@@ -124,14 +147,14 @@ impl Disk {
     }
 
     /// Carries out a run of orders as one batch. No channel is removed in it and also appended to.
-    pub(crate) fn write(&self, run: &[Order], sync: bool) -> Result<(), Arc<str>> {
+    pub(crate) fn write(&mut self, run: &[Order], sync: bool) -> Result<(), Arc<str>> {
         let changes = changes_of(run.iter().map(|order| &order.act));
         self.commit(changes, sync)
     }
 
     /// Makes sure that the publications of a run that failed are not there, with the places of their channels as
     /// they were before it.
-    pub(crate) fn take_back(&self, run: &[Act]) -> Result<(), Arc<str>> {
+    pub(crate) fn take_back(&mut self, run: &[Act]) -> Result<(), Arc<str>> {
         let mut heads: HashMap<&ChannelName, Head> = HashMap::new();
         let mut changes = Vec::new();
         for act in run {
@@ -177,9 +200,13 @@ impl Disk {
         used_bytes(&self.path)
     }
 
-    fn commit(&self, changes: Vec<Change>, sync: bool) -> Result<(), Arc<str>> {
+    fn commit(&mut self, mut changes: Vec<Change>, sync: bool) -> Result<(), Arc<str>> {
         let Some(tables) = &self.tables else { return Err("the store is closed".into()) };
-        tables.commit(changes, sync).map_err(|error| self.reason(&error))
+        let commits = self.progress.commits() + 1;
+        changes.push(Change::Put(Table::About, COMMITS.to_vec(), commits.to_be_bytes().to_vec()));
+        tables.commit(changes, sync).map_err(|error| self.reason(&error))?;
+        self.progress.reach(commits);
+        Ok(())
     }
 
     /// Why the tables cannot be written. What failed in the background left no reason: whether the disk takes
@@ -209,10 +236,17 @@ fn make_tables(path: &Path) -> Result<(), TablesError> {
     if new.exists() {
         fs::remove_dir_all(&new).map_err(TablesError::Io)?;
     }
-    Tables::open(&new)?.sync()?;
+    Tables::make(&new)?.sync()?;
     fs::rename(&new, path.join("history"))
         .and_then(|()| File::open(path)?.sync_all())
         .map_err(TablesError::Io)
+}
+
+/// How many batches the tables have.
+fn commits(tables: &Tables) -> Result<u64, TablesError> {
+    let Some((_, value)) = tables.pairs(Table::About, COMMITS).next().transpose()? else { return Ok(0) };
+    let commits = value.try_into().map(u64::from_be_bytes);
+    commits.map_err(|_| TablesError::Damaged("the number of its batches".to_owned()))
 }
 
 /// The machine's present boot, where the system tells it.
@@ -308,6 +342,17 @@ impl StoreError {
     }
 }
 
+impl fmt::Display for Suspicion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PowerLost => {
+                f.write_str("the machine went down while the store was open, and sync is not \"commit\"")
+            }
+            Self::Behind => write!(f, "the store has less than it had, or lacks its file '{REACHED}'"),
+        }
+    }
+}
+
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -336,8 +381,8 @@ impl fmt::Display for StoreError {
             ),
             Self::Damaged(path, what) => write!(
                 f,
-                "the store in {} is damaged: {what}. Restore it from a copy, or move the folder away to begin \
-                 anew; every channel is then a new epoch",
+                "the store in {} is damaged: {what}. Put a copy of the folder in its place, without its file \
+                 '{REACHED}', or move the folder away to begin anew; every channel is then a new epoch",
                 path.display()
             ),
         }

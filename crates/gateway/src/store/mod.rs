@@ -14,6 +14,7 @@ mod tables;
 #[cfg(not(feature = "durable"))]
 #[path = "no_tables.rs"]
 mod tables;
+mod progress;
 mod dormant;
 mod contents;
 mod disk;

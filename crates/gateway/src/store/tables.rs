@@ -4,6 +4,7 @@
 //! A batch is in all tables or in none, whenever the process ends.
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -25,6 +26,9 @@ const WORKERS: usize = 2;
 
 /// The key under which the version stands.
 const VERSION_KEY: &[u8] = b"version";
+
+/// Stands in each table since it was made; no channel's name begins so.
+const MARK: &[u8] = &[0];
 
 /// An entry of a table.
 pub(super) type Pair = (Vec<u8>, Vec<u8>);
@@ -69,8 +73,37 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Opens the tables in `folder`, or makes them.
+    /// Makes tables in `folder`, where there are none.
+    pub(super) fn make(folder: &Path) -> Result<Self, TablesError> {
+        let tables = Self::at(folder)?;
+        tables.about.insert(VERSION_KEY, [VERSION])?;
+        tables.heads.insert(MARK, [VERSION])?;
+        tables.records.insert(MARK, [VERSION])?;
+        Ok(tables)
+    }
+
+    /// Opens the tables in `folder`. One of them that was lost is not taken for an empty one.
     pub(super) fn open(folder: &Path) -> Result<Self, TablesError> {
+        if !has_journal(folder).map_err(TablesError::Io)? {
+            return Err(TablesError::Damaged("its journal is gone".to_owned()));
+        }
+        let tables = Self::at(folder)?;
+        match tables.about.get(VERSION_KEY)?.as_deref() {
+            Some([VERSION]) => {}
+            Some(other) => return Err(TablesError::Version(format!("{other:?}"))),
+            None => return Err(TablesError::Damaged("it lacks what was written to it first".to_owned())),
+        }
+        for (table, name) in [(&tables.heads, "channels"), (&tables.records, "publications")] {
+            if table.get(MARK)?.is_none() {
+                return Err(TablesError::Damaged(format!(
+                    "the table of {name} is not the one that was made"
+                )));
+            }
+        }
+        Ok(tables)
+    }
+
+    fn at(folder: &Path) -> Result<Self, TablesError> {
         let database = Database::builder(folder)
             .cache_size(CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES)
@@ -78,11 +111,6 @@ impl Tables {
             .open()?;
         let options = || KeyspaceCreateOptions::default().max_memtable_size(GATHERED_BYTES);
         let about = database.keyspace("about", options)?;
-        match about.get(VERSION_KEY)?.as_deref() {
-            Some([VERSION]) => {}
-            Some(other) => return Err(TablesError::Version(format!("{other:?}"))),
-            None => about.insert(VERSION_KEY, [VERSION])?,
-        }
         let heads = database.keyspace("heads", options)?;
         let records = database.keyspace("records", options)?;
         Ok(Self { database, about, heads, records })
@@ -94,10 +122,11 @@ impl Tables {
         table: Table,
         prefix: &[u8],
     ) -> impl DoubleEndedIterator<Item = Result<Pair, TablesError>> + use<> {
-        self.keyspace(table).prefix(prefix).map(|entry| {
+        let pairs = self.keyspace(table).prefix(prefix).map(|entry| {
             let (key, value) = entry.into_inner()?;
             Ok((key.to_vec(), value.to_vec()))
-        })
+        });
+        pairs.filter(|pair: &Result<Pair, _>| !pair.as_ref().is_ok_and(|(key, _)| key == MARK))
     }
 
     /// Makes all changes or, if it fails, most likely none. When it returns the system has them, with `sync` the
@@ -128,12 +157,25 @@ impl Tables {
     }
 }
 
+/// Without one fjall begins to count anew, and takes what is written then for older than what is in its tables.
+fn has_journal(folder: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(folder)? {
+        if Path::new(&entry?.file_name()).extension().is_some_and(|kind| kind == "jnl") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 impl From<fjall::Error> for TablesError {
     fn from(error: fjall::Error) -> Self {
         match error {
             fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => Self::Io(error),
             fjall::Error::Poisoned => Self::Stopped,
-            fjall::Error::InvalidVersion(found) => Self::Version(format!("{found:?}")),
+            fjall::Error::InvalidVersion(Some(found)) => Self::Version(format!("{found:?}")),
+            fjall::Error::InvalidVersion(None) => {
+                Self::Damaged("the file that says its version says none".to_owned())
+            }
             other => Self::Damaged(format!("{other:?}")),
         }
     }

@@ -11,7 +11,7 @@ use tidegate_hub::{
     Retention, ShardId,
 };
 
-use super::disk::{Disk, StoreError};
+use super::disk::{Disk, StoreError, Suspicion};
 use super::order::{Act, Order, Word};
 use super::tables::{Change, Table, Tables};
 use super::writer::{Tell, Writer};
@@ -328,6 +328,9 @@ fn damage_is_said_and_nothing_is_guessed() {
     assert!(error.contains("damaged: a publication of channel \"a\""), "{error}");
     let error = broken(Change::Put(Table::Heads, b"b".to_vec(), b"nonsense".to_vec()));
     assert!(error.contains("damaged: the entry of channel \"b\""), "{error}");
+    std::fs::write(folder.path().join("history/version"), "F").unwrap();
+    let refused = Disk::open(folder.path()).map(drop).unwrap_err();
+    assert!(matches!(refused, StoreError::Damaged(..)), "{refused}");
     std::fs::remove_file(folder.path().join("history/version")).unwrap();
     let refused = Disk::open(folder.path()).map(drop).unwrap_err();
     assert!(matches!(refused, StoreError::Damaged(..)) && !refused.is_configuration(), "{refused}");
@@ -343,21 +346,25 @@ fn after_a_loss_of_power_no_position_of_before_is_believed() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let mut bench = Bench::new(folder.path());
-        let disk = bench.disk.as_ref().unwrap();
-        assert!(!disk.begin(synced, Some("one"), &mut || Epoch(77)).unwrap(), "a new store is not suspect");
+        let disk = bench.disk.as_mut().unwrap();
+        assert_eq!(
+            disk.begin(synced, Some("one"), &mut || Epoch(77)).unwrap(),
+            None,
+            "a new store is not suspect"
+        );
         bench.publish(0, 2);
         if ended {
-            bench.disk.as_ref().unwrap().end().unwrap();
+            bench.disk.as_mut().unwrap().end().unwrap();
         }
         drop(bench);
-        let disk = Disk::open(folder.path()).unwrap();
+        let mut disk = Disk::open(folder.path()).unwrap();
         let boot = if same_boot { "one" } else { "two" };
         let found = disk.begin(Synced::EachCommit, Some(boot), &mut || Epoch(77)).unwrap();
-        assert_eq!(found, renewed, "{synced:?} {ended} {same_boot}");
+        assert_eq!(found, renewed.then_some(Suspicion::PowerLost), "{synced:?} {ended} {same_boot}");
         let channels = disk.load(&|_| true, usize::MAX, 0).unwrap().channels;
         assert_eq!(channels[0].head.position.epoch == Epoch(77), renewed);
         assert_eq!(channels[0].records.len(), 2, "what is there stays");
-        assert!(!disk.begin(Synced::EachCommit, Some("three"), &mut || Epoch(78)).unwrap());
+        assert_eq!(disk.begin(Synced::EachCommit, Some("three"), &mut || Epoch(78)).unwrap(), None);
     }
 }
 
@@ -499,4 +506,81 @@ fn what_is_not_read_is_remembered_as_far_as_there_is_room() {
     assert_eq!((held(&parts[0]), held(&parts[1])), ([false, true, false], [true, false, false]));
     let cut = disk.load(&|_| false, usize::MAX, 1).unwrap().divide(1, |_| 0).pop().unwrap().dormant;
     assert!(cut.may_hold(&name("other")), "it may be one of those that had no room");
+}
+
+/// What comes of a store with three publications when `harm` is done to its folder while it is closed; with `written_out`
+/// its tables are files, and not in the journal alone.
+fn after(written_out: bool, harm: impl FnOnce(&Path)) -> Result<Option<Suspicion>, StoreError> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(folder.path());
+    assert_eq!(bench.disk.as_mut().unwrap().begin(Synced::EverySecond, None, &mut || Epoch(77))?, None);
+    (0..3).for_each(|_| bench.publish(0, 1));
+    drop(bench);
+    if written_out {
+        let database = fjall::Database::builder(folder.path().join("history")).open().unwrap();
+        for table in ["about", "heads", "records"] {
+            let table = database.keyspace(table, fjall::KeyspaceCreateOptions::default).unwrap();
+            table.rotate_memtable_and_wait().unwrap();
+        }
+        drop(database);
+        // Its threads may hold the tables for a moment longer.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while Disk::open(folder.path()).is_err() {
+            assert!(Instant::now() < deadline, "the tables are not let go");
+            std::thread::yield_now();
+        }
+        Bench::new(folder.path()).publish(1, 1);
+    }
+    harm(folder.path());
+    let mut disk = Disk::open(folder.path())?;
+    let suspicion = disk.begin(Synced::EverySecond, None, &mut || Epoch(77))?;
+    let found = disk.load(&|_| true, usize::MAX, 0)?;
+    let renewed = found.channels.iter().all(|one| one.head.position.epoch == Epoch(77));
+    assert_eq!(renewed && !found.channels.is_empty(), suspicion.is_some());
+    drop(disk);
+    let again = Disk::open(folder.path())?.begin(Synced::EverySecond, None, &mut || Epoch(78))?;
+    assert_eq!(again, None, "it is said once");
+    Ok(suspicion)
+}
+
+/// The newest of the journals, and what is written in it.
+fn journal(folder: &Path) -> (std::path::PathBuf, Vec<u8>) {
+    let files = std::fs::read_dir(folder.join("history")).unwrap().map(|entry| entry.unwrap().path());
+    let newest = files.filter(|path| path.extension().is_some_and(|kind| kind == "jnl")).max().unwrap();
+    let mut bytes = std::fs::read(&newest).unwrap();
+    bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+    (newest, bytes)
+}
+
+fn cut_journal(folder: &Path) {
+    let (path, bytes) = journal(folder);
+    std::fs::write(path, &bytes[..bytes.len() - 20]).unwrap();
+}
+
+fn remove_journal(folder: &Path) {
+    std::fs::remove_file(journal(folder).0).unwrap();
+}
+
+#[test]
+fn what_is_missing_is_noticed_and_no_position_is_used_twice() {
+    for written_out in [false, true] {
+        assert_eq!(after(written_out, |_| ()).unwrap(), None);
+        assert_eq!(after(written_out, cut_journal).unwrap(), Some(Suspicion::Behind));
+        let forgotten = |folder: &Path| std::fs::remove_file(folder.join("reached")).unwrap();
+        assert_eq!(after(written_out, forgotten).unwrap(), Some(Suspicion::Behind));
+        let cut = |folder: &Path| std::fs::write(folder.join("reached"), "1").unwrap();
+        assert_eq!(after(written_out, cut).unwrap(), Some(Suspicion::Behind));
+    }
+    for written_out in [false, true] {
+        let refused = after(written_out, remove_journal).unwrap_err();
+        assert!(refused.to_string().contains("damaged: its journal is gone"), "{refused}");
+    }
+    for table in 0..4 {
+        let lose = |folder: &Path| {
+            std::fs::remove_file(folder.join(format!("history/keyspaces/{table}/current"))).unwrap();
+        };
+        let refused = after(true, lose).unwrap_err();
+        assert!(matches!(refused, StoreError::Damaged(..)), "table {table}: {refused}");
+        assert!(refused.to_string().contains("without its file 'reached'"), "{refused}");
+    }
 }

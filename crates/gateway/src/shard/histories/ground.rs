@@ -66,7 +66,7 @@ impl Ground {
     }
 
     fn open_store(&mut self, process: &Process, mailboxes: &Mailboxes) -> Option<(Store, Vec<Found>)> {
-        let disk = Disk::open(self.folder.as_ref()?.path()).expect("a store");
+        let mut disk = Disk::open(self.folder.as_ref()?.path()).expect("a store");
         let mut fresh = || -> Epoch { panic!("the machine has not gone down") };
         disk.begin(Synced::EverySecond, Some("boot"), &mut fresh).expect("a life");
         let found = disk.load(&|_: &ChannelName| true, usize::MAX, 0).expect("channels");

@@ -9,9 +9,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +27,9 @@ use crate::settings::Synced;
 
 /// What may lie in a store's folder; `lost+found` is in every new file system.
 const OWN: [&str; 6] = ["lock", REACHED, "history", "new", "probe", "lost+found"];
+
+/// The rights of folders that hold what was published.
+const PRIVATE: u32 = 0o700;
 
 /// Room that there must be before a store that could not write is opened again.
 const PROBE_BYTES: usize = 1024 * 1024;
@@ -75,7 +78,7 @@ impl Disk {
     /// Opens the store in the folder `path`, or makes one there.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         let unusable = |error| StoreError::Path(path.to_owned(), error);
-        fs::create_dir_all(path).map_err(unusable)?;
+        private_folder(path).map_err(unusable)?;
         refuse_foreign(path)?;
         let lock = File::options().create(true).truncate(false).write(true).open(path.join("lock"));
         let lock = lock.map_err(unusable)?;
@@ -88,7 +91,10 @@ impl Disk {
                 Progress::begin(path).map_err(TablesError::Io)?;
                 make_tables(path)?;
             }
-            let tables = Tables::open(&path.join("history"))?;
+            // The folder that was given may be everybody's, what was published is not.
+            let history = path.join("history");
+            fs::set_permissions(&history, Permissions::from_mode(PRIVATE)).map_err(TablesError::Io)?;
+            let tables = Tables::open(&history)?;
             let progress = Progress::resume(path, commits(&tables)?).map_err(TablesError::Io)?;
             Ok(Self { path: path.to_owned(), tables: Some(tables), progress, _lock: lock })
         })
@@ -230,12 +236,18 @@ impl Disk {
     }
 }
 
+/// Makes a folder that no other user can look into, if it is not there.
+fn private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(PRIVATE).create(path)
+}
+
 /// Tables are made under another name, so that a folder with their own name holds them whole.
 fn make_tables(path: &Path) -> Result<(), TablesError> {
     let new = path.join("new");
     if new.exists() {
         fs::remove_dir_all(&new).map_err(TablesError::Io)?;
     }
+    private_folder(&new).map_err(TablesError::Io)?;
     Tables::make(&new)?.sync()?;
     fs::rename(&new, path.join("history"))
         .and_then(|()| File::open(path)?.sync_all())

@@ -2,6 +2,8 @@
 //! what comes out is what the model has. Then what a folder may be instead of a store.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -287,6 +289,30 @@ fn a_folder_of_others_is_no_store() {
     let file = folder.path().join("thesis.txt");
     let refused = Disk::open(&file.join("store")).map(drop).unwrap_err();
     assert!(refused.is_configuration() && refused.to_string().contains("cannot be used"), "{refused}");
+}
+
+/// The rights of a file or folder.
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn what_is_published_is_read_by_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (made, given) = (folder.path().join("parent/made"), folder.path().join("given"));
+    std::fs::create_dir(&given).unwrap();
+    std::fs::set_permissions(&given, Permissions::from_mode(0o755)).unwrap();
+    filled(&made);
+    assert_eq!((mode(&made), mode(&made.join("history"))), (0o700, 0o700));
+    filled(&given);
+    assert_eq!(
+        (mode(&given), mode(&given.join("history"))),
+        (0o755, 0o700),
+        "a folder of others stays theirs"
+    );
+    std::fs::set_permissions(given.join("history"), Permissions::from_mode(0o755)).unwrap();
+    drop(Disk::open(&given).unwrap());
+    assert_eq!(mode(&given.join("history")), 0o700, "one that was made by an earlier version, too");
 }
 
 #[test]

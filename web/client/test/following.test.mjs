@@ -136,6 +136,13 @@ test("a position in the URL is where it begins, and only that", async () => {
   assert.equal(network.socket.url.search, "?after=k%3A4&s=1&afters=2");
 });
 
+test("what the URL asks of updates does not count", () => {
+  follow({}, "/news/a?updates=json-patch&s=1");
+  assert.equal(network.socket.url.search, "?s=1");
+  follow({ updates: "merge-patch" }, "/news/a?s=1&updates");
+  assert.equal(network.socket.url.search, "?updates=merge-patch&s=1");
+});
+
 test("a position that cannot be had is not asked for again", async () => {
   const { news } = follow({ after: "k:7" });
   network.socket.say({ type: "close", code: 4409, reason: "position unrecoverable" });

@@ -59,7 +59,7 @@ pub struct Options {
     pub backoff: Backoff,
     /// The position after which to begin with the channel of the URL; if none, what its query calls `after`.
     pub after: Option<Position>,
-    /// How to hear that a document has changed, for all channels.
+    /// How to hear that a document has changed, for all channels; if whole, what the URL's query calls `updates`.
     pub updates: Updates,
     /// What gives the token for each connection, sent as `Authorization: Bearer`. With it a token that was
     /// refused or has ended (401, 4401) is a reason to come back; without it is the end.
@@ -134,7 +134,8 @@ impl Default for Options {
 
 impl Follower {
     /// Follows the channel of a URL. Nothing is opened before the first call of [`Follower::next`]. An `after`
-    /// in its query is where the follower begins, and no part of the URL of later connections.
+    /// in its query is where the follower begins, and no part of the URL of later connections; `updates` there counts as
+    /// in the options.
     pub fn new(url: &str, options: Options) -> Result<Self, UrlError> {
         Self::opened_by(url, options, |url, options| {
             Box::pin(async move { connect(url.as_str(), options).await })
@@ -151,6 +152,8 @@ impl Follower {
         Address::parse(url)?;
         let mut url = Url::parse(url).map_err(|error| UrlError::Malformed(error.to_string()))?;
         let after = query::take_after(&mut url)?;
+        let updates = query::take_updates(&mut url)?.filter(|_| options.updates == Updates::Whole);
+        options.updates = updates.unwrap_or(options.updates);
         options.connection.subprotocols = vec![SUBPROTOCOL.to_owned()];
         query::add_updates(&mut url, options.updates);
         let mut channels = Channels::new(options.updates);

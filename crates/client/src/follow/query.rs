@@ -1,27 +1,38 @@
 //! The position in the query of the URL that is followed, and the kind of updates.
 //!
-//! It is read and taken out once, when a follower is made; each connection gets its own. What else is in the
+//! They are read and taken out once, when a follower is made; each connection gets its own. What else is in the
 //! query is the gateway's and stays as it came.
 
-use tidegate_protocol::{Position, Updates};
+use tidegate_protocol::{Position, Updates, UpdatesError};
 use url::{Url, form_urlencoded};
 
 use crate::address::UrlError;
 
 /// Takes every `after` out of the query. The first one counts, as with the gateway.
 pub(super) fn take_after(url: &mut Url) -> Result<Option<Position>, UrlError> {
-    let Some(query) = url.query() else { return Ok(None) };
-    let is_after = |pair: &&str| pair.split('=').next() == Some("after");
-    let Some(first) = query.split('&').find(is_after) else { return Ok(None) };
-    let value = form_urlencoded::parse(first.as_bytes()).next().map(|(_, value)| value.into_owned());
-    let value = value.unwrap_or_default();
-    let position = value.parse().map_err(|_| {
+    let Some(value) = take(url, "after") else { return Ok(None) };
+    value.parse().map(Some).map_err(|_| {
         UrlError::Malformed(format!("after is '{value}' in its query, and not a position such as k3f9:41"))
-    })?;
-    let rest: Vec<_> = query.split('&').filter(|pair| !is_after(pair)).collect();
+    })
+}
+
+/// Takes every `updates` out of the query; the same counts.
+pub(super) fn take_updates(url: &mut Url) -> Result<Option<Updates>, UrlError> {
+    let Some(value) = take(url, "updates") else { return Ok(None) };
+    let updates = value.parse().map(Some);
+    updates.map_err(|error: UpdatesError| UrlError::Malformed(format!("in its query: {error}")))
+}
+
+/// Takes what has this name out of the query, and gives the first of it.
+fn take(url: &mut Url, name: &str) -> Option<String> {
+    let is_taken = |pair: &&str| pair.split('=').next() == Some(name);
+    let query = url.query()?;
+    let first = query.split('&').find(is_taken)?;
+    let value = form_urlencoded::parse(first.as_bytes()).next().map(|(_, value)| value.into_owned());
+    let rest: Vec<_> = query.split('&').filter(|pair| !is_taken(pair)).collect();
     let rest = Some(rest.join("&")).filter(|rest| !rest.is_empty());
     url.set_query(rest.as_deref());
-    Ok(Some(position))
+    Some(value.unwrap_or_default())
 }
 
 /// Adds the position to a query that has none.
@@ -65,6 +76,19 @@ mod tests {
         check("?x=1&After=k:1&q=after=k:2&&flag", None, "?x=1&After=k:1&q=after=k:2&&flag");
         check("?after=k%3A41", Some("k:41"), "");
         check("?b=%20y&after=k:1&a=1&after=other", Some("k:1"), "?b=%20y&a=1");
+    }
+
+    #[test]
+    fn the_kind_of_updates_is_taken() {
+        for (query, updates, rest) in [
+            ("?x=1&Updates=json-patch", None, "?x=1&Updates=json-patch"),
+            ("?x=1&updates=merge-patch&y&updates=json-patch", Some(Updates::MergePatch), "?x=1&y"),
+        ] {
+            let mut url = Url::parse(&format!("ws://gateway/own{query}")).unwrap();
+            assert_eq!(take_updates(&mut url), Ok(updates));
+            assert_eq!(url.as_str(), format!("ws://gateway/own{rest}"));
+        }
+        assert!(take_updates(&mut Url::parse("ws://gateway/own?updates=diff").unwrap()).is_err());
     }
 
     #[test]

@@ -52,6 +52,24 @@ async fn every_channel_is_resumed_after_what_was_read_last() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_updates_of_the_url_are_those_of_all_channels() {
+    let mut made = follower_of("ws://gateway/own?updates=json-patch&x=1", Options::default()).unwrap();
+    assert!(made.0.follow("other", None));
+    let script = tokio::spawn(async move {
+        let (mut session, target) = made.1.accept().await;
+        assert_eq!(target, "/own?x=1&updates=json-patch");
+        let subscribe = r#"{"type":"subscribe","channel":"other","updates":"json-patch","id":0}"#;
+        assert_eq!(session.heard().await, subscribe);
+        session.open("own", "k:1", true).await;
+        session.say(r#"{"type":"patch","channel":"own","position":"k:2","patch":[]}"#).await;
+        assert_eq!(session.heard().await, r#"{"type":"unsubscribe","channel":"own","id":1}"#);
+    });
+    expect(&mut made.0, &["open own k:1 true", "open own k:2 false"]).await;
+    assert!(made.0.next().await.is_some());
+    script.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_gap_that_nobody_declared_is_declared() {
     let (mut follower, mut gateway) = follower(Options { after: Some(at("k:5")), ..Options::default() });
     let script = tokio::spawn(async move {

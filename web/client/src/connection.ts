@@ -27,8 +27,8 @@ const PATIENCE_MS = 8000;
 const LAST_PATIENCE_MS = 60_000;
 /** How often a transport that has worked may fail in a row before worse ones are tried. */
 const LOYALTY = 2;
-/** What lasted as long was a good connection: the next failure is the first again. */
-const SETTLED_MS = 10_000;
+/** What lasted as long makes up for one failure. */
+const LASTED_MS = 1000;
 /** How long a worse transport is used before better ones are tried again. */
 const BETTER_AFTER_MS = 300_000;
 
@@ -57,7 +57,7 @@ export class Following implements Connection {
   /** Until the next attempt: to come back, or to do better. */
   #timer: Timer | undefined;
   #openedAt = 0;
-  /** Pauses since the last good connection. */
+  /** Pauses, less the seconds that connections lasted. */
   #failures = 0;
   /** What the attempts since the last pause ended with: the first refusal, else the last that says anything. */
   #verdict: End | undefined;
@@ -180,7 +180,7 @@ export class Following implements Connection {
     if (stood) {
       this.#drop(this.#pending);
       this.#pending = this.#current = undefined;
-      if (Date.now() - this.#openedAt >= SETTLED_MS) this.#failures = 0;
+      this.#failures = Math.max(0, Math.min(6, this.#failures) - (((Date.now() - this.#openedAt) / LASTED_MS) | 0));
       return this.#pause(end);
     }
     this.#pending = undefined;

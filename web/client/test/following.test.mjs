@@ -63,6 +63,21 @@ test("after a break it resumes where it was, with a pause that grows", async () 
   assert.equal(news()[0].error.reconnect_in_ms, 20_000, "what lasted begins anew, and all come back after a restart");
 });
 
+test("what a proxy cuts again and again is open for most of the time", async () => {
+  const { news } = follow();
+  for (let count = 0; count < 9; count += 1) {
+    network.socket.say(open("k:0"));
+    await network.pass(5000);
+    network.socket.end();
+    assert.equal(news().at(-1).error.reconnect_in_ms, 500);
+    await network.pass(500);
+  }
+  network.socket.say(open("k:0"));
+  await network.pass(999);
+  network.socket.end();
+  assert.equal(news().at(-1).error.reconnect_in_ms, 1000, "what ends at once waits longer");
+});
+
 test("each publication is told once, whatever comes again", () => {
   const { news } = follow({ after: "k:3" });
   assert.equal(network.socket.url.search, "?after=k%3A3");

@@ -18,7 +18,10 @@ const SETTLED_AFTER: Duration = Duration::from_secs(10);
 pub struct Attempts {
     backoff: Backoff,
     most: Option<u32>,
+    /// Attempts in a row without a good connection.
     count: u32,
+    /// How often the wait has doubled, less what connections lasted.
+    doublings: u32,
     renews: bool,
 }
 
@@ -26,7 +29,7 @@ impl Attempts {
     /// None was made. `most` in a row, none is without end.
     #[must_use]
     pub fn new(backoff: Backoff, most: Option<u32>) -> Self {
-        Self { backoff, most, count: 0, renews: false }
+        Self { backoff, most, count: 0, doublings: 0, renews: false }
     }
 
     /// The same for who brings a new token each time: then 401 and 4401 are no reason to give up.
@@ -35,11 +38,14 @@ impl Attempts {
         Self { renews, ..self }
     }
 
-    /// A connection has ended that was open for this time.
+    /// A connection has ended that was open for this time. Each second takes one doubling back: what a proxy cuts again
+    /// and again is then open for most of the time, and what ends at once still waits longer and longer.
     pub fn handle_end(&mut self, lasted: Duration) {
         if lasted >= SETTLED_AFTER {
-            self.count = 0;
+            (self.count, self.doublings) = (0, 0);
         }
+        let seconds = u32::try_from(lasted.as_secs()).unwrap_or(u32::MAX);
+        self.doublings = self.doublings.saturating_sub(seconds);
     }
 
     /// The time to wait before the next attempt; none if coming back does not help, or if there were enough.
@@ -54,8 +60,9 @@ impl Attempts {
         if self.most.is_some_and(|most| self.count >= most) {
             return None;
         }
-        let wait = self.backoff.delay(self.count, asked, random());
+        let wait = self.backoff.delay(self.doublings, asked, random());
         self.count = self.count.saturating_add(1);
+        self.doublings = (self.doublings + 1).min(self.backoff.doublings_max());
         Some(wait)
     }
 }
@@ -99,5 +106,28 @@ mod tests {
         assert!(renewing.wait(&closed(4401), None).is_some());
         assert_eq!(renewing.wait(&closed(4401), None), None, "it is an attempt like others");
         assert_eq!(Attempts::new(Backoff::default(), None).with_tokens(true).wait(&closed(4403), None), None);
+    }
+
+    #[test]
+    fn what_is_cut_again_and_again_is_open_for_most_of_the_time() {
+        let bound = |lasted: Duration| {
+            let mut attempts = Attempts::new(Backoff::default(), None);
+            let waits = (0..200).map(|_| {
+                attempts.handle_end(lasted);
+                attempts.wait(&closed(1006), None).unwrap()
+            });
+            waits.max().unwrap()
+        };
+        assert!(bound(Duration::from_secs(5)) <= Duration::from_millis(500));
+        assert!(bound(Duration::from_secs(1)) <= Duration::from_millis(500));
+        assert!(
+            bound(Duration::from_millis(900)) > Duration::from_secs(15),
+            "what ends at once waits longer"
+        );
+        // An outage is over, and a proxy cuts: the waits come down.
+        let mut attempts = Attempts::new(Backoff::default(), None);
+        assert!((0..1000).all(|_| attempts.wait(&closed(1006), None).is_some()));
+        attempts.handle_end(Duration::from_secs(4));
+        assert!(attempts.wait(&closed(1006), None).unwrap() <= Duration::from_secs(2));
     }
 }

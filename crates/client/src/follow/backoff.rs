@@ -13,7 +13,7 @@ const RESTART_SPREAD: Duration = Duration::from_secs(20);
 /// How long to wait before coming back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
-    /// The most before the first attempt; it doubles with each. 500 ms.
+    /// The most before the first attempt; it doubles with each, and each second of a connection takes that back. 500 ms.
     pub first: Duration,
     /// The most at all. 30 s.
     pub most: Duration,
@@ -39,6 +39,15 @@ impl Default for Backoff {
 }
 
 impl Backoff {
+    /// After as many doublings the bound is the most at all.
+    pub(super) fn doublings_max(&self) -> u32 {
+        let is_most = |doublings: &u32| {
+            let bound = 2_u32.checked_pow(*doublings).and_then(|factor| self.first.checked_mul(factor));
+            bound.is_none_or(|bound| bound >= self.most)
+        };
+        (0..u32::BITS).find(is_most).unwrap_or(u32::BITS)
+    }
+
     /// The time before an attempt, the `count`th in a row that begins with 0. `random` is from 0 to 1.
     pub(super) fn delay(&self, count: u32, asked: Asked, random: f64) -> Duration {
         let doubled = 2_u32.checked_pow(count).and_then(|factor| self.first.checked_mul(factor));
@@ -68,6 +77,9 @@ mod tests {
             [500, 1000, 2000, 4000, 30_000, 30_000, 30_000, 30_000]
         );
         assert_eq!(backoff.delay(9, Asked::Nothing, 0.0), Duration::ZERO);
+        assert_eq!(backoff.doublings_max(), 6);
+        assert_eq!(Backoff { first: Duration::ZERO, ..backoff }.doublings_max(), 32);
+        assert_eq!(Backoff { first: backoff.most, ..backoff }.doublings_max(), 0);
     }
 
     #[test]

@@ -35,10 +35,8 @@ export class Channel {
   }
 
   /** The channel is followed. `after`: where this was asked to go on; on a connection that stands, where it is. */
-  open(envelope: Envelope, after: string | undefined, transport: Transport): void {
-    const place = envelope.position as string;
-    const known = envelope.recovered === true;
-    const ahead = this.position === undefined ? NaN : distance(this.position, place);
+  open({ position: place = "", recovered: known = false }: Envelope, after: string | undefined, transport: Transport) {
+    const ahead = distance(this.position, place);
     // What came by another connection meanwhile is not missing, wherever this one begins.
     const resumed = ahead > 0 ? known && after !== undefined : ahead <= 0 && (known || after !== this.position);
     const recovered = this.position === undefined ? known : resumed;
@@ -52,7 +50,7 @@ export class Channel {
   /** A publication. False if it is a change of something that is not had: the connection is of no use then. */
   publish(envelope: Envelope): boolean {
     const { position, event, patch } = envelope;
-    const ahead = this.position === undefined ? 1 : distance(this.position, position as string);
+    const ahead = distance(this.position, position as string);
     if (ahead <= 0 && this.#complete) return true;
     let data = content(envelope);
     if (envelope.type === "patch") {

@@ -114,7 +114,7 @@ export class Following implements Connection {
     const { index } = attempt;
     const { updates, patience_ms = PATIENCE_MS } = this.#options;
     const patience = index < LAST ? patience_ms : LAST_PATIENCE_MS;
-    attempt.patience = setTimeout(() => this.#end(attempt, { code: 0, reason: "nothing came" }), patience);
+    attempt.patience = setTimeout(() => this.#end(attempt, { code: 0, reason: "" }), patience);
     const after = (attempt.after = this.#channel.after());
     const task: Task = {
       after,
@@ -127,7 +127,7 @@ export class Following implements Connection {
       attempt.link = TRANSPORTS[index]![1](task);
     } catch {
       // The page's own policy may forbid it.
-      task.end({ code: 0, reason: "the page may not connect" });
+      task.end({ code: 0, reason: "" });
     }
   }
 

@@ -82,7 +82,8 @@ export function get(task: Task, { signal }: Exchange, accept: string, place: Own
 
 /** What an answer means that is not the one hoped for. */
 export async function refusal(answer: Response): Promise<End> {
-  if (answer.ok) return { code: 0, reason: "what answered is no gateway" };
+  // What answered is no gateway.
+  if (answer.ok) return { code: 0, reason: "" };
   const seconds = Number(answer.headers.get("retry-after") ?? NaN);
   const reason = (await answer.text()).trim().slice(0, 200);
   return { code: answer.status, reason, hint: seconds >= 0 ? seconds * 1000 : undefined };

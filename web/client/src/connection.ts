@@ -192,7 +192,7 @@ export class Following implements Connection {
   /** The transport of this index could not be opened. */
   #next(index: number): void {
     const { host } = this.#url;
-    const end = this.#verdict ?? { code: BROKEN, reason: "there is no gateway" };
+    const end = this.#verdict ?? { code: BROKEN, reason: "" };
     if (this.#current) {
       if (index + 1 < this.#current.index) this.#begin(index + 1);
       else this.#doBetterLater();
@@ -217,7 +217,9 @@ export class Following implements Connection {
     this.#verdict = undefined;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(this.#comeBack, wait);
-    const message = end.reason || "the connection was lost";
+    // A page that is not allowed hears no status from another origin.
+    const unheard = `no gateway answers, or its [access] origins lack ${globalThis.location?.origin}`;
+    const message = end.reason || (this.#openedAt ? "the connection was lost" : unheard);
     tell(this.#options.onerror, { code: "connection", message, retry: true, reconnect_in_ms: wait });
   }
 

@@ -363,6 +363,24 @@ test("a status that all agree on is the end, a proxy's own is not", async () => 
   assert.deepEqual(behind.news(), [{ close: { code: 401, reason: "this needs a token" } }]);
 });
 
+test("where nothing was ever heard, the page's origin may be why", async () => {
+  globalThis.location = new URL("https://app.example/page");
+  const { news } = follow();
+  network.socket.end();
+  network.request.fail();
+  await settled();
+  network.request.fail();
+  await settled();
+  delete globalThis.location;
+  const [{ error }] = news();
+  assert.equal(error.message, "no gateway answers, or its [access] origins lack https://app.example");
+  assert.equal(error.retry, true);
+  await network.pass(500);
+  network.socket.say(open("k:0"));
+  network.socket.end();
+  assert.equal(news().at(-1).error.message, "the connection was lost");
+});
+
 test("a gateway that is not there, or says later, is tried again", async () => {
   const { news } = follow();
   network.socket.end();

@@ -111,7 +111,11 @@ async fn reach(
 }
 
 fn not_secured(error: io::Error) -> ConnectError {
-    if tls::is_of_authority(&error) { ConnectError::Authority(error) } else { ConnectError::Tls(error) }
+    match error {
+        error if tls::is_of_authority(&error) => ConnectError::Authority(error),
+        error if tls::is_no_tls(&error) => ConnectError::NotTls(error),
+        error => ConnectError::Tls(error),
+    }
 }
 
 /// The handshake, and the connection behind it.

@@ -29,6 +29,8 @@ pub enum ConnectError {
     /// The server shows the certificate of an authority (CA:TRUE) as its own, which none may, whoever believes it.
     /// Who set up the server is to blame.
     Authority(io::Error),
+    /// What answered is no TLS, as of a port that speaks plain HTTP.
+    NotTls(io::Error),
     /// The connection broke before the whole answer had come.
     Lost(io::Error),
     /// The server answered, and the answer is no.
@@ -96,6 +98,7 @@ impl fmt::Display for ConnectError {
                 "TLS: the server shows the certificate of an authority (CA:TRUE) as its own; such a \
                  certificate may sign those of servers and not be one",
             ),
+            Self::NotTls(error) => write!(f, "what answered does not speak TLS: {error}"),
             Self::Lost(error) => write!(f, "the connection broke during the handshake: {error}"),
             Self::Refused(refused) => refused.fmt(f),
             Self::Handshake(error) => match handshake_section(error) {

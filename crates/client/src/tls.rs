@@ -79,6 +79,12 @@ pub(crate) fn is_of_authority(error: &io::Error) -> bool {
     why.to_string() == "CaUsedAsEndEntity"
 }
 
+/// True if the handshake failed because what came is not of TLS.
+pub(crate) fn is_no_tls(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(inner, Some(rustls::Error::InvalidMessage(_)))
+}
+
 /// True if the server chose HTTP/2 by ALPN.
 pub(crate) fn has_chosen_http2(stream: &TlsStream<TcpStream>) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(HTTP2)

@@ -101,6 +101,28 @@ fn tls_5() {
     let run = run(&["connect", &format!("wss://{address}/"), "--insecure"], "");
     server.join().unwrap();
     assert_eq!((run.code, run.stdout.as_str()), (5, ""), "{}", run.stderr);
+    assert!(run.stderr.contains("does not speak TLS") && run.stderr.contains("try ws://"), "{}", run.stderr);
+}
+
+#[test]
+fn a_token_that_is_empty_is_none() {
+    let (address, server) = listen(|stream| {
+        let mut peer = Peer::accept(stream, "");
+        peer.close(1000, "");
+        peer.request
+    });
+    let url = format!("ws://{address}/");
+    let mut command = tidegate(&["connect", &url]);
+    let run = finish(command.env("TIDEGATE_TOKEN", "").spawn().unwrap());
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(!server.join().unwrap().contains("Authorization"));
+}
+
+#[test]
+fn a_token_that_no_header_can_hold_is_named() {
+    let run = run(&["connect", "ws://127.0.0.1:1/", "--token", "a\nb"], "");
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert!(run.stderr.contains("--token"), "{}", run.stderr);
 }
 
 #[test]

@@ -82,6 +82,7 @@ fn of_failure(error: &ConnectError, now: SystemTime) -> Verdict {
         | ConnectError::Request(_)
         | ConnectError::Trust(_)
         | ConnectError::Authority(_)
+        | ConnectError::NotTls(_)
         | ConnectError::Handshake(_)
         | ConnectError::Http2(Http2Error::NotAgreed | Http2Error::NoConnect) => Verdict::GiveUp,
     }

@@ -176,10 +176,11 @@ fn with_parameter(url: &str, name: &str, value: Option<&str>) -> String {
     parsed.into()
 }
 
-/// The headers that were asked for, and the token as one of them.
+/// The headers that were asked for, and the token as one of them. An empty one is none.
 fn headers(arguments: &Connect) -> Vec<(String, String)> {
     let bearer = |token: &String| ("Authorization".to_owned(), format!("Bearer {token}"));
-    arguments.header.iter().cloned().chain(arguments.token.as_ref().map(bearer)).collect()
+    let token = arguments.token.as_ref().filter(|token| !token.is_empty());
+    arguments.header.iter().cloned().chain(token.map(bearer)).collect()
 }
 
 fn options(arguments: &Connect) -> Options {

@@ -17,7 +17,7 @@ pub(super) fn failure(url: &str, error: &ConnectError) -> (Failure, Option<u16>)
         ConnectError::Url(_) => Failure::new(Exit::Usage, format!("{url}: {text}"))
             .mend("write such as ws://localhost:8080/quotes/BTC"),
         ConnectError::Request(_) => Failure::new(Exit::Usage, format!("the request cannot be sent: {text}"))
-            .mend("look at -H, --origin and --subprotocol"),
+            .mend("look at -H, --origin, --subprotocol and --token"),
         ConnectError::Trust(_) => {
             Failure::new(Exit::Tls, &text).mend("name a PEM file with --cacert FILE, or use --insecure")
         }
@@ -29,7 +29,8 @@ pub(super) fn failure(url: &str, error: &ConnectError) -> (Failure, Option<u16>)
             Failure::new(Exit::Unreachable, &text).mend("does a WebSocket or HTTP server listen there?")
         }
         ConnectError::Tls(_) => Failure::new(Exit::Tls, &text)
-            .mend("believe its certificate with --cacert FILE, or any with --insecure; ws:// is without TLS"),
+            .mend("believe its certificate with --cacert FILE, or any with --insecure"),
+        ConnectError::NotTls(_) => Failure::new(Exit::Tls, &text).mend("try ws://, which is without TLS"),
         ConnectError::Authority(_) => Failure::new(Exit::Tls, &text).mend(
             "give the server a certificate made with basicConstraints=CA:FALSE, or believe any with --insecure",
         ),

@@ -68,24 +68,24 @@ export interface Presence {
 
 export interface Options<T = unknown> {
   /** Ask for changes instead of whole documents. */
-  updates?: Updates;
+  updates?: Updates | undefined;
   /** Resume after this position. */
-  after?: string;
+  after?: string | undefined;
   /** The document at `after`; without it a connection with `updates` begins with the newest whole document. */
-  document?: T;
+  document?: T | undefined;
   /**
    * A credential, or what gives one. It is asked for before each connection is opened, so that after a token that has
    * expired the next one counts; with a string that is the end.
    */
-  token?: string | (() => string | Promise<string>);
+  token?: string | (() => string | Promise<string>) | undefined;
   /** How long a transport may take to open before the next one is tried, 8000 ms. */
-  patience_ms?: number;
-  onopen?: (open: Open) => void;
-  onmessage?: (message: Message<T>) => void;
+  patience_ms?: number | undefined;
+  onopen?: ((open: Open) => void) | undefined;
+  onmessage?: ((message: Message<T>) => void) | undefined;
   /** Who is here, after `onopen` and at each change; over long polls nobody is told. */
-  onpresence?: (presence: Presence) => void;
-  onerror?: (failure: Failure) => void;
-  onclose?: (close: Close) => void;
+  onpresence?: ((presence: Presence) => void) | undefined;
+  onerror?: ((failure: Failure) => void) | undefined;
+  onclose?: ((close: Close) => void) | undefined;
 }
 
 /** One channel, followed over as many connections as it takes. */
@@ -94,7 +94,8 @@ export interface Connection {
   close(): void;
   /**
    * Sends a string as text and anything else as JSON. False if nothing was sent, because the present transport cannot:
-   * only WebSockets carry messages of clients. A refusal comes as `onerror`.
+   * only WebSockets carry messages of clients. A refusal comes as `onerror`; what is longer than the route's
+   * `ws_max_message` is the end, with 1009.
    */
   send(data: unknown): boolean;
   /** The last position: hand it to `after` to go on from here. */

@@ -381,7 +381,9 @@ fn asked_in_turn(
     });
     let url = format!("ws://{address}{target}");
     let subprotocol: &[&str] = if is_enveloped { &["--subprotocol", "tidegate.v1"] } else { &[] };
-    let run = run(&[&["connect", &url, "--reconnect"], subprotocol, &arguments].concat(), "");
+    // A pause before it comes back may be longer than it lingers by default.
+    let always = ["connect", &url, "--reconnect", "--linger", "1m"];
+    let run = run(&[&always, subprotocol, &arguments].concat(), "");
     assert_eq!(run.code, 8, "{}", run.stderr);
     server.join().unwrap()
 }

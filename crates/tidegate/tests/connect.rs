@@ -202,6 +202,9 @@ fn time_out_10() {
 fn interrupted_130_with_a_close_frame() {
     let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
     let (url, server) = serve(move |peer| {
+        // With its Pong it has read the answer to its handshake.
+        peer.send(&frame(0x89, b""));
+        assert_eq!(peer.frame().0, 0x8a);
         ready.send(()).unwrap();
         peer.closed()
     });

@@ -265,8 +265,9 @@ impl Desk {
         tokio::task::spawn_local(async move {
             match publishing.await {
                 Err(refusal) if channel.is_none() => {
-                    // A bare client hears payloads and nothing else.
                     tracing::info!(event = "publish_refused", channel = %name, "{}", refusal.sentence);
+                    // A bare client hears payloads and nothing else: the close says what is lost.
+                    desk.close_for(id, &refusal);
                 }
                 Ok(published) if request.is_some() => desk.shard.with(|shard| {
                     let reply = Reply::Published(published.position);

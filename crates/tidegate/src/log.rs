@@ -25,6 +25,10 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// What level is written unless TIDEGATE_LOG says otherwise.
 const DEFAULT_FILTER: &str = "info";
 
+/// The library that keeps tables tells much of itself; what of it matters is told by the store. Whoever wants it names it
+/// in TIDEGATE_LOG.
+const SILENT: &str = "fjall=off,lsm_tree=off";
+
 /// The log; ask it to flush before the program ends.
 pub(crate) struct Log {
     lines: Lines,
@@ -72,10 +76,11 @@ pub(crate) fn start(format: Option<LogFormat>) -> Log {
 
 /// A filter that cannot be read is said and not used: a gateway should not be down for that.
 fn filter(text: Option<&str>) -> EnvFilter {
-    let Some(text) = text else { return EnvFilter::new(DEFAULT_FILTER) };
-    EnvFilter::try_new(text).unwrap_or_else(|error| {
+    let with = |text: &str| format!("{SILENT},{text}");
+    let Some(text) = text else { return EnvFilter::new(with(DEFAULT_FILTER)) };
+    EnvFilter::try_new(with(text)).unwrap_or_else(|error| {
         say(format_args!("tidegate: TIDEGATE_LOG: {error}; '{DEFAULT_FILTER}' is used instead"));
-        EnvFilter::new(DEFAULT_FILTER)
+        EnvFilter::new(with(DEFAULT_FILTER))
     })
 }
 
@@ -174,6 +179,20 @@ mod tests {
 
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
+        }
+    }
+
+    #[test]
+    fn the_library_of_tables_is_silent_unless_it_is_named() {
+        for (text, silent) in [
+            (None, true),
+            (Some("debug"), true),
+            (Some("nonsense=="), true),
+            (Some("warn,fjall=debug"), false),
+        ] {
+            let filter = filter(text).to_string();
+            assert_eq!(filter.contains("fjall=off"), silent, "{filter}");
+            assert!(filter.contains("lsm_tree=off"), "{filter}");
         }
     }
 

@@ -64,13 +64,14 @@ fn a_full_disk_refuses_publishing_and_nothing_else() {
     let configuration = format!(
         "[engine]\nembedded = {{ path = {:?} }}\n\
          [[route]]\npath = \"/polled\"\npoll = {{ url = \"{}/d\", interval = \"100ms\" }}\n\
-         [[route]]\npath = \"/{{*rest}}\"\nchannel = {{}}\nhistory = {{ size = 10000, ttl = \"1h\" }}\n",
+         [[route]]\npath = \"/{{*rest}}\"\nchannel = {{}}\npublish = \"anyone\"\nhistory = {{ size = 10000, ttl = \"1h\" }}\n",
         folder.path().join("store"),
         backend.url()
     );
     let gateway = Gateway::configured(&configuration);
     let mut follower = WebSocket::enveloped(gateway.public(), "/a");
     follower.envelope("open");
+    let mut bare = WebSocket::open(gateway.public(), "/c");
     let mut polled = WebSocket::open(gateway.public(), "/polled");
     assert_eq!(polled.text(), "1");
     let first = publish(&gateway, "a", &text_of(0));
@@ -92,6 +93,12 @@ fn a_full_disk_refuses_publishing_and_nothing_else() {
     assert!(refused.headers.get("retry-after").is_some());
     // Every channel is on that disk, and what comes from elsewhere is not.
     assert_eq!(publish(&gateway, "b", "1").status, 503);
+    // A bare client can be told in no other way that what it said is lost.
+    bare.send("lost");
+    let (code, reason) = bare.closed();
+    assert!(code == 1013 && reason.contains("No space left on device"), "{code} {reason}");
+    let ready = Request::get("/ready").send(gateway.admin());
+    assert_eq!((ready.status, ready.json()["store"].as_str()), (200, Some("the disk takes nothing")));
     assert_eq!(gateway.ask_admin(Request::new("DELETE", "/channels/a")).status, 503);
     document.set("2");
     assert_eq!(polled.text(), "2");
@@ -120,6 +127,7 @@ fn a_full_disk_refuses_publishing_and_nothing_else() {
     assert_eq!(follower.envelope("message")["text"], "after");
     assert!((gateway.metric("tidegate_store_failures_total") - 1.0).abs() < f64::EPSILON);
     gateway.wait_metric("tidegate_store_broken", 0.0);
+    assert!(Request::get("/ready").send(gateway.admin()).json().get("store").is_none());
 
     gateway.signal(Signal::KILL);
     gateway.ended();

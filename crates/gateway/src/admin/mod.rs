@@ -217,6 +217,9 @@ fn allow(method: &Method, allowed: &[&str]) -> Result<(), Refusal> {
 fn ready(shard: &ShardRef) -> Response<Body> {
     if shard.process.is_draining() {
         json(StatusCode::SERVICE_UNAVAILABLE, r#"{"ready":false,"reason":"draining"}"#)
+    } else if shard.look(Shard::is_store_broken) {
+        // All but publishing goes on, and for that no other gateway could stand in.
+        json(StatusCode::OK, r#"{"ready":true,"store":"the disk takes nothing"}"#)
     } else {
         json(StatusCode::OK, r#"{"ready":true}"#)
     }

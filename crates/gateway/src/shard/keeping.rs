@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use tidegate_hub::{ChannelName, Item, NotStaged, Position, Restored, Retention, ShardId, Swept};
@@ -261,6 +262,12 @@ impl Shard {
         self.engine.log(channel).is_none()
             && self.retention_on_disk(channel).is_some()
             && self.is_dormant(channel)
+    }
+
+    /// True while nothing can be kept.
+    pub(crate) fn is_store_broken(&self) -> bool {
+        let figures = self.keeping.as_ref().map(|keeping| &keeping.store.figures);
+        figures.is_some_and(|figures| figures.is_broken.load(Ordering::Relaxed))
     }
 
     /// What the store has to say.

@@ -2,16 +2,13 @@
 //! one client's connection.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{HeaderMap, Response};
-use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use tokio::sync::Notify;
 
@@ -46,33 +43,6 @@ pub(crate) struct Visit {
 /// A whole body.
 pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
     Box::pin(Full::new(bytes.into()).map_err(|never| match never {}))
-}
-
-/// A whole body in pieces, which may be shared with other answers.
-pub(crate) fn joined(pieces: impl IntoIterator<Item = Bytes>) -> Body {
-    Box::pin(Joined(pieces.into_iter().filter(|piece| !piece.is_empty()).collect()))
-}
-
-struct Joined(VecDeque<Bytes>);
-
-impl http_body::Body for Joined {
-    type Data = Bytes;
-    type Error = Box<dyn Error + Send + Sync>;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.iter().map(|piece| piece.len() as u64).sum())
-    }
 }
 
 /// The whole answer of a refusal.

@@ -418,6 +418,7 @@ pub(crate) async fn keep_house(shard: &ShardRef) {
                 shard.forget_channel(&channel);
             }
             shard.sweep_history(now, linger);
+            shard.encoder.let_go();
         });
     }
 }

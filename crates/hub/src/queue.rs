@@ -163,6 +163,14 @@ impl SendQueue {
         joined.freeze()
     }
 
+    /// Takes what is written next, shared and not copied: of its first piece `most` bytes at most.
+    pub fn take_portion(&mut self, most: usize) -> Bytes {
+        let end = self.first.len().min(self.written.saturating_add(most));
+        let portion = self.first.slice(self.written..end);
+        self.advance(portion.len());
+        portion
+    }
+
     /// Drops what nobody has seen a byte of; gives the number of messages dropped. A piece that is partly
     /// on the wire stays, so that frames are never torn.
     pub fn drop_unsent(&mut self) -> u32 {
@@ -250,6 +258,21 @@ mod tests {
         untouched.push(item("abc"), LIMITS).unwrap();
         assert_eq!(untouched.drop_unsent(), 1);
         assert!(untouched.is_empty());
+    }
+
+    #[test]
+    fn portions_are_pieces_or_parts_of_them_and_shared() {
+        let whole = Bytes::from(b"abcdef".to_vec());
+        let mut queue = SendQueue::default();
+        queue.push(Outgoing { bytes: whole.clone(), messages: 1 }, LIMITS).unwrap();
+        queue.push(item("gh"), LIMITS).unwrap();
+        let mut portions = Vec::new();
+        while !queue.is_empty() {
+            portions.push(queue.take_portion(4));
+        }
+        assert_eq!(portions, ["abcd", "ef", "gh"]);
+        assert_eq!(portions[1].as_ptr(), whole[4..].as_ptr());
+        assert_eq!(queue.take_portion(4), "");
     }
 
     #[test]

@@ -23,26 +23,26 @@ pub fn write_patch(output: &mut Vec<u8>, position: Position, updates: Updates, p
     output.push(b'}');
 }
 
-/// The whole answer in its pieces, none of which is copied. `publications` is what [`write_publication`] made of
-/// them, joined, and `position` the place of the last of them. `trouble` is why the source behind the channel fails.
+/// What stands between two publications, and before the first: there the answer leaves it out.
+pub const SEPARATOR: &[u8] = b",";
+
+/// How an answer begins; `position` is the place of its last publication. What [`write_publication`] made of them
+/// follows without the first [`SEPARATOR`].
 #[must_use]
-pub fn answer(
-    position: Position,
-    recovered: bool,
-    mut publications: Bytes,
-    trouble: Option<&str>,
-) -> [Bytes; 3] {
-    let head = format!(r#"{{"position":"{position}","recovered":{recovered},"publications":["#);
-    if publications.starts_with(b",") {
-        publications = publications.slice(1..);
-    }
-    let mut tail = b"]".to_vec();
+pub fn head(position: Position, recovered: bool) -> Bytes {
+    format!(r#"{{"position":"{position}","recovered":{recovered},"publications":["#).into()
+}
+
+/// How an answer ends; `trouble` is why the source behind the channel fails.
+#[must_use]
+pub fn end(trouble: Option<&str>) -> Bytes {
+    let mut end = b"]".to_vec();
     if let Some(reason) = trouble {
-        tail.extend_from_slice(b",\"error\":{");
-        envelope::write_failure(&mut tail, ErrorCode::Upstream, reason, true);
+        end.extend_from_slice(b",\"error\":{");
+        envelope::write_failure(&mut end, ErrorCode::Upstream, reason, true);
     }
-    tail.extend_from_slice(b"}\n");
-    [head.into(), publications, tail.into()]
+    end.extend_from_slice(b"}\n");
+    end.into()
 }
 
 #[cfg(test)]
@@ -57,14 +57,19 @@ mod tests {
         Position { epoch: Epoch(1), offset }
     }
 
+    fn answer(position: Position, publications: &[u8], trouble: Option<&str>) -> Value {
+        let publications = publications.strip_prefix(SEPARATOR).unwrap_or(publications);
+        let whole = [&head(position, true), publications, &end(trouble)].concat();
+        serde_json::from_slice(&whole).expect("one JSON object")
+    }
+
     fn read(items: Vec<Item>) -> Value {
         let mut publications = Vec::new();
         let count = items.len() as u64;
         for (offset, item) in (1..).zip(items) {
             write_publication(&mut publications, at(offset), &Publication { offset, item, change: None });
         }
-        let pieces = answer(at(count), true, publications.into(), None);
-        serde_json::from_slice(&pieces.concat()).expect("one JSON object")
+        answer(at(count), &publications, None)
     }
 
     #[test]
@@ -87,9 +92,8 @@ mod tests {
         let mut publications = Vec::new();
         let publication = Publication { offset: 1, item: Payload::from("1").into(), change: None };
         write_publication(&mut publications, at(1), &publication);
-        let pieces = answer(at(1), true, publications.into(), Some("answered \"500\"")).concat();
         assert_eq!(
-            serde_json::from_slice::<Value>(&pieces).expect("one JSON object"),
+            answer(at(1), &publications, Some("answered \"500\"")),
             json!({"position":"1:1","recovered":true,"publications":[{"position":"1:1","data":1}],
                 "error":{"code":"upstream","message":"answered \"500\"","retry":true}})
         );
@@ -100,9 +104,8 @@ mod tests {
         let mut publications = Vec::new();
         write_patch(&mut publications, at(1), Updates::JsonPatch, b"[]");
         write_patch(&mut publications, at(2), Updates::MergePatch, b"{\"n\":1.0}");
-        let pieces = answer(at(2), true, publications.into(), None).concat();
         assert_eq!(
-            serde_json::from_slice::<Value>(&pieces).expect("one JSON object")["publications"],
+            answer(at(2), &publications, None)["publications"],
             json!([
                 {"position":"1:1","patch":[]},
                 {"position":"1:2","format":"merge","patch":{"n":1.0}}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tidegate_hostile::canary::Canary;
 use tidegate_hostile::cost::{await_descriptors, descriptors, resident_bytes};
 use tidegate_hostile::gate::Gate;
-use tidegate_hostile::http2::{END_STREAM, HEADERS, Http2, get, status};
+use tidegate_hostile::http2::{DATA, END_STREAM, HEADERS, Http2, RST_STREAM, WINDOW_UPDATE, get, status};
 use tidegate_hostile::socket::Socket;
 use tidegate_hostile::wire::Wire;
 
@@ -164,6 +164,89 @@ fn requests_behind_one_that_waits_wait_in_the_kernel() {
     assert!(grown < 8 << 20, "{grown} bytes for what is not answered yet");
     assert_eq!(gate.metric(OPEN), 1, "one after another");
     drop(wire);
+}
+
+const INITIAL_WINDOW_SIZE: u16 = 4;
+const STALLED: &str = "tidegate_slow_consumers_stall_total";
+
+/// Publishes so many times 300 KB to `/feed`; gives the target that asks for all of it.
+fn large_answer(gate: &Gate, count: usize) -> String {
+    let first = gate.publish("feed", "first").status;
+    assert_eq!(first, 202);
+    let target = format!("/feed?after={}", position(gate, "feed"));
+    for _ in 0..count {
+        assert_eq!(gate.publish("feed", "x".repeat(300_000)).status, 202);
+    }
+    target
+}
+
+#[test]
+fn answers_that_nobody_takes_are_shared_and_counted_and_do_not_stay() {
+    const CLIENTS: u64 = 3;
+    const EACH: u64 = 50;
+    let gate = Gate::of_channels("ws_write_timeout = \"2s\"");
+    let canary = Canary::watch(&gate);
+    let target = large_answer(&gate, 3);
+    let before = resident_bytes();
+    let shut = [(INITIAL_WINDOW_SIZE, 0)];
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| Http2::with_settings(gate.public, &shut)).collect();
+    for client in &mut clients {
+        for number in 0..EACH as u32 {
+            client.open(1 + 2 * number, &get(&target, &[]), END_STREAM);
+        }
+    }
+    gate.await_metric(OPEN, CLIENTS * EACH);
+    gate.await_subscribers("feed", 0);
+    let grown = resident_bytes().saturating_sub(before);
+    assert!(grown < 24 << 20, "{grown} bytes for {} answers of 900 KB", CLIENTS * EACH);
+    for client in &mut clients {
+        (0..EACH).for_each(|_| drop(client.await_frame(|frame| frame.kind == RST_STREAM)));
+    }
+    gate.await_metric(OPEN, 0);
+    assert_eq!(gate.metric(STALLED), CLIENTS * EACH);
+    canary.finish();
+}
+
+#[test]
+fn an_answer_that_nobody_reads_ends_its_connection() {
+    // More than the system takes for a client that does not read.
+    let gate = Gate::of_channels("ws_write_timeout = \"500ms\"\nws_out_queue_bytes = \"64 MiB\"");
+    let canary = Canary::watch(&gate);
+    let target = large_answer(&gate, 60);
+    let mut slow = Wire::connect_narrow(gate.public);
+    slow.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    gate.await_metric(STALLED, 1);
+    assert_eq!(gate.metric(OPEN), 0);
+    let (taken, _) = slow.rest();
+    assert!(taken.len() < 16_000_000, "{} bytes", taken.len());
+    canary.finish();
+}
+
+#[test]
+fn an_answer_that_is_taken_bit_by_bit_is_taken_whole() {
+    const BIT: u32 = 64 << 10;
+    let gate = Gate::of_channels("ws_write_timeout = \"1s\"");
+    let target = large_answer(&gate, 3);
+    let whole = gate.get(&target).body;
+    let mut client = Http2::with_settings(gate.public, &[(INITIAL_WINDOW_SIZE, 0)]);
+    client.send(WINDOW_UPDATE, 0, 0, (1u32 << 20).to_be_bytes());
+    client.open(1, &get(&target, &[]), END_STREAM);
+    assert_eq!(client.status(1), 200);
+    let mut came = Vec::new();
+    while came.len() < whole.len() {
+        client.send(WINDOW_UPDATE, 0, 1, BIT.to_be_bytes());
+        let wanted = whole.len().min(came.len() + BIT as usize);
+        while came.len() < wanted {
+            let frame = client.of_stream(1);
+            assert_eq!(frame.kind, DATA, "{} bytes, then {frame:?}", came.len());
+            came.extend(frame.payload);
+        }
+        // All of it takes longer than a client may take nothing.
+        let _ = client.wire.is_silent_for(Duration::from_millis(100));
+    }
+    assert_eq!(came, whole);
+    gate.await_metric(OPEN, 0);
+    assert_eq!(gate.metric(STALLED), 0);
 }
 
 #[test]

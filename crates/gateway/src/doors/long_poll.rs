@@ -1,34 +1,41 @@
-//! The long poll door: a request that is answered when something has come, or when its time is over. While it
-//! waits it is a session like any other, and what it is answered with comes from that session's queue.
+//! The long poll door: a request that is answered when something has come, or when its time is over. Until its
+//! answer is taken it is a session like any other, and what it is answered with comes from that session's queue.
 
+use std::error::Error;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, SET_COOKIE, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::{Response, StatusCode};
+use http_body::{Frame, SizeHint};
 use tidegate_hub::{Position, SessionId};
 use tidegate_protocol::{long_poll, split_long_poll_query};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Door, Wish, about, read_wish};
-use crate::http_body::{Body, Visit, full, joined};
+use crate::http_body::{Body, Visit, full};
 use crate::open::open;
 use crate::process::Generation;
 use crate::refusal::Refusal;
 use crate::route::{Found, Route};
 use crate::shard::connection::Closed;
-use crate::shard::{PollPart, ShardRef, Taken};
+use crate::shard::{Answered, PollPart, ShardRef};
 use crate::sources::OpenChannel;
 
 /// Where the client stands after the answer, for those that have no body to read it in.
 pub(crate) const POSITION: HeaderName = HeaderName::from_static("tidegate-position");
+
+/// What an answer's body gives at once: what is beyond it waits in the session, which knows for how long.
+const PORTION_BYTES: usize = 16 * 1024;
 
 /// Whether a GET with this query, that asks for no other door, is a long poll.
 pub(crate) fn is_target(query: Option<&str>, route: &Route) -> bool {
@@ -56,14 +63,14 @@ pub(crate) async fn handle(
     // It is not needed while the poll waits, and neither is the buffer that it was read from.
     drop(parts);
     let id = visit.shard.with(|shard| {
-        let id = shard.attach_long_poll(about);
+        let id = shard.attach_long_poll(about, Rc::clone(&visit.cut));
         // A new session follows nothing yet, so this cannot be refused.
         let _ = shard.subscribe(id, &name, resume, retention, sourced);
         id
     });
     let waiting = Waiting { shard: visit.shard.clone(), id };
-    let taken = waiting.taken(resume.after, deadline).await?;
-    let mut response = response_of(taken, resume.after);
+    let answered = waiting.answered(resume.after, deadline).await?;
+    let mut response = response_of(waiting, answered, resume.after);
     for cookie in set_cookie {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
@@ -82,15 +89,15 @@ fn wait_of(text: Option<&str>, most: Duration) -> Result<Duration, Refusal> {
 }
 
 /// Without anything to tell, whoever gave a position keeps it; whoever has none gets one.
-fn response_of(taken: Taken, after: Option<Position>) -> Response<Body> {
-    let Taken { position, recovered, count, publications, trouble } = taken;
-    let mut response = if count == 0 && recovered && after.is_some() && trouble.is_none() {
+fn response_of(waiting: Waiting, answered: Answered, after: Option<Position>) -> Response<Body> {
+    let Answered { position, recovered, count, bytes, failing } = answered;
+    let mut response = if count == 0 && recovered && after.is_some() && !failing {
         let mut response = Response::new(full(""));
         *response.status_mut() = StatusCode::NO_CONTENT;
         response
     } else {
-        let answer = long_poll::answer(position, recovered, publications, trouble.as_deref());
-        let mut response = Response::new(joined(answer));
+        let head = long_poll::head(position, recovered);
+        let mut response: Response<Body> = Response::new(Box::pin(AnswerBody { head, left: bytes, waiting }));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -104,7 +111,8 @@ fn response_of(taken: Taken, after: Option<Position>) -> Response<Body> {
     response
 }
 
-/// A poll that is not answered yet. Dropping it, because its client has gone, ends its session.
+/// A poll whose client has not got all of its answer. Dropping it, because it has or because it has gone, ends
+/// its session.
 struct Waiting {
     shard: ShardRef,
     id: SessionId,
@@ -112,7 +120,7 @@ struct Waiting {
 
 impl Waiting {
     /// What there is to answer with, at `deadline` at the latest.
-    async fn taken(&self, after: Option<Position>, deadline: Instant) -> Result<Taken, Refusal> {
+    async fn answered(&self, after: Option<Position>, deadline: Instant) -> Result<Answered, Refusal> {
         let mut part = self.part_unless(|part| matches!(part, PollPart::AwaitHome)).await;
         if let PollPart::AwaitPublication(begun) = part
             // Who has no position wants the newest; of what is no document there may be none for ever.
@@ -123,7 +131,7 @@ impl Waiting {
         }
         match part {
             PollPart::Ready | PollPart::AwaitPublication(_) => {
-                self.shard.with(|shard| shard.take_long_poll(self.id)).ok_or_else(gone)
+                self.shard.with(|shard| shard.answer_long_poll(self.id)).ok_or_else(gone)
             }
             PollPart::Closed(closed) => Err(refusal_of(&closed)),
             PollPart::AwaitHome | PollPart::Gone => Err(gone()),
@@ -145,6 +153,46 @@ impl Drop for Waiting {
         if self.shard.look(|shard| shard.hub.session(self.id).is_some()) {
             self.shard.with(|shard| shard.body_dropped(self.id));
         }
+    }
+}
+
+/// Pulls what a poll's session has for its answer.
+struct AnswerBody {
+    head: Bytes,
+    /// Bytes behind the head that are still to come.
+    left: usize,
+    waiting: Waiting,
+}
+
+impl http_body::Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Box<dyn Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if !self.head.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.head)))));
+        }
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        let Waiting { shard, id } = &self.waiting;
+        let portion = shard.tidy_timed(|shard| shard.take_answer(*id, PORTION_BYTES));
+        if portion.is_empty() {
+            return Poll::Ready(Some(Err("the session of the answer has ended".into())));
+        }
+        self.left = self.left.saturating_sub(portion.len());
+        Poll::Ready(Some(Ok(Frame::data(portion))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.head.is_empty() && self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact((self.head.len() + self.left) as u64)
     }
 }
 

@@ -76,6 +76,8 @@ pub(crate) struct LongPoll {
     pub(crate) trouble: Option<Arc<str>>,
     /// Its source has begun to fail, or is well again, while it waited: that is an answer.
     pub(crate) turned: bool,
+    /// Ends the HTTP connection or stream under it, when its client takes nothing of the answer.
+    pub(crate) cut: Rc<Notify>,
 }
 
 /// Where a long poll stands: what the home answered.

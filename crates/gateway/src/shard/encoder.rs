@@ -8,6 +8,7 @@ use tidegate_websocket::deflate::Effort;
 use tidegate_websocket::frame::Header;
 use tidegate_websocket::opcode::Opcode;
 
+use super::answers::{Answers, Content};
 use super::connection::Connection;
 use super::packer::Packer;
 
@@ -19,12 +20,13 @@ const SERVER_HEADER_MAX_BYTES: usize = 10;
 pub(crate) struct Encoder {
     text: Vec<u8>,
     frames: u64,
+    answers: Answers,
     pub(super) packer: Packer,
 }
 
 impl Encoder {
     pub(crate) fn new(effort: Effort) -> Self {
-        Self { text: Vec::new(), frames: 0, packer: Packer::new(effort) }
+        Self { text: Vec::new(), frames: 0, answers: Answers::default(), packer: Packer::new(effort) }
     }
 
     /// How many publications were encoded, over all forms.
@@ -32,11 +34,45 @@ impl Encoder {
         self.frames
     }
 
+    /// Lets go what is kept for answers and no answer holds any more.
+    pub(crate) fn let_go(&mut self) {
+        self.answers.let_go();
+    }
+
     /// One text message to one client.
     pub(crate) fn text_frame(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
         self.text.clear();
         write(&mut self.text);
         frame_of(Opcode::Text, &self.text)
+    }
+}
+
+impl Encoder {
+    /// Publications as they stand in the answers to long polls.
+    fn encode_answer(
+        &mut self,
+        updates: Updates,
+        channel: &ChannelName,
+        epoch: Epoch,
+        publications: &[Publication],
+    ) -> Bytes {
+        let Some(content) = Content::of(channel, epoch, updates, publications) else { return Bytes::new() };
+        if let Some(bytes) = self.answers.find(&content) {
+            return bytes;
+        }
+        let mut output = Vec::with_capacity(publications.iter().map(|one| one.size_as(updates)).sum());
+        self.frames += publications.len() as u64;
+        for publication in publications {
+            let position = Position { epoch, offset: publication.offset };
+            match publication.patch(updates) {
+                Some(patch) => long_poll::write_patch(&mut output, position, updates, patch),
+                None => long_poll::write_publication(&mut output, position, publication),
+            }
+        }
+        // An answer may be on its way for long, and no longer than it must be.
+        let bytes = Bytes::from(output.into_boxed_slice());
+        self.answers.note(content, &bytes);
+        bytes
     }
 }
 
@@ -63,6 +99,9 @@ impl Encode<Connection> for Encoder {
         epoch: Epoch,
         publications: &[Publication],
     ) -> Bytes {
+        if form == Form::LongPoll {
+            return self.encode_answer(updates, channel, epoch, publications);
+        }
         let payload: usize = publications.iter().map(|one| one.size_as(updates)).sum();
         let mut output = BytesMut::with_capacity(payload + publications.len() * SERVER_HEADER_MAX_BYTES);
         self.frames += publications.len() as u64;
@@ -91,6 +130,8 @@ impl Encode<Connection> for Encoder {
                     }
                     output.put_slice(&self.text);
                 }
+                // It has been encoded above.
+                Form::LongPoll => {}
                 Form::Lines => {
                     self.text.clear();
                     match publication.patch(updates) {
@@ -98,14 +139,6 @@ impl Encode<Connection> for Encoder {
                             lines::write_patch(&mut self.text, channel, position, updates, patch);
                         }
                         None => lines::write_message(&mut self.text, channel, position, publication),
-                    }
-                    output.put_slice(&self.text);
-                }
-                Form::LongPoll => {
-                    self.text.clear();
-                    match publication.patch(updates) {
-                        Some(patch) => long_poll::write_patch(&mut self.text, position, updates, patch),
-                        None => long_poll::write_publication(&mut self.text, position, publication),
                     }
                     output.put_slice(&self.text);
                 }

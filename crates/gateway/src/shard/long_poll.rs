@@ -1,16 +1,20 @@
-//! Long polls: sessions that live until there is something to answer with. What they follow comes into their
-//! queues like everybody's; the task that serves the request looks here, and takes it all when it answers.
+//! Long polls: sessions that live until their answer is taken. What they follow comes into their queues like
+//! everybody's; the task that serves the request looks here. When it answers nothing more is followed, and what
+//! is queued leaves with the body of the answer, as the client takes it.
 //!
 //! Only publications are ever queued for them, so that the number of messages tells the place of the last.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 
 use bytes::Bytes;
 use tidegate_hub::{Form, Position, Recovery, SessionId};
+use tidegate_protocol::long_poll;
 use tidegate_websocket::CloseCode;
+use tokio::sync::Notify;
 
-use super::connection::{About, Begun, Closed, Transport};
+use super::connection::{About, Begun, Closed, End, LongPoll, Transport};
 use super::{Closing, Shard};
 
 /// What a long poll's task finds.
@@ -28,23 +32,24 @@ pub(crate) enum PollPart {
     Gone,
 }
 
-/// What a long poll is answered with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Taken {
+/// What a long poll is answered with. The body's bytes behind its head are in the session's queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Answered {
     pub(crate) position: Position,
     pub(crate) recovered: bool,
     /// How many publications there are.
     pub(crate) count: u32,
-    /// As they are joined in the answer.
-    pub(crate) publications: Bytes,
-    /// Why the source fails.
-    pub(crate) trouble: Option<Arc<str>>,
+    /// What they and the end of the body measure.
+    pub(crate) bytes: usize,
+    /// The source of its channel fails.
+    pub(crate) failing: bool,
 }
 
 impl Shard {
-    /// A session that ends with the answer to a long poll.
-    pub(crate) fn attach_long_poll(&mut self, about: About) -> SessionId {
-        self.attach(Form::LongPoll, Transport::LongPoll(Box::default()), about)
+    /// A session that ends when the answer to a long poll has been taken.
+    pub(crate) fn attach_long_poll(&mut self, about: About, cut: Rc<Notify>) -> SessionId {
+        let poll = LongPoll { cut, ..LongPoll::default() };
+        self.attach(Form::LongPoll, Transport::LongPoll(Box::new(poll)), about)
     }
 
     /// What there is for a long poll. `waiting` is woken when that changes.
@@ -62,19 +67,38 @@ impl Shard {
         }
     }
 
-    /// Takes all that has come for a long poll, and ends it. `None` if its home has not answered.
-    pub(crate) fn take_long_poll(&mut self, id: SessionId) -> Option<Taken> {
+    /// Answers a long poll with all that has come for it; nothing comes after that. `None` if its home has not
+    /// answered.
+    pub(crate) fn answer_long_poll(&mut self, id: SessionId) -> Option<Answered> {
         let session = self.hub.session_mut(id)?;
         let Transport::LongPoll(poll) = &session.attachment.transport else { return None };
         let Begun { position, recovered, .. } = poll.begun?;
-        let trouble = poll.trouble.clone();
+        let end = long_poll::end(poll.trouble.as_deref());
+        let failing = poll.trouble.is_some();
         let count = session.queue.messages();
-        let publications = session.queue.take_joined();
-        self.counters.sent_bytes += publications.len() as u64;
+        if count > 0 {
+            session.queue.advance(long_poll::SEPARATOR.len());
+        }
+        let bytes = session.queue.bytes() + end.len();
+        session.attachment.end = End::Closing(CloseCode::NORMAL.get());
+        let channel = session.attachment.about.channel.clone();
         self.log_close(id, CloseCode::NORMAL.get(), "answered");
-        self.forget(id);
+        self.unsubscribe(id, &channel);
+        self.hub.send_last(id, end, false);
         let position = Position { offset: position.offset + u64::from(count), ..position };
-        Some(Taken { position, recovered, count, publications, trouble })
+        Some(Answered { position, recovered, count, bytes, failing })
+    }
+
+    /// Takes what is next of an answer's body, `most` bytes at most; nothing if its session is over. Until it is
+    /// dropped, its client has still to take what was taken here.
+    pub(crate) fn take_answer(&mut self, id: SessionId, most: usize) -> Bytes {
+        let now = self.wheel.now();
+        let Some(session) = self.hub.session_mut(id) else { return Bytes::new() };
+        session.attachment.clock.stalled = now;
+        let portion = session.queue.take_portion(most);
+        self.counters.sent_bytes += portion.len() as u64;
+        self.look_anew(id);
+        portion
     }
 
     /// The home has answered: what was missed comes into the queue next. A source that fails already ends no wait: who

@@ -14,6 +14,7 @@ mod expiries;
 pub(crate) mod crossing;
 pub(crate) mod connection;
 mod packer;
+mod answers;
 pub(crate) mod encoder;
 mod compare;
 mod presence;
@@ -65,7 +66,7 @@ pub(crate) use self::flush::BodyPart;
 pub(crate) use self::home::{NotPublished, Published, Submission};
 pub(crate) use self::inbox::Said;
 pub(crate) use self::keeping::Keeping;
-pub(crate) use self::long_poll::{PollPart, Taken};
+pub(crate) use self::long_poll::{Answered, PollPart};
 pub(crate) use self::stream::StreamPart;
 
 /// A round's crossings for one shard, in order.

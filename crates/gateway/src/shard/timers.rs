@@ -152,10 +152,10 @@ impl Shard {
     /// Ends a connection without another word, for there is nobody to hear it.
     fn cut(&mut self, id: SessionId, code: u16, reason: &'static str) {
         self.log_close(id, code, reason);
-        if let Some(session) = self.hub.session_mut(id)
-            && let Transport::Body { cut, .. } = &session.attachment.transport
-        {
-            cut.notify_one();
+        match self.hub.session(id).map(|session| &session.attachment.transport) {
+            Some(Transport::Body { cut, .. }) => cut.notify_one(),
+            Some(Transport::LongPoll(poll)) => poll.cut.notify_one(),
+            Some(Transport::Socket { .. } | Transport::Tls { .. } | Transport::Stream { .. }) | None => {}
         }
         self.forget(id);
     }

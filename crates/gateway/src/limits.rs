@@ -145,7 +145,7 @@ limits! {
     // Channels, publishing and history.
     channels_max_per_conn: u32 = "128" in "1" to "100000", "Channels that one connection follows.";
     channels_max_name: u32 = "255" in "255" to "255", "Bytes of a channel's name; fixed.";
-    channels_max_total: u32 = "1000000" in "1" to "100000000", "Channels that exist at the same time; beyond it a handshake gets 503.";
+    channels_max_total: u32 = "1000000" in "1" to "100000000", "Channels that exist at the same time; beyond it those that nobody follows and that never held anything go first, then whoever asks for another is refused.";
     channels_linger: Duration = "1h" in "0s" to "720h", "How long a channel on disk goes on with its positions when it keeps nothing and nobody follows it.";
     subscribe_rate: u32 = "50" in "1" to "1000000", "Subscriptions a second of one connection.";
     subscribe_burst: u32 = "200" in "1" to "1000000", "Subscriptions of one connection at once, before subscribe_rate counts.";

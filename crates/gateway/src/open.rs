@@ -420,5 +420,10 @@ pub(crate) async fn keep_house(shard: &ShardRef) {
             shard.sweep_history(now, linger);
             shard.encoder.let_go();
         });
+        let linger = shard.look(|shard| shard.generation.settings.limits.poll_linger);
+        let free = |shard: &mut Shard| shard.engine.free_empty(std::time::Instant::now(), linger);
+        while shard.tidy(free) {
+            tokio::task::yield_now().await;
+        }
     }
 }

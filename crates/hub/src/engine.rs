@@ -7,6 +7,7 @@
 
 mod incremental;
 mod precondition;
+mod empty;
 mod following;
 mod copies;
 
@@ -23,6 +24,7 @@ pub use self::copies::{NotStaged, Staged, Swept};
 pub use self::precondition::Precondition;
 
 use self::copies::Copied;
+use self::empty::Empty;
 use self::incremental::Incremental;
 
 /// One shard of the process, counted from 0.
@@ -103,6 +105,8 @@ pub struct Engine {
     /// Channels used before this have no history that could make room: those that linger are not looked at each time.
     barren: u64,
     kept_bytes: usize,
+    /// Channels that make place for others.
+    empty: Empty,
     shards: u16,
     limits: EngineLimits,
 }
@@ -117,6 +121,8 @@ struct Home {
     last_use: u64,
     /// Since when it is known that nobody follows it and that it keeps nothing.
     unused: Option<Instant>,
+    /// It is among those that may be empty.
+    is_listed: bool,
     /// What is under way to the copy of the log, if it has one.
     copy: Option<Copied>,
 }
@@ -135,6 +141,7 @@ impl Engine {
             swept: 0,
             barren: 0,
             kept_bytes: 0,
+            empty: Empty::default(),
             shards,
             limits,
         }
@@ -297,14 +304,15 @@ impl Engine {
 
     fn home(&mut self, name: &ChannelName, fresh: Fresh) -> Result<&mut Home, TooManyChannels> {
         if !self.channels.contains_key(name) {
-            if self.channels.len() >= self.limits.max_channels {
+            if self.channels.len() >= self.limits.max_channels && !self.make_place() {
                 return Err(TooManyChannels);
             }
             let followers = vec![0; usize::from(self.shards)].into();
             let copy = fresh.copied.then(Copied::default);
             // Uses count from 1: no other channel stands at 0.
             let (log, incremental) = (Log::new(fresh.epoch, fresh.retention), Incremental::default());
-            let home = Home { log, followers, incremental, last_use: 0, unused: None, copy };
+            let home =
+                Home { log, followers, incremental, last_use: 0, unused: None, is_listed: false, copy };
             self.channels.insert(name.clone(), home);
         }
         self.uses += 1;

@@ -194,6 +194,24 @@ fn no_more_channels_exist_than_may() {
 }
 
 #[test]
+fn whoever_asks_for_many_names_keeps_no_place_from_others() {
+    let gate = Gate::of_channels("channels_max_total = 64");
+    let mut canary = Socket::open(gate.public, "/mine");
+    let mut wire = gate.connect();
+    for number in 0..1000 {
+        wire.send(format!("GET /n/{number}?wait=0 HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        let answer = wire.answer();
+        assert_eq!(answer.status, 200, "{number}: {answer:?}");
+    }
+    let mut socket = Socket::open(gate.public, "/one/more");
+    for (channel, socket) in [("mine", &mut canary), ("one/more", &mut socket)] {
+        gate.await_subscribers(channel, 1);
+        assert_eq!(gate.publish(channel, "x").status, 201);
+        assert_eq!(socket.next_text(), "x");
+    }
+}
+
+#[test]
 fn payloads_cannot_break_out_of_an_event_stream() {
     let gate = Gate::of_channels("");
     let mut wire = gate.connect();

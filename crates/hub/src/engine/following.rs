@@ -54,6 +54,7 @@ impl Engine {
             if let Some(count) = home.followers.get_mut(usize::from(shard.0)) {
                 *count = count.saturating_sub(1);
             }
+            self.empty.note_left(&left.channel, home);
         }
         home.followers.iter().sum()
     }

@@ -209,6 +209,16 @@ impl Engine {
         Some(page)
     }
 
+    /// Where `name` stands, and its newest publication if that is kept at `now`; `None` without such a channel.
+    pub fn newest_kept(
+        &mut self,
+        name: &ChannelName,
+        now: Instant,
+    ) -> Option<(Position, Option<Publication>)> {
+        let newest = self.page(name, None, 1, usize::MAX, now)?.and_then(|mut page| page.pop());
+        Some((self.log(name)?.position(), newest))
+    }
+
     /// The log of `name`.
     #[must_use]
     pub fn log(&self, name: &ChannelName) -> Option<&Log> {
@@ -378,6 +388,20 @@ mod tests {
 
     fn append(engine: &mut Engine, channel: &str, text: &str, now: Instant) -> Appended {
         engine.append(&name(channel), Payload::from(text).into(), None, FRESH, now).unwrap()
+    }
+
+    #[test]
+    fn the_newest_is_not_kept_beyond_its_time() {
+        let (now, mut engine) = (Instant::now(), Engine::new(1, LIMITS));
+        let at = append(&mut engine, "a", "1", now).position;
+        let mut kept = |seconds| {
+            let newest = engine.newest_kept(&name("a"), now + Duration::from_secs(seconds));
+            newest.map(|(position, newest)| (position, newest.map(|one| one.offset)))
+        };
+        assert_eq!(kept(60), Some((at, Some(1))));
+        assert_eq!(kept(61), Some((at, None)));
+        assert_eq!(engine.kept_bytes(), 0);
+        assert_eq!(engine.newest_kept(&name("b"), now), None);
     }
 
     #[test]

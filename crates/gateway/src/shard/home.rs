@@ -282,9 +282,8 @@ impl Shard {
     }
 
     /// Where a channel that is at home here stands, and its newest publication if that is kept.
-    pub(crate) fn newest(&self, channel: &ChannelName) -> Option<(Position, Option<Publication>)> {
-        let log = self.engine.log(channel)?;
-        Some((log.position(), log.newest().cloned()))
+    pub(crate) fn newest(&mut self, channel: &ChannelName) -> Option<(Position, Option<Publication>)> {
+        self.engine.newest_kept(channel, Instant::now())
     }
 
     /// Why the source of a channel that is at home here fails just now.

@@ -269,6 +269,13 @@ fn a_document_is_awaited_where_the_route_has_the_door() {
 }
 
 #[test]
+fn after_a_restart_the_document_that_is_on_its_way_is_awaited() {
+    let (_document, _backend, gateway) = documents();
+    let lost = poll(&gateway, "/x?after=zz:7&wait=30");
+    assert_eq!((&lost.json()["recovered"], &publications(&lost)[0].1), (&json!(false), &json!(1)));
+}
+
+#[test]
 fn many_who_poll_are_one_poll_of_the_backend() {
     let (document, backend, gateway) = documents();
     let first = position(&poll(&gateway, "/x?wait=30"));

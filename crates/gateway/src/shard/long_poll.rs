@@ -58,7 +58,10 @@ impl Shard {
         let queued = !session.queue.is_empty();
         let Transport::LongPoll(poll) = &mut session.attachment.transport else { return PollPart::Gone };
         match (poll.begun, &poll.closed) {
-            (Some(begun), _) if queued || poll.turned || !begun.recovered => PollPart::Ready,
+            // A document that was just asked for is on its way.
+            (Some(begun), _) if queued || poll.turned || !(begun.recovered || begun.document) => {
+                PollPart::Ready
+            }
             (_, Some(closed)) => PollPart::Closed(closed.clone()),
             (begun, None) => {
                 poll.waker = Some(waiting.clone());

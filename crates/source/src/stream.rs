@@ -198,6 +198,8 @@ impl Follower {
             let mut input: &[u8] = &chunk;
             let fault = loop {
                 match events.next_event(&mut input) {
+                    // What a gateway before this one says of itself was not published. Its place is noted.
+                    Ok(Some(event)) if is_of_a_gateway(&event) => {}
                     Ok(Some(event)) => {
                         stay.published = true;
                         self.publish(event, emit);
@@ -305,6 +307,11 @@ impl Follower {
             emit(Event::Failing { reason });
         }
     }
+}
+
+/// Whether it has one of the names that are the gateway's own, on either side.
+fn is_of_a_gateway(event: &ServerEvent) -> bool {
+    event.event.as_ref().is_some_and(|name| name.starts_with("tidegate-"))
 }
 
 fn broken(reason: String) -> End {

@@ -44,6 +44,21 @@ async fn events_keep_their_names_and_ids() {
 }
 
 #[tokio::test]
+async fn what_a_gateway_says_of_itself_is_no_publication() {
+    let own = "event: tidegate-open\nid: k:1\ndata: {\"type\":\"open\"}\n\n\
+        event: tidegate-close\ndata: {\"type\":\"close\",\"code\":4401}\n\n\
+        event: tidegate\ndata: a\n\n";
+    let (backend, mut running) = play(vec![
+        Reply::whole_stream(SSE, &[own]),
+        Reply::stream(SSE, &["event: tidegate-open\nid: k:1\ndata: {}\n\nid: k:2\ndata: b\n\n"], Then::Hang),
+    ])
+    .await;
+    assert_eq!(running.next().await, event(Some("tidegate"), "a", None));
+    assert_eq!(running.next().await, event(None, "b", Some("k:2")));
+    assert_eq!(backend.header("last-event-id"), [None, Some("k:1".to_owned())]);
+}
+
+#[tokio::test]
 async fn a_stream_with_ids_is_resumed_in_silence() {
     let (backend, mut running) = play(vec![
         Reply::whole_stream(SSE, &["id: 1\ndata: a\n\nid: 2\ndata: b\n\n"]),

@@ -43,13 +43,23 @@ pub(crate) fn asked_for(parts: &Parts, route: &Route) -> Option<Asked> {
     let accepts = |media_type: &str| {
         let fields = parts.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let mut ranges = fields.flat_map(|field| field.split(','));
-        ranges.any(|range| range.split(';').next().is_some_and(|range| range.trim() == media_type))
+        ranges.any(|range| is_wanted(range, media_type))
     };
     let is_there = |form: Form| form == Form::EventStream || route.doors.lines;
     let mut asked =
         MEDIA_TYPES.into_iter().filter(|(media_type, form)| is_there(*form) && accepts(media_type));
     let (media_type, form) = asked.next().filter(|_| parts.method == Method::GET)?;
     Some(Asked { form, media_type })
+}
+
+/// Whether one range of an `Accept` names the media type, and not to say that it is unwanted (RFC 9110, section
+/// 12.5.1). A type that is meant by a wildcard alone is not asked for.
+fn is_wanted(range: &str, media_type: &str) -> bool {
+    let (name, parameters) = range.split_once(';').unwrap_or((range, ""));
+    let weight = parameters.split(';').filter_map(|one| one.split_once('='));
+    let mut weights = weight.filter(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
+    name.trim().eq_ignore_ascii_case(media_type)
+        && !weights.any(|(_, weight)| weight.trim().parse().is_ok_and(|weight: f32| weight == 0.0))
 }
 
 /// Answers with a stream, or with a refusal.
@@ -110,5 +120,28 @@ impl http_body::Body for QueueBody {
 impl Drop for QueueBody {
     fn drop(&mut self) {
         self.shard.with(|shard| shard.body_dropped(self.id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_media_type_is_wanted_in_any_case_unless_its_weight_is_nothing() {
+        for (range, wanted) in [
+            ("text/event-stream", true),
+            (" TEXT/Event-Stream ; q=0.5", true),
+            ("text/event-stream;q=1;charset=utf-8", true),
+            ("text/event-stream;q=0", false),
+            ("text/event-stream; charset=utf-8; Q = 0.000", false),
+            ("text/event-stream;q=none", true),
+            ("text/event-streams", false),
+            ("text/*", false),
+            ("*/*", false),
+            ("", false),
+        ] {
+            assert_eq!(is_wanted(range, "text/event-stream"), wanted, "{range:?}");
+        }
     }
 }

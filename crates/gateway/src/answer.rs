@@ -41,19 +41,25 @@ async fn at_its_door(
     generation: &Arc<Generation>,
     request: Request<RequestBody>,
 ) -> Result<Response<Body>, Refusal> {
-    let limits = &generation.settings.limits;
-    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    if target > limits.http_max_uri {
-        let sentence =
-            format!("http_max_uri: the request target is longer than {} bytes", limits.http_max_uri);
-        return Err(Refusal::new(StatusCode::URI_TOO_LONG, sentence));
-    }
     let proxy = visit.is_proxy(&generation.settings);
     let host = check_host(request.headers(), request.uri(), visit.local, &generation.settings, proxy)?;
     let (parts, body) = request.into_parts();
+    let reader = || Reader::of(visit, generation, &parts.headers, &host);
+    let refused = |refusal| {
+        let mut response = refuse(visit, refusal);
+        reader().admit(response.headers_mut());
+        Ok(response)
+    };
+    let limits = &generation.settings.limits;
+    let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if target > limits.http_max_uri {
+        let sentence =
+            format!("http_max_uri: the request target is longer than {} bytes", limits.http_max_uri);
+        return refused(Refusal::new(StatusCode::URI_TOO_LONG, sentence));
+    }
     let Some(found) = generation.settings.routes.find(parts.uri.path()) else {
         let sentence = format!("no route for {}", parts.uri.path().escape_debug());
-        return Err(Refusal::new(StatusCode::NOT_FOUND, sentence));
+        return refused(Refusal::new(StatusCode::NOT_FOUND, sentence));
     };
     let preflight = || cors::is_for_a_door(visit, generation, &parts.headers, &host);
     let purpose = Purpose::of(&parts, found.route, preflight);
@@ -68,7 +74,7 @@ async fn at_its_door(
         return Ok(response);
     }
     drop(body);
-    let reader = Reader::of(visit, generation, &parts.headers, &host);
+    let reader = reader();
     let answered = match purpose {
         Purpose::Stream(asked) => http_stream::handle(visit, generation, &parts, &host, &found, asked).await,
         Purpose::LongPoll => long_poll::handle(visit, generation, parts, &host, &found).await,

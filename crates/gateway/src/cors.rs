@@ -43,7 +43,8 @@ impl Reader {
 
     /// Lets it read the answer with these fields, be it a refusal.
     pub(crate) fn admit(self, fields: &mut HeaderMap) {
-        fields.append(VARY, HeaderValue::from_static("Origin"));
+        // Which door answers is Accept's to say.
+        fields.append(VARY, HeaderValue::from_static("Accept, Origin"));
         let Some(origin) = self.0 else { return };
         fields.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         fields.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));

@@ -34,6 +34,7 @@ fn head(gateway: &Gateway, request: Request) -> (u16, Headers) {
 
 fn vary(headers: &Headers) -> bool {
     headers.all("vary").any(|value| value.split(',').any(|one| one.trim().eq_ignore_ascii_case("origin")))
+        && headers.all("vary").any(|value| value.to_ascii_lowercase().contains("accept"))
 }
 
 /// A request of each door of ours, with the status of its answer.
@@ -107,6 +108,22 @@ fn other_pages_may_read_nothing_and_programs_need_no_word() {
         assert_eq!(found, status);
         assert!(backend_says || headers.get("access-control-allow-origin").is_none());
         assert!(vary(&headers), "a cache must not hand this to a page");
+    }
+}
+
+#[test]
+fn what_is_refused_before_any_door_may_be_read() {
+    let gateway = Gateway::configured(&format!(
+        "[access]\norigins = [\"{LISTED}\"]\n[limits]\nhttp_max_uri = \"1 KiB\"\n\
+         [[route]]\npath = \"/feed/{{name}}\"\nchannel = {{}}\n"
+    ));
+    let long = format!("/feed/a?{}", "x".repeat(2000));
+    for (status, target) in [(404, "/nowhere"), (414, long.as_str())] {
+        for (origin, allowed) in [(LISTED, Some(LISTED)), ("https://evil.example", None)] {
+            let (found, headers) = head(&gateway, Request::get(target).header("Origin", origin));
+            assert_eq!((found, headers.get("access-control-allow-origin")), (status, allowed), "{target}");
+            assert!(vary(&headers), "{target}");
+        }
     }
 }
 

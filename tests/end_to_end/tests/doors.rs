@@ -467,7 +467,7 @@ fn an_event_stream_is_what_browsers_and_proxies_expect() {
     assert_eq!(header("content-type"), "text/event-stream");
     assert_eq!(header("cache-control"), "no-store");
     assert_eq!(header("x-accel-buffering"), "no");
-    assert_eq!(header("vary"), "Origin");
+    assert_eq!(header("vary"), "Accept, Origin");
 }
 
 /// Publishers of their own, subscribers on all shards and at all doors, and one that comes and goes.

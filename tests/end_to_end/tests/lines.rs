@@ -36,7 +36,7 @@ fn a_stream_is_the_envelopes_of_its_channel() {
     let mut stream = JsonLines::open(gateway.public(), "/feed/a");
     assert_eq!(stream.headers.get("cache-control"), Some("no-store"));
     assert_eq!(stream.headers.get("x-accel-buffering"), Some("no"));
-    assert_eq!(stream.headers.get("vary"), Some("Origin"));
+    assert_eq!(stream.headers.get("vary"), Some("Accept, Origin"));
     let open = stream.envelope("open");
     assert_eq!((&open["channel"], &open["position"]), (&json!("feed/a"), &json!(first)));
     let mut socket = WebSocket::enveloped(gateway.public(), "/feed/a");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use tidegate_end_to_end::backend::{Backend, Reply};
+use tidegate_end_to_end::backend::{Backend, Gate, Reply};
 use tidegate_end_to_end::document::Document;
 use tidegate_end_to_end::gateway::Gateway;
 use tidegate_end_to_end::http::{Answer, Request};
@@ -273,6 +273,25 @@ fn after_a_restart_the_document_that_is_on_its_way_is_awaited() {
     let (_document, _backend, gateway) = documents();
     let lost = poll(&gateway, "/x?after=zz:7&wait=30");
     assert_eq!((&lost.json()["recovered"], &publications(&lost)[0].1), (&json!(false), &json!(1)));
+}
+
+#[test]
+fn a_backend_that_hangs_keeps_nobody_longer_than_he_would_wait() {
+    let gate = Gate::default();
+    let held = gate.clone();
+    let backend = Backend::start(move |_| {
+        held.pass();
+        Reply::ok("1")
+    });
+    let url = backend.url();
+    let gateway = Gateway::configured(&format!(
+        "[[route]]\npath = \"/{{*rest}}\"\nauto = {{ url = \"{url}\" }}\ndoors = [\"longpoll\"]\n"
+    ));
+    let waits = poll(&gateway, "/x?after=zz:7&wait=1");
+    assert_eq!((waits.status, position(&waits).as_str()), (204, "zz:7"), "{}", waits.text());
+    let polling = begin(&gateway, "/x?after=zz:7&wait=30");
+    gate.open();
+    assert_eq!(publications(&joined(polling))[0].1, 1);
 }
 
 #[test]

@@ -57,8 +57,19 @@ pub(crate) async fn handle(
     let now = Instant::now();
     let Wish { wanted, credentials, resume, wait } =
         read_wish(visit, generation, &parts, host, found, Door::LongPoll).await?;
-    let deadline = now + wait_of(wait.as_deref(), generation.settings.limits.longpoll_max_wait)?;
-    let OpenChannel { name, retention, sourced, set_cookie } = open(&visit.shard, wanted).await?;
+    let wait = wait_of(wait.as_deref(), generation.settings.limits.longpoll_max_wait)?;
+    let deadline = now + wait;
+    let opening = open(&visit.shard, wanted);
+    let opened = match resume.after {
+        // It goes on without this client, which asks again and has lost nothing.
+        Some(after) if !wait.is_zero() => match timeout_at(deadline, opening).await {
+            Ok(opened) => opened?,
+            Err(_) => return Ok(nothing_came(after)),
+        },
+        // There is nothing yet that could be said.
+        _ => opening.await?,
+    };
+    let OpenChannel { name, retention, sourced, set_cookie } = opened;
     let about = about(visit, generation, &parts, found, &name, credentials)?;
     // It is not needed while the poll waits, and neither is the buffer that it was read from.
     drop(parts);
@@ -91,18 +102,27 @@ fn wait_of(text: Option<&str>, most: Duration) -> Result<Duration, Refusal> {
 /// Without anything to tell, whoever gave a position keeps it; whoever has none gets one.
 fn response_of(waiting: Waiting, answered: Answered, after: Option<Position>) -> Response<Body> {
     let Answered { position, recovered, count, bytes, failing } = answered;
-    let mut response = if count == 0 && recovered && after.is_some() && !failing {
-        let mut response = Response::new(full(""));
-        *response.status_mut() = StatusCode::NO_CONTENT;
-        response
-    } else {
-        let head = long_poll::head(position, recovered);
-        let mut response: Response<Body> = Response::new(Box::pin(AnswerBody { head, left: bytes, waiting }));
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        response
-    };
+    if count == 0 && recovered && after.is_some() && !failing {
+        return nothing_came(position);
+    }
+    let head = long_poll::head(position, recovered);
+    let body = AnswerBody { head, left: bytes, waiting };
+    let mut response = standing_at(position, Box::pin(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+fn nothing_came(position: Position) -> Response<Body> {
+    let mut response = standing_at(position, full(""));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// An answer whose client stands at `position` after it.
+fn standing_at(position: Position, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Ok(position) = HeaderValue::from_str(&position.to_string()) {

@@ -391,6 +391,32 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_has_the_first_of_what_is_too_much() {
+        let now = Instant::now();
+        let limits = EngineLimits { max_recovery_bytes: 5, max_history_bytes: 1000, ..LIMITS };
+        let mut engine = Engine::new(1, limits);
+        for text in ["1", "22", "333", "4444", "666666", "7"] {
+            append(&mut engine, "a", text, now);
+        }
+        let mut answer = |after: Option<u64>| {
+            let after = after.map(|offset| Position { epoch: Epoch(1), offset });
+            let (channel, updates) = (name("a"), Updates::Whole);
+            let mut recovery = engine.follow(&channel, ShardId(0), after, updates, FRESH, now).unwrap();
+            engine.make_answer(&channel, after, updates, &mut recovery, now);
+            assert_eq!(recovery.position.offset, 6);
+            let offsets: Vec<u64> = recovery.publications.iter().map(|one| one.offset).collect();
+            (recovery.recovered, offsets)
+        };
+        assert_eq!(answer(None), (true, vec![6]));
+        assert_eq!(answer(Some(0)), (true, vec![1, 2]));
+        assert_eq!(answer(Some(2)), (true, vec![3]));
+        assert_eq!(answer(Some(4)), (true, vec![5]));
+        assert_eq!(answer(Some(5)), (true, vec![6]));
+        assert_eq!(answer(Some(6)), (true, vec![]));
+        assert_eq!(answer(Some(7)), (false, vec![]));
+    }
+
+    #[test]
     fn the_newest_is_not_kept_beyond_its_time() {
         let (now, mut engine) = (Instant::now(), Engine::new(1, LIMITS));
         let at = append(&mut engine, "a", "1", now).position;

@@ -127,6 +127,36 @@ fn what_was_missed_comes_together_and_in_order() {
 }
 
 #[test]
+fn what_is_too_much_for_one_answer_comes_with_the_next() {
+    let limits = "[limits]\nmax_publication = \"64 KiB\"\nws_out_queue_bytes = \"128 KiB\"";
+    let gateway = Gateway::configured(&CHANNELS.replace("[limits]", limits));
+    let mut after = gateway.publish("feed/a", "first");
+    let waiting = begin(&gateway, &format!("/feed/a?after={after}&wait=30"));
+    gateway.wait_subscribers("feed/a", 1);
+    let published: Vec<_> =
+        (0..5).map(|number| gateway.publish("feed/a", &format!("{number}{}", "x".repeat(40_000)))).collect();
+    let first = publications(&joined(waiting));
+    assert!(!first.is_empty());
+    for found in [first, Vec::new()] {
+        let mut came: Vec<_> = found.into_iter().map(|(position, _)| position).collect();
+        let mut stands = came.last().unwrap_or(&after).clone();
+        loop {
+            let answer = poll(&gateway, &format!("/feed/a?after={stands}&wait=0"));
+            if answer.status == 204 {
+                break;
+            }
+            assert_eq!(answer.json()["recovered"], true, "it is all kept");
+            came.extend(publications(&answer).into_iter().map(|(position, _)| position));
+            stands = position(&answer);
+        }
+        assert_eq!(came, published);
+    }
+    after = published[4].clone();
+    assert_eq!(poll(&gateway, &format!("/feed/a?after={after}")).status, 204);
+    assert_eq!(gateway.metric("tidegate_slow_consumers_queue_total"), 0.0);
+}
+
+#[test]
 fn what_cannot_be_resumed_is_said_at_once() {
     let gateway = Gateway::configured(CHANNELS);
     let first = gateway.publish("feed/a", "1");

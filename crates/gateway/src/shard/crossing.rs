@@ -79,8 +79,9 @@ pub(crate) struct Follow {
     pub(crate) shard: ShardId,
     pub(crate) channel: ChannelName,
     pub(crate) resume: Resume,
-    /// The newest publication comes first, although it is no document.
-    pub(crate) newest: bool,
+    /// It is answered once: the newest publication is an answer, although it is no document, and so is a part of
+    /// what was missed.
+    pub(crate) answered_once: bool,
     pub(crate) retention: Retention,
     /// Only with a running source is there something to follow.
     pub(crate) sourced: bool,

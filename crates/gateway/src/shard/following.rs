@@ -46,6 +46,12 @@ impl Shard {
             self.begin_long_poll(session, &recovery, document, trouble.as_ref());
         }
         self.send_recovery(session, form, updates, &channel, &recovery, present.as_ref());
+        if form == Form::LongPoll
+            && recovery.publications.last().is_some_and(|last| last.offset < recovery.position.offset)
+        {
+            // The rest comes with the next answer, and what is live behind it.
+            self.unsubscribe(session, &channel);
+        }
         if lost && form == Form::Bare {
             // Nothing in a bare payload can declare the gap: the close does.
             let code = CloseCode::new(close_code::POSITION_UNRECOVERABLE);

@@ -187,7 +187,8 @@ impl Shard {
     }
 
     pub(super) fn follow_at_home(&mut self, follow: Follow) {
-        let Follow { session, ticket, shard, channel, resume, newest, retention, sourced, member } = follow;
+        let Follow { session, ticket, shard, channel, resume, answered_once, retention, sourced, member } =
+            follow;
         let Resume { after, updates } = resume;
         let fresh = self.fresh(retention, !sourced);
         let mut recovery = if sourced && !self.sources.is_running(&channel) {
@@ -198,14 +199,12 @@ impl Shard {
             let followed = self.engine.follow(&channel, shard, after, updates, fresh, Instant::now());
             followed.map_err(|_| NotFollowed::TooManyChannels)
         };
-        let log = self.engine.log(&channel);
-        let document = log.is_some_and(|log| log.retention().document);
         if let Ok(recovery) = &mut recovery
-            && newest
-            && recovery.publications.is_empty()
+            && answered_once
         {
-            recovery.publications.extend(log.and_then(tidegate_hub::Log::newest).map(Publication::whole));
+            self.engine.make_answer(&channel, after, updates, recovery, Instant::now());
         }
+        let document = self.engine.log(&channel).is_some_and(|log| log.retention().document);
         let trouble = self.troubles.get(&channel).cloned();
         let passed_over = false;
         let member = member.filter(|_| recovery.is_ok());

@@ -404,7 +404,7 @@ impl Shard {
             shard: self.id,
             channel: channel.clone(),
             resume,
-            newest: form == Some(Form::LongPoll) && resume.after.is_none(),
+            answered_once: form == Some(Form::LongPoll),
             retention,
             sourced,
             member: self.member_of(id, channel),

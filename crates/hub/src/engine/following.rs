@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::{Engine, Fresh, Home, ShardId, TooManyChannels};
-use crate::log::Recovery;
+use crate::log::{Recovery, Retention};
 use crate::name::ChannelName;
 use crate::position::Position;
 use crate::publication::Publication;
@@ -43,6 +43,31 @@ impl Engine {
         }
         let publications = home.log.newest().map(Publication::whole).into_iter().collect();
         Some(Recovery { position, recovered: false, publications })
+    }
+
+    /// Makes of what [`Engine::follow`] gave what a single answer has: without `after` the newest publication, if it
+    /// is kept; where what came since is too much, the first of it, at least one, for the next answer has the rest.
+    pub fn make_answer(
+        &mut self,
+        name: &ChannelName,
+        after: Option<Position>,
+        updates: Updates,
+        recovery: &mut Recovery,
+        now: Instant,
+    ) {
+        let Some(home) = self.channels.get_mut(name) else { return };
+        let Retention { document, increments, .. } = home.log.retention();
+        if after.is_none() && recovery.publications.is_empty() {
+            recovery.publications.extend(home.log.newest().map(Publication::whole));
+        }
+        // Of a document with its changes the newest, whole, is less.
+        if after.is_none() || recovery.recovered || (document && increments.include(updates)) {
+            return;
+        }
+        let most = self.limits.max_recovery_bytes;
+        if let Some(Some(first)) = self.page(name, after, usize::MAX, most, now) {
+            (recovery.recovered, recovery.publications) = (true, first);
+        }
     }
 
     /// One subscription less from `shard`; gives how many are left on all shards. Whoever leaves an earlier life

@@ -357,7 +357,7 @@ impl Desk {
         let generation = self.shard.look(|shard| Arc::clone(&shard.generation));
         let bad = |error: tidegate_hub::NameError| Refusal::new(StatusCode::BAD_REQUEST, error.to_string());
         let name = ChannelName::from_text(channel).map_err(bad)?;
-        let query = name.as_ref().split_once('?').map(|(_, query)| query.to_owned());
+        let query = name.query().map(str::to_owned);
         let Some(found) = generation.settings.routes.find_name(name.path_part()) else {
             return Err(Refusal::new(StatusCode::NOT_FOUND, format!("no route for /{}", name.path_part())));
         };

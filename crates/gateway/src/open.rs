@@ -71,7 +71,7 @@ fn upstream_uri(
 ) -> Result<Option<http::Uri>, Refusal> {
     let bad = |error: &dyn std::fmt::Display| Refusal::new(StatusCode::BAD_REQUEST, error.to_string());
     match &route.kind {
-        Kind::Channel => Ok(None),
+        Kind::Channel => check_no_query(name).map(|()| None),
         Kind::Auto { base, .. } => {
             let mut text = path_of_name(name.path_part());
             if let Some(query) = query {
@@ -86,6 +86,16 @@ fn upstream_uri(
             resolved.map(Some).map_err(|error| bad(&error))
         }
     }
+}
+
+/// Where no backend stands behind a route, a query names no channel: whoever may use one could have any number of
+/// them.
+pub(crate) fn check_no_query(name: &ChannelName) -> Result<(), Refusal> {
+    if name.query().is_none() {
+        return Ok(());
+    }
+    let sentence = format!("channels of this route have no query: the name is {}", name.path_part());
+    Err(Refusal::new(StatusCode::BAD_REQUEST, sentence))
 }
 
 /// Makes sure that the channel is there to be subscribed to, and gives the name that it has for this client.

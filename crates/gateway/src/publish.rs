@@ -8,6 +8,7 @@ use http::StatusCode;
 use tidegate_hub::{ChannelName, Item, Retention};
 use tokio::sync::oneshot;
 
+use crate::open::check_no_query;
 use crate::refusal::Refusal;
 use crate::route::Kind;
 use crate::shard::crossing::{Crossing, NOT_READ};
@@ -81,6 +82,7 @@ fn retention_for(shard: &ShardRef, name: &ChannelName, item: &Item) -> Result<Re
     };
     match &found.route.kind {
         Kind::Channel => {
+            check_no_query(name)?;
             let history = found.route.history;
             let increments = found.route.increments;
             Ok(Retention { size: history.size, ttl: history.ttl, document: false, increments })

@@ -116,6 +116,12 @@ impl ChannelName {
         self.public_part().split('?').next().unwrap_or_default()
     }
 
+    /// What stands behind the question mark, if there is one.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.public_part().split_once('?').map(|(_, query)| query)
+    }
+
     fn checked(name: String) -> Result<Self, NameError> {
         if name.len() > NAME_MAX_BYTES {
             return Err(NameError::TooLong);
@@ -253,6 +259,8 @@ mod tests {
     fn the_admin_path_names_the_same_channel() {
         let polled = ChannelName::from_path("/q", Some("a=1")).unwrap();
         assert_eq!(ChannelName::from_admin_path("q%3Fa=1").unwrap(), polled);
+        assert_eq!((polled.path_part(), polled.private("k3f9").query()), ("q", Some("a=1")));
+        assert_eq!(ChannelName::from_text("q").unwrap().query(), None);
         assert_eq!(ChannelName::from_admin_path("%2F").unwrap(), ChannelName::from_path("/", None).unwrap());
         assert_eq!(ChannelName::from_admin_path(""), Err(NameError::Empty));
     }

@@ -118,6 +118,27 @@ fn names_that_cannot_be_are_refused_by_name() {
 }
 
 #[test]
+fn a_query_makes_no_channel_where_nothing_stands_behind_the_route() {
+    let gate = Gate::of_channels("");
+    let mut socket = open(&gate);
+    for (id, name) in ["first?", "first?0", "/first?after=1", "first?a?b"].iter().enumerate() {
+        for kind in ["subscribe", "message"] {
+            socket.text(&json!({"type": kind, "channel": name, "data": 1, "id": id}).to_string());
+            let answer = reply(&mut socket, id as u64);
+            assert_eq!(error_of(&answer), "bad_request", "{kind} {name}: {answer}");
+            assert!(answer.to_string().contains("the name is first"), "{kind} {name}: {answer}");
+        }
+        let refused = gate.publish(&name.trim_start_matches('/').replace('?', "%3F"), "x");
+        assert_eq!(refused.status, 400, "{name}: {refused:?}");
+    }
+    // At the doors the query is no part of the name.
+    let mut bare = Socket::open(gate.public, "/first?0");
+    assert_eq!(gate.publish("first", "x").status, 201);
+    assert_eq!(bare.next_text(), "x");
+    assert_eq!(gate.metric("tidegate_channels"), 1);
+}
+
+#[test]
 fn positions_that_clients_make_up_never_replay_and_never_crash() {
     let gate = Gate::of_channels("");
     let other = gate.publish("other", "secret of another channel").text();

@@ -40,8 +40,10 @@ struct Look<'i> {
     judged: Result<Authority, Rejected>,
     /// Where its key may be published, and is not known.
     wanted: Vec<&'i Uri>,
-    /// Of some issuer nothing is known at all.
+    /// There it may be one that could not be fetched, or has not come yet.
     without_keys: bool,
+    /// All that was looked through has come since the token did.
+    is_new: bool,
 }
 
 /// Where a token is judged.
@@ -51,6 +53,8 @@ struct Judge<'i> {
     limits: &'i Limits,
     /// Who asks.
     client: IpAddr,
+    /// When the token came.
+    came: Instant,
 }
 
 /// Reads the credentials of a request for `route`. A token that does not count is refused where tokens are
@@ -69,7 +73,8 @@ pub(crate) async fn authenticate(
         return Ok(Credentials::of_request(headers, websocket, None));
     };
     let (client, _) = visit.client(headers, settings);
-    let judge = Judge { shard: &visit.shard, issuers, limits: &settings.limits, client };
+    let judge =
+        Judge { shard: &visit.shard, issuers, limits: &settings.limits, client, came: Instant::now() };
     let judged = match route.asks_for_tokens() {
         true => judge.demand(&token, &place).await.map(Some)?,
         false => judge.offer(&token, &place),
@@ -83,16 +88,10 @@ impl<'i> Judge<'i> {
     async fn demand(&self, token: &str, place: &Place) -> Result<Authority, Refusal> {
         let failures = &self.shard.process.failures;
         failures.check(self.client, self.limits)?;
-        let judged = match Compact::parse(token, self.limits.token_max_bytes) {
-            Ok(token) => self.judge(&token, place).await?,
-            Err(rejected) => Err(rejected),
-        };
-        judged.map_err(|rejected| {
-            if rejected.is_guess() {
-                failures.note(self.client, Instant::now());
-            }
-            Refusal::of_token(rejected)
-        })
+        match Compact::parse(token, self.limits.token_max_bytes) {
+            Ok(token) => self.judge(&token, place).await,
+            Err(rejected) => Err(self.refuse(rejected)),
+        }
     }
 
     /// Judges a token that need not be one.
@@ -106,14 +105,10 @@ impl<'i> Judge<'i> {
     }
 
     /// Looks, waits for keys if they may make a difference, and looks again.
-    async fn judge(
-        &self,
-        token: &Compact<'_>,
-        place: &Place,
-    ) -> Result<Result<Authority, Rejected>, Refusal> {
+    async fn judge(&self, token: &Compact<'_>, place: &Place) -> Result<Authority, Refusal> {
         let look = self.look(token, place);
         if look.judged.is_ok() || look.wanted.is_empty() {
-            return Ok(look.judged);
+            return look.judged.map_err(|rejected| self.refuse(rejected));
         }
         let ended: Vec<_> = look.wanted.into_iter().filter_map(|url| self.ask(url).on_its_way()).collect();
         if !ended.is_empty() {
@@ -135,17 +130,29 @@ impl<'i> Judge<'i> {
         }
         let look = self.look(token, place);
         match look.judged {
-            Err(_) if look.without_keys => {
+            // Whose signature holds is judged, whatever keys there may be elsewhere.
+            Err(rejected) if look.without_keys && rejected <= Rejected::Signature => {
                 let seconds = u32::try_from(self.limits.jwks_pause.as_secs()).unwrap_or(u32::MAX);
                 Err(Refusal::without_keys(seconds.max(1)))
             }
-            judged => Ok(judged),
+            // Its key may have been published since: that is no guess.
+            Err(Rejected::UnknownKey) if !look.is_new => Err(Refusal::of_token(Rejected::UnknownKey)),
+            judged => judged.map_err(|rejected| self.refuse(rejected)),
         }
+    }
+
+    /// Refuses a token, and counts it if it may be somebody's guess.
+    fn refuse(&self, rejected: Rejected) -> Refusal {
+        if rejected.is_guess() {
+            self.shard.process.failures.note(self.client, Instant::now());
+        }
+        Refusal::of_token(rejected)
     }
 
     /// The first issuer that a token is by, decides.
     fn look(&self, token: &Compact<'_>, place: &Place) -> Look<'i> {
-        let mut look = Look { judged: Err(Rejected::Algorithm), wanted: Vec::new(), without_keys: false };
+        let judged = Err(Rejected::Algorithm);
+        let mut look = Look { judged, wanted: Vec::new(), without_keys: false, is_new: true };
         for issuer in self.issuers.iter().filter(|issuer| may_come(issuer, place)) {
             let set;
             let key = match &issuer.keys {
@@ -153,9 +160,11 @@ impl<'i> Judge<'i> {
                 IssuerKeys::Published(_) if !token.is_by_public_key() => Err(Rejected::Algorithm),
                 IssuerKeys::Published(url) => {
                     set = self.set(url);
-                    look.without_keys |= set.is_none();
                     let key = set.as_ref().and_then(|set| token.key_in(set)).ok_or(Rejected::UnknownKey);
                     if key.is_err() {
+                        let fetched = self.shard.process.key_sets.of(url);
+                        look.without_keys |= set.is_none() || fetched.is_lacking();
+                        look.is_new &= fetched.has_come_since(self.came);
                         look.wanted.push(url);
                     }
                     key
@@ -196,17 +205,20 @@ impl<'i> Judge<'i> {
 
 /// Fetches a key set, whoever waits for it.
 async fn fetch(shard: ShardRef, url: Uri, fetching: Fetching) {
-    let upstream = shard.look(|shard| shard.upstream.clone());
+    let (upstream, most) =
+        shard.look(|shard| (shard.upstream.clone(), shard.generation.settings.limits.jwks_pause));
     let mut request = Request::new(Bytes::new());
     *request.uri_mut() = url.clone();
     let kinds = HeaderValue::from_static("application/jwk-set+json, application/json");
     request.headers_mut().insert(ACCEPT, kinds);
-    let read = match upstream.fetch(request).await {
-        Ok(answer) if answer.status() == StatusCode::OK => {
+    // Who answers without end must not keep the next fetch from its time.
+    let read = match timeout(most, upstream.fetch(request)).await {
+        Ok(Ok(answer)) if answer.status() == StatusCode::OK => {
             KeySet::parse(answer.body()).map_err(str::to_owned)
         }
-        Ok(answer) => Err(format!("it was answered with {}", answer.status())),
-        Err(error) => Err(error.to_string()),
+        Ok(Ok(answer)) => Err(format!("it was answered with {}", answer.status())),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("jwks_pause: it was not there in time".to_owned()),
     };
     match read {
         Ok(set) => {

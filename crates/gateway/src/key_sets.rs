@@ -30,6 +30,8 @@ struct State {
     set: Option<(Arc<KeySet>, Instant)>,
     asked: Option<Instant>,
     fetching: bool,
+    /// The last fetch has not brought a set, or not yet.
+    lacking: bool,
 }
 
 /// The right and the duty to fetch a set once. Dropping it lets those go on who wait.
@@ -90,6 +92,17 @@ impl Fetched {
         state.set.as_ref().is_none_or(|(_, at)| now.saturating_duration_since(*at) >= ages.refresh)
     }
 
+    /// Whether there may be keys that are not known here: the set that was asked for last is on its way, or could not
+    /// be had.
+    pub(crate) fn is_lacking(&self) -> bool {
+        self.lock().lacking
+    }
+
+    /// Whether the set has come since then.
+    pub(crate) fn has_come_since(&self, then: Instant) -> bool {
+        self.lock().set.as_ref().is_some_and(|(_, at)| *at >= then)
+    }
+
     /// Gives the one who asks the duty to fetch, unless somebody has it or had it a moment ago.
     pub(crate) fn begin(self: &Arc<Self>, now: Instant, ages: Ages) -> Option<Fetching> {
         let mut state = self.lock();
@@ -97,7 +110,7 @@ impl Fetched {
         if state.fetching || too_soon {
             return None;
         }
-        (state.fetching, state.asked) = (true, Some(now));
+        (state.fetching, state.lacking, state.asked) = (true, true, Some(now));
         drop(state);
         Some(Fetching(Arc::clone(self)))
     }
@@ -117,7 +130,8 @@ impl Fetched {
 impl Fetching {
     /// Puts a set that was fetched in the place of the old one.
     pub(crate) fn done(self, set: KeySet, now: Instant) {
-        self.0.lock().set = Some((Arc::new(set), now));
+        let mut state = self.0.lock();
+        (state.set, state.lacking) = (Some((Arc::new(set), now)), false);
     }
 }
 
@@ -171,6 +185,21 @@ mod tests {
         drop(fetched.begin(late, AGES).expect("time to ask"));
         assert!(fetched.set(late, AGES).is_some());
         assert!(fetched.set(start + AGES.stale, AGES).is_none());
+    }
+
+    #[test]
+    fn a_set_lacks_what_could_not_be_fetched() {
+        let (fetched, start) = (Arc::new(Fetched::default()), Instant::now());
+        let fetching = fetched.begin(start, AGES).expect("the first");
+        assert!(fetched.is_lacking(), "it is on its way");
+        fetching.done(set(), start);
+        assert!(!fetched.is_lacking() && fetched.has_come_since(start));
+        let late = start + AGES.pause;
+        assert!(!fetched.has_come_since(late));
+        drop(fetched.begin(late, AGES).expect("time to ask"));
+        assert!(fetched.is_lacking() && !fetched.has_come_since(late), "it failed");
+        fetched.begin(late + AGES.pause, AGES).expect("time to ask").done(set(), late + AGES.pause);
+        assert!(!fetched.is_lacking() && fetched.has_come_since(late));
     }
 
     #[test]

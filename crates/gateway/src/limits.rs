@@ -121,7 +121,7 @@ limits! {
     auth_timeout: Duration = "10s" in "100ms" to "1m", "Time for judging a credential where a key must be fetched for it; then 503.";
     auth_failures_per_minute: u32 = "20" in "1" to "1000000", "Credentials of one address a minute that are no good; beyond it 429 for all that bring one. Not counted on loopback.";
     max_unauthenticated_per_ip: u32 = "64" in "1" to "1000000", "Requests of one address that wait at the same time for their credential to be judged, beyond which 429. Not counted on loopback.";
-    jwks_pause: Duration = "10s" in "1s" to "1h", "Least time from one fetch of a key set to the next, whatever asks for it.";
+    jwks_pause: Duration = "10s" in "1s" to "1h", "Least time from one fetch of a key set to the next, whatever asks for it, and most time for one.";
     jwks_refresh: Duration = "5m" in "1s" to "24h", "Age from which a key set is fetched anew, while the old one still counts.";
     jwks_max_stale: Duration = "1h" in "1s" to "168h", "Age up to which a key set counts where no newer one can be fetched; then 503.";
 

@@ -230,6 +230,77 @@ fn a_silent_issuer_holds_nobody_longer_than_the_limit() {
     assert_eq!(backend.asked().len(), 1);
 }
 
+/// A gateway that hears of its clients' addresses, and how it answers a token from one of them.
+fn gate_of_addresses(backend: &Backend, limits: &str) -> (Gate, impl Fn(&Gate, &str) -> u16 + use<>) {
+    let gate = gate(&[entry(backend, "")], "trusted_proxies = [\"127.0.0.1\"]", limits);
+    let from = "X-Forwarded-For: 203.0.113.9\r\n";
+    (gate, move |gate, token| gate.ask(handshake("/x", &format!("{from}{}", bearer(token)))).status)
+}
+
+#[test]
+fn a_new_key_while_the_key_server_fails_is_no_guess() {
+    let signer = Signer::ed25519();
+    let (backend, page) = issuer(&[signer.jwk("old")]);
+    let (gate, status) = gate_of_addresses(&backend, "jwks_pause = \"1s\"\nauth_failures_per_minute = 3");
+    let (old, new) = (signer.token_of("old", &claims(GRANT)), signer.token_of("new", &claims(GRANT)));
+    assert_eq!(status(&gate, &old), 101);
+    *page.lock().expect("nobody panics with it") = "HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n".to_owned();
+    for _ in 0..10 {
+        // Within the pause it is unknown, which the set that is known cannot be held against it.
+        assert!(matches!(status(&gate, &new), 401 | 503));
+    }
+    let begun = std::time::Instant::now();
+    while status(&gate, &new) != 503 {
+        assert!(begun.elapsed() < tidegate_hostile::wire::PATIENCE, "it is not asked for");
+    }
+    assert_eq!(status(&gate, &old), 101, "the address is not locked out");
+    // A signature that does not hold is a guess, whatever the key server does.
+    let forged = Signer::ed25519().token_of("old", &claims(GRANT));
+    assert_eq!([(); 4].map(|()| status(&gate, &forged)), [401, 401, 401, 429]);
+}
+
+#[test]
+fn a_key_that_a_new_set_lacks_is_a_guess() {
+    let signer = Signer::ed25519();
+    let (backend, _) = issuer(&[signer.jwk("k")]);
+    let (gate, status) = gate_of_addresses(&backend, "jwks_pause = \"1s\"\nauth_failures_per_minute = 2");
+    let unknown = signer.token_of("unknown", &claims(GRANT));
+    let begun = std::time::Instant::now();
+    while status(&gate, &unknown) != 429 {
+        assert!(begun.elapsed() < tidegate_hostile::wire::PATIENCE, "it is never counted");
+    }
+    assert_eq!(backend.count("GET /keys"), 2, "each fetch settles one of them");
+}
+
+#[test]
+fn a_key_server_that_falls_silent_is_waited_for_within_the_limits() {
+    let signer = Signer::ed25519();
+    let (asked, old) = (AtomicUsize::new(0), published(&[signer.jwk("old")]));
+    let new = published(&[signer.jwk("new")]);
+    let backend = Backend::start(move |_, stream| match asked.fetch_add(1, Ordering::SeqCst) {
+        0 => write(stream, &old),
+        1 => {
+            write(stream, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{");
+            tidegate_hostile::backend::await_gone(stream);
+            false
+        }
+        _ => write(stream, &new),
+    });
+    let limits = "jwks_pause = \"1s\"\nauth_timeout = \"100ms\"\nupstream_total = \"1h\"";
+    let gate = gate(&[entry(&backend, "")], "", limits);
+    assert_eq!(status(&gate, &signer.token_of("old", &claims(GRANT))), 101);
+    let token = signer.token_of("new", &claims(GRANT));
+    let (begun, mut statuses) = (std::time::Instant::now(), Vec::new());
+    while statuses.last() != Some(&101) {
+        assert!(begun.elapsed() < tidegate_hostile::wire::PATIENCE, "it is waited for without end");
+        statuses.push(status(&gate, &token));
+    }
+    // Unknown within the pause, then waited for, and there with the fetch after that.
+    statuses.retain(|status| *status != 401);
+    statuses.dedup();
+    assert_eq!(statuses, [503, 101]);
+}
+
 #[test]
 fn nothing_in_a_token_chooses_where_keys_come_from() {
     let canary = Backend::answering("{}");

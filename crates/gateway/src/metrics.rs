@@ -35,6 +35,8 @@ pub(crate) struct Counters {
     pub(crate) tls_handshake_failed: BTreeMap<&'static str, u64>,
     /// Connections, and sessions on HTTP/2, for which there was no room, by the limit.
     pub(crate) turned_away: BTreeMap<&'static str, u64>,
+    /// Messages that were queued and never sent, by the reason.
+    pub(crate) dropped_messages: BTreeMap<&'static str, u64>,
     pub(crate) tokens_expired: u64,
     pub(crate) jwks_fetched: u64,
     pub(crate) jwks_failed: u64,
@@ -45,7 +47,7 @@ pub(crate) struct Counters {
     pub(crate) sent_bytes: u64,
     pub(crate) writes: u64,
     pub(crate) enqueued_messages: u64,
-    pub(crate) dropped_messages: u64,
+    pub(crate) written_messages: u64,
     pub(crate) protocol_errors: u64,
     pub(crate) slow_consumers_queue: u64,
     pub(crate) slow_consumers_stall: u64,
@@ -66,6 +68,8 @@ pub(crate) struct Counters {
     pub(crate) deflate_contexts: u64,
     pub(crate) source_publications: u64,
     pub(crate) source_failures: u64,
+    pub(crate) evicted: u64,
+    pub(crate) unrecovered: u64,
     pub(crate) store_commits: u64,
     pub(crate) store_orders: u64,
     pub(crate) store_failures: u64,
@@ -119,6 +123,13 @@ impl Counters {
         *self.turned_away.entry(limit).or_default() += 1;
     }
 
+    /// `reason` is one of a few words.
+    pub(crate) fn dropped(&mut self, reason: &'static str, messages: u32) {
+        if messages > 0 {
+            *self.dropped_messages.entry(reason).or_default() += u64::from(messages);
+        }
+    }
+
     /// Takes over what the store has counted.
     pub(crate) fn count_store(&mut self, figures: &Figures) {
         self.store_commits = figures.commits.load(Ordering::Relaxed);
@@ -149,6 +160,7 @@ impl Counters {
             (&mut self.tls_handshake_failed, &other.tls_handshake_failed),
             (&mut self.credentials_refused, &other.credentials_refused),
             (&mut self.turned_away, &other.turned_away),
+            (&mut self.dropped_messages, &other.dropped_messages),
         ];
         for (sum, part) in reasons {
             for (reason, count) in part {
@@ -191,8 +203,8 @@ plain! {
     Counter received_bytes "Bytes from WebSocket clients, frames included";
     Counter sent_bytes "Bytes sent to WebSocket clients and on HTTP streams";
     Counter writes "System calls that wrote to WebSocket clients";
-    Counter enqueued_messages "Messages that fan-out put into send queues";
-    Counter dropped_messages "Messages that were in the queue of a client that was closed as slow";
+    Counter enqueued_messages "Messages put into send queues";
+    Counter written_messages "Messages of send queues that went out whole";
     Counter protocol_errors "Connections closed because the client broke the protocol";
     Counter slow_consumers_queue "Clients closed because their send queue was full";
     Counter slow_consumers_stall "Clients cut because they took nothing";
@@ -212,6 +224,8 @@ plain! {
     Counter inflated_to_bytes "Payload bytes of the messages in them, inflated";
     Counter source_publications "Publications that polls and streams brought";
     Counter source_failures "Times a source began to fail";
+    Counter evicted "Publications that left histories because of history_max_total";
+    Counter unrecovered "Resumes that were answered with a gap";
     Counter store_commits "Batches written to disk";
     Counter store_orders "Publications and other changes in these batches";
     Counter store_failures "Times that the store could not write and gave up what waited for it";
@@ -287,6 +301,12 @@ impl Collector for Sum {
                 "Connections, and sessions on HTTP/2, for which there was no room",
                 "limit",
                 &self.0.turned_away,
+            ),
+            (
+                "dropped_messages",
+                "Messages that were queued and never sent",
+                "reason",
+                &self.0.dropped_messages,
             ),
         ];
         for (name, help, label, map) in reasons {

@@ -107,6 +107,8 @@ pub struct Engine {
     kept_bytes: usize,
     /// Channels that make place for others.
     empty: Empty,
+    /// Publications that have left histories because they were too many together.
+    evicted: u64,
     shards: u16,
     limits: EngineLimits,
 }
@@ -142,6 +144,7 @@ impl Engine {
             barren: 0,
             kept_bytes: 0,
             empty: Empty::default(),
+            evicted: 0,
             shards,
             limits,
         }
@@ -290,6 +293,12 @@ impl Engine {
         self.kept_bytes
     }
 
+    /// Publications that have left histories since the start because all together were beyond their bound.
+    #[must_use]
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
     /// The state of one channel.
     #[must_use]
     pub fn status(&self, name: &ChannelName) -> Option<ChannelStatus> {
@@ -349,11 +358,13 @@ impl Engine {
             // The next publication of a channel that is passed over here brings it back.
             self.barren = last_use;
             let Some(home) = self.channels.get_mut(&name) else { return };
-            let before = home.log.kept_bytes();
+            let (before, kept) = (home.log.kept_bytes(), home.log.kept());
             home.log.forget_oldest();
             self.kept_bytes = self.kept_bytes - before + home.log.kept_bytes();
+            self.evicted += (kept - home.log.kept()) as u64;
             // One that has a copy lingers, and its offsets go on.
             if home.copy.is_none() && home.is_idle() && name != *keep {
+                self.evicted += home.log.kept() as u64;
                 self.remove(&name);
             }
         }
@@ -477,11 +488,11 @@ mod tests {
         append(&mut engine, "b", "12345", now);
         append(&mut engine, "b", "12345", now);
         assert_eq!(engine.log(&name("a")).map(Log::position), None, "nobody followed it: it goes whole");
-        assert_eq!(engine.kept_bytes(), 10);
+        assert_eq!((engine.kept_bytes(), engine.evicted()), (10, 1));
         engine.follow(&name("b"), ShardId(0), None, Updates::Whole, FRESH, now).unwrap();
         append(&mut engine, "c", "1234567890", now);
         assert_eq!(engine.log(&name("b")).unwrap().position().offset, 2, "followed: its offsets go on");
-        assert_eq!(engine.kept_bytes(), 10);
+        assert_eq!((engine.kept_bytes(), engine.evicted()), (10, 3));
     }
 
     #[test]

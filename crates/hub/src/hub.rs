@@ -183,7 +183,8 @@ impl<T> Hub<T> {
         self.sessions.is_empty()
     }
 
-    /// Messages that fan-out has put into send queues since the start.
+    /// Messages put into send queues since the start, by fan-out or one by one. Each is taken from its queue,
+    /// dropped by [`Hub::send_last`], or still there when its session is detached.
     #[must_use]
     pub fn enqueued_messages(&self) -> u64 {
         self.enqueued_messages
@@ -297,8 +298,12 @@ impl<T> Hub<T> {
         if session.generation != id.generation || session.ending {
             return;
         }
+        let before = session.queue.messages();
         match session.queue.push(outgoing, limits) {
-            Ok(()) => mark_dirty(session, id, &mut self.dirty),
+            Ok(()) => {
+                self.enqueued_messages += u64::from(session.queue.messages() - before);
+                mark_dirty(session, id, &mut self.dirty);
+            }
             Err(Full) => {
                 session.ending = true;
                 self.overflows.push(id);

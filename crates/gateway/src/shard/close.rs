@@ -57,7 +57,7 @@ impl Shard {
             websocket.close(closing.code, closing.reason, &mut last);
         }
         let dropped = self.hub.send_last(id, Bytes::from(last), closing.drop_queue);
-        self.counters.dropped_messages += u64::from(dropped);
+        self.counters.dropped("slow_consumer", dropped);
         self.log_close(id, closing.code.get(), closing.reason);
         self.look_anew(id);
     }

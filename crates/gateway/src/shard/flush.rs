@@ -16,6 +16,7 @@ use super::Shard;
 use super::connection::{Connection, End, Transport};
 use super::records::{self, Wire};
 use super::wheel::Tick;
+use crate::metrics::Counters;
 
 /// Slices of one vectored write. What is beyond them goes with the next.
 const SLICES: usize = 64;
@@ -32,6 +33,33 @@ enum Flushed {
     Handed,
 }
 
+/// What a queue held before the transport took something of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waiting {
+    bytes: usize,
+    messages: u32,
+}
+
+impl Waiting {
+    pub(super) fn of(queue: &SendQueue) -> Self {
+        Self { bytes: queue.bytes(), messages: queue.messages() }
+    }
+
+    /// Counts what was taken: gives its bytes.
+    pub(super) fn count_sent(self, queue: &SendQueue, counters: &mut Counters) -> usize {
+        let left = Self::of(queue);
+        let sent = Self { bytes: self.bytes - left.bytes, messages: self.messages - left.messages };
+        sent.count_all(counters);
+        sent.bytes
+    }
+
+    /// The same where all was taken.
+    fn count_all(self, counters: &mut Counters) {
+        counters.sent_bytes += self.bytes as u64;
+        counters.written_messages += u64::from(self.messages);
+    }
+}
+
 impl Shard {
     /// Writes what waits for one session.
     pub(super) fn flush(&mut self, id: SessionId) {
@@ -39,23 +67,23 @@ impl Shard {
         let connection = &mut session.attachment;
         let (flushed, progress) = match &mut connection.transport {
             Transport::Socket { stream, .. } => {
-                let waiting = session.queue.bytes();
+                let waiting = Waiting::of(&session.queue);
                 let flushed = write_all_it_takes(stream, &mut session.queue, &mut self.counters.writes);
-                let sent = waiting - session.queue.bytes();
-                self.counters.sent_bytes += sent as u64;
                 if flushed == Flushed::Empty && connection.end == End::Open {
+                    waiting.count_all(&mut self.counters);
                     connection.clock.stalled = Tick(0);
                     if session.is_behind() {
                         self.catch_up(id);
                     }
                     return;
                 }
+                let sent = waiting.count_sent(&session.queue, &mut self.counters);
                 (flushed, sent > 0)
             }
             Transport::Tls { stream, tls, .. } => {
-                let waiting = session.queue.bytes();
+                let waiting = Waiting::of(&session.queue);
                 let flushed = seal_all_it_takes(stream, tls, &mut session.queue, &mut self.counters.writes);
-                self.counters.sent_bytes += (waiting - session.queue.bytes()) as u64;
+                waiting.count_sent(&session.queue, &mut self.counters);
                 flushed
             }
             transport @ (Transport::Body { .. } | Transport::Stream { .. } | Transport::LongPoll(_)) => {
@@ -215,8 +243,9 @@ impl Shard {
         let Some(session) = self.hub.session_mut(id) else { return BodyPart::End };
         session.attachment.clock.stalled = Tick(0);
         if !session.queue.is_empty() {
+            let waiting = Waiting::of(&session.queue);
             let bytes = session.queue.take_joined();
-            self.counters.sent_bytes += bytes.len() as u64;
+            waiting.count_sent(&session.queue, &mut self.counters);
             self.catch_up(id);
             return BodyPart::Bytes(bytes);
         }

@@ -42,6 +42,7 @@ impl Shard {
         }
         let Some(form) = self.hub.session(session).map(tidegate_hub::Session::form) else { return };
         let lost = !recovery.recovered && !document && !passed_over;
+        self.counters.unrecovered += u64::from(!recovery.recovered && !passed_over);
         if form == Form::LongPoll {
             self.begin_long_poll(session, &recovery, document, trouble.as_ref());
         }

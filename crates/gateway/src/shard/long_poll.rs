@@ -15,6 +15,7 @@ use tidegate_websocket::CloseCode;
 use tokio::sync::Notify;
 
 use super::connection::{About, Begun, Closed, End, LongPoll, Transport};
+use super::flush::Waiting;
 use super::{Closing, Shard};
 
 /// What a long poll's task finds.
@@ -98,8 +99,9 @@ impl Shard {
         let now = self.wheel.now();
         let Some(session) = self.hub.session_mut(id) else { return Bytes::new() };
         session.attachment.clock.stalled = now;
+        let waiting = Waiting::of(&session.queue);
         let portion = session.queue.take_portion(most);
-        self.counters.sent_bytes += portion.len() as u64;
+        waiting.count_sent(&session.queue, &mut self.counters);
         self.look_anew(id);
         portion
     }

@@ -438,7 +438,14 @@ impl Shard {
 
     /// Forgets a session: its subscriptions end, its socket is closed by being dropped.
     pub(crate) fn forget(&mut self, id: SessionId) {
-        let Some(form) = self.hub.session(id).map(tidegate_hub::Session::form) else { return };
+        self.forget_for(id, "gone");
+    }
+
+    /// The same, for a reason that what is lost with it is counted by.
+    fn forget_for(&mut self, id: SessionId, reason: &'static str) {
+        let Some(session) = self.hub.session(id) else { return };
+        let form = session.form();
+        self.counters.dropped(reason, session.queue.messages());
         let Some((mut connection, left)) = self.hub.detach(id) else { return };
         // The task that serves it sees that it is gone.
         connection.transport.wake();
@@ -460,6 +467,7 @@ impl Shard {
         let mut counters = self.counters.clone();
         counters.enqueued_messages = self.hub.enqueued_messages();
         counters.slow_consumers_latest = self.hub.passed_over();
+        counters.evicted = self.engine.evicted();
         counters.encoded = self.encoder.encoded();
         let Packed { messages, before, after } = self.encoder.packer.counted();
         (counters.deflated_messages, counters.deflated_bytes, counters.deflated_to_bytes) =

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use tidegate_hub::SessionId;
 
 use super::connection::{End, Transport};
+use super::flush::Waiting;
 use super::wheel::Tick;
 use super::{SCRATCH_BYTES, Shard};
 
@@ -55,6 +56,7 @@ impl Shard {
     pub(crate) fn take_for_stream(&mut self, id: SessionId, most: usize) -> Bytes {
         let now = self.wheel.now();
         let Some(session) = self.hub.session_mut(id) else { return Bytes::new() };
+        let waiting = Waiting::of(&session.queue);
         let clock = &mut session.attachment.clock;
         let bytes = if session.queue.bytes() <= most {
             clock.stalled = Tick(0);
@@ -66,11 +68,14 @@ impl Shard {
             let count = session.queue.fill(&mut slices);
             let portion = portion_of(&slices[..count], most);
             session.queue.advance(portion.len());
-            self.look_anew(id);
             portion
         };
-        self.counters.sent_bytes += bytes.len() as u64;
-        if self.hub.session(id).is_some_and(|session| session.queue.is_empty() && session.is_behind()) {
+        waiting.count_sent(&session.queue, &mut self.counters);
+        let (is_empty, is_behind) = (session.queue.is_empty(), session.is_behind());
+        if !is_empty {
+            self.look_anew(id);
+        }
+        if is_empty && is_behind {
             self.catch_up(id);
         }
         bytes

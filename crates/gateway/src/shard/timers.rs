@@ -157,6 +157,6 @@ impl Shard {
             Some(Transport::LongPoll(poll)) => poll.cut.notify_one(),
             Some(Transport::Socket { .. } | Transport::Tls { .. } | Transport::Stream { .. }) | None => {}
         }
-        self.forget(id);
+        self.forget_for(id, reason);
     }
 }

@@ -68,6 +68,7 @@ pub(crate) struct Counters {
     pub(crate) deflate_contexts: u64,
     pub(crate) source_publications: u64,
     pub(crate) source_failures: u64,
+    pub(crate) source_refused: u64,
     pub(crate) evicted: u64,
     pub(crate) unrecovered: u64,
     pub(crate) store_commits: u64,
@@ -224,6 +225,7 @@ plain! {
     Counter inflated_to_bytes "Payload bytes of the messages in them, inflated";
     Counter source_publications "Publications that polls and streams brought";
     Counter source_failures "Times a source began to fail";
+    Counter source_refused "Publications of sources for which there was no place";
     Counter evicted "Publications that left histories because of history_max_total";
     Counter unrecovered "Resumes that were answered with a gap";
     Counter store_commits "Batches written to disk";

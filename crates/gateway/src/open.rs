@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
-use tidegate_hub::{ChannelName, Increments, Retention};
+use tidegate_hub::{ChannelName, Compared, Increments, Item, Retention};
 use tidegate_protocol::{ErrorCode, close_code};
 use tidegate_source::{Event, OpenError, Opened, PollPolicy, Shared, StreamPolicy, Target, Upstream};
 use tidegate_websocket::CloseCode;
@@ -326,7 +326,7 @@ fn begin_running(
     key: &ChannelName,
     name: &ChannelName,
     retention: Retention,
-    first: Option<tidegate_hub::Item>,
+    first: Option<Item>,
     mut set_cookie: Vec<http::HeaderValue>,
 ) -> bool {
     shard.with(|shard| {
@@ -338,15 +338,19 @@ fn begin_running(
             let waiting = shard.sources.opened_elsewhere(key);
             shard.sources.join(name, waiting)
         } else {
-            if let Some(first) = first
-                && let Err(busy) = shard.publish_at_home(name, first, None, retention)
-            {
-                tracing::warn!(event = "publish_refused", channel = %name, ?busy, "the first document is not kept");
+            let waiting = shard.sources.opened(key, name, retention);
+            if let Some(first) = first {
+                shard.publish_of_source(name, first, None, retention);
             }
-            shard.sources.opened(key, name, retention)
+            waiting
         };
         for sender in waiting {
-            let channel = OpenChannel { name: name.clone(), retention, sourced: true, set_cookie: std::mem::take(&mut set_cookie) };
+            let channel = OpenChannel {
+                name: name.clone(),
+                retention,
+                sourced: true,
+                set_cookie: std::mem::take(&mut set_cookie),
+            };
             let _ = sender.send(OpenAnswer::Open(channel));
         }
         !runs_already
@@ -382,9 +386,7 @@ fn handle_event(shard: &ShardRef, channel: &ChannelName, retention: Retention, e
             shard.counters.source_publications += 1;
             let (home, payload) = (channel.clone(), item.payload.clone());
             shard.compared(channel, &payload, move |shard, compared| {
-                if let Err(busy) = shard.publish_at_home(&home, item, compared, retention) {
-                    tracing::warn!(event = "publish_refused", channel = %home, ?busy, "a publication of a source is lost");
-                }
+                shard.publish_of_source(&home, item, compared, retention);
             });
         }
         Event::Failing { reason } => {
@@ -411,6 +413,39 @@ fn handle_event(shard: &ShardRef, channel: &ChannelName, retention: Retention, e
     });
 }
 
+impl Shard {
+    /// Appends what a source has brought. Where there is no place a document is kept until there is, or until a newer
+    /// one comes; what is no state but an event is lost.
+    fn publish_of_source(
+        &mut self,
+        channel: &ChannelName,
+        item: Item,
+        compared: Option<Compared>,
+        retention: Retention,
+    ) {
+        let copy = retention.document.then(|| item.clone());
+        let Err(busy) = self.publish_at_home(channel, item, compared, retention) else {
+            return self.sources.owe(channel, None);
+        };
+        self.counters.source_refused += 1;
+        let what = if retention.document { "it is tried again" } else { "it is lost" };
+        tracing::warn!(event = "publish_refused", %channel, ?busy, "no place for a publication of a source: {what}");
+        self.sources.owe(channel, copy);
+    }
+
+    /// Publishes the documents for which there was no place, as far as there is now; whether there was any.
+    fn publish_owed(&mut self) -> bool {
+        let mut published = false;
+        for (channel, retention, item) in self.sources.take_owed() {
+            match self.publish_at_home(&channel, item.clone(), None, retention) {
+                Ok(_) => published = true,
+                Err(_) => self.sources.owe(&channel, Some(item)),
+            }
+        }
+        published
+    }
+}
+
 /// Ends sources that nobody follows and forgets what is too old, once a second on each shard.
 pub(crate) async fn keep_house(shard: &ShardRef) {
     const PAUSE: Duration = Duration::from_secs(1);
@@ -418,7 +453,7 @@ pub(crate) async fn keep_house(shard: &ShardRef) {
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        shard.tidy(|shard| {
+        let published = shard.tidy(|shard| {
             let now = std::time::Instant::now();
             let linger = shard.generation.settings.limits.poll_linger;
             let engine = &shard.engine;
@@ -429,7 +464,12 @@ pub(crate) async fn keep_house(shard: &ShardRef) {
             }
             shard.sweep_history(now, linger);
             shard.encoder.let_go();
+            shard.publish_owed()
         });
+        if published {
+            // Only a round hands it over.
+            shard.with(|_| ());
+        }
         let linger = shard.look(|shard| shard.generation.settings.limits.poll_linger);
         let free = |shard: &mut Shard| shard.engine.free_empty(std::time::Instant::now(), linger);
         while shard.tidy(free) {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
-use tidegate_hub::{ChannelName, Retention};
+use tidegate_hub::{ChannelName, Item, Retention};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
@@ -47,6 +47,8 @@ pub(crate) struct Source {
     task: AbortHandle,
     /// When it was last seen without a follower.
     idle: Option<Instant>,
+    /// Its newest document, if there was no place for it.
+    owed: Option<Item>,
 }
 
 #[derive(Debug)]
@@ -111,11 +113,12 @@ impl Sources {
         task: AbortHandle,
         reply: oneshot::Sender<OpenAnswer>,
     ) {
-        self.running.insert(name, Source { state: State::Opening(vec![reply]), task, idle: None });
+        self.running
+            .insert(name, Source { state: State::Opening(vec![reply]), task, idle: None, owed: None });
     }
 
     pub(crate) fn begin_running(&mut self, name: ChannelName, task: AbortHandle, retention: Retention) {
-        self.running.insert(name, Source { state: State::Running(retention), task, idle: None });
+        self.running.insert(name, Source { state: State::Running(retention), task, idle: None, owed: None });
     }
 
     /// The opening has succeeded, perhaps under another name. Gives those who wait.
@@ -162,6 +165,23 @@ impl Sources {
             }
             Some(_) | None => more,
         }
+    }
+
+    /// Remembers the document of a running source that could not be published, or that the newest could be: what is
+    /// polled comes again only when it changes.
+    pub(crate) fn owe(&mut self, name: &ChannelName, document: Option<Item>) {
+        if let Some(source) = self.running.get_mut(name) {
+            source.owed = document;
+        }
+    }
+
+    /// The documents that could not be published. Who cannot publish one now gives it back.
+    pub(crate) fn take_owed(&mut self) -> Vec<(ChannelName, Retention, Item)> {
+        let owed = self.running.iter_mut().filter_map(|(name, source)| {
+            let State::Running(retention) = source.state else { return None };
+            Some((name.clone(), retention, source.owed.take()?))
+        });
+        owed.collect()
     }
 
     /// Ends a source because its channel is dropped.

@@ -1,6 +1,9 @@
-//! What is lost is counted: messages on their way to clients, histories and resumes.
+//! What is lost is counted: messages on their way to clients, histories, resumes, and what sources bring where there is
+//! no place for it, which comes later where it can.
 
-use tidegate_hostile::gate::Gate;
+use tidegate_gateway::Options;
+use tidegate_hostile::backend::Backend;
+use tidegate_hostile::gate::{Gate, configuration};
 use tidegate_hostile::socket::{CLOSE, Socket, close_frame, frame};
 use tidegate_hostile::wire::Wire;
 
@@ -85,4 +88,25 @@ fn histories_and_resumes_that_are_lost_are_counted() {
     let mut fresh = Socket::open_envelopes(gate.public, "/feed");
     assert_eq!(fresh.next_json()["recovered"], true);
     assert_eq!(gate.metric("tidegate_unrecovered_total"), 2);
+}
+
+#[test]
+fn a_document_for_which_there_was_no_place_comes_when_there_is() {
+    let backend = Backend::answering("{\"always\":\"the same\"}");
+    for kind in ["poll = { url = \"http://B/doc\", interval = \"100ms\" }", "auto = { url = \"http://B\" }"] {
+        let route = kind.replace('B', &backend.address.to_string());
+        let routes = format!(
+            "[[route]]\npath = \"/doc\"\n{route}\n[[route]]\npath = \"/{{*rest}}\"\nchannel = {{}}\n"
+        );
+        let limits = format!("{LIMITS}\nchannels_max_total = 1");
+        let text = configuration(&limits, &routes).replace("shards = 2", "shards = 1");
+        let gate = Gate::start_with(&text, Options::default());
+        assert_eq!(gate.publish("other", "x").status, 202);
+        assert_eq!(Socket::open(gate.public, "/doc").await_code(), 1013, "{kind}");
+        gate.await_metric("tidegate_source_refused_total", 1);
+        assert_eq!(gate.admin("DELETE", "/channels/other").status, 200);
+        let mut socket = Socket::open(gate.public, "/doc");
+        assert_eq!(socket.next_text(), "{\"always\":\"the same\"}", "{kind}");
+        assert_eq!(gate.metric("tidegate_source_refused_total"), 1, "{kind}: it found its place");
+    }
 }

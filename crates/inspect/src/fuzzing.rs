@@ -8,6 +8,7 @@ use tidegate_websocket::deflate::Parameters;
 
 use crate::event::{Body, Direction, End, Event};
 use crate::head::Secrets;
+use crate::recording::{Format, LineReader, RecordingError, Writer, read_har};
 use crate::tap::{Settings, Tap};
 use crate::timestamp::Timestamp;
 
@@ -34,6 +35,39 @@ pub fn fuzz_tap(data: &[u8]) {
             check_bytes(dir, &whole, &pieces);
         }
     }
+}
+
+/// Bytes of a file against what reads recordings: byte 0 says which form.
+///
+/// What is read can be written as lines and is the same when it is read again; a fault lies within the file.
+pub fn fuzz_recording(data: &[u8]) {
+    let [form, file @ ..] = data else { return };
+    let read = match form % 2 {
+        0 => read_lines(file),
+        _ => read_har(file),
+    };
+    let events = match read {
+        Ok(events) => events,
+        Err(error) => return assert!(error.offset <= file.len() as u64, "{error}"),
+    };
+    for format in [Format::Har, Format::Pcapng] {
+        recorded(format, &events);
+    }
+    assert_eq!(read_lines(&recorded(Format::Jsonl, &events)), Ok(events));
+}
+
+fn recorded(format: Format, events: &[Event]) -> Vec<u8> {
+    let mut writer = Writer::new(format);
+    let mut bytes = Vec::new();
+    events.iter().for_each(|event| writer.handle_event(event, &mut bytes));
+    writer.handle_end(&mut bytes);
+    bytes
+}
+
+fn read_lines(file: &[u8]) -> Result<Vec<Event>, RecordingError> {
+    let mut reader = LineReader::default();
+    let lines = file.split_inclusive(|byte| *byte == b'\n').map(|line| reader.handle_line(line));
+    lines.filter_map(Result::transpose).collect()
 }
 
 fn is_open(mode: u8) -> bool {
@@ -98,8 +132,23 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::event::samples;
 
     proptest! {
+        #[test]
+        fn recordings_with_faults_say_where(
+            form in 0u8..2, events in prop::collection::vec(samples::event(), 1..4),
+            at in any::<prop::sample::Index>(), with in prop::collection::vec(any::<u8>(), 0..3), gone in 0usize..3,
+        ) {
+            let format = if form == 0 { Format::Jsonl } else { Format::Har };
+            let mut file = recorded(format, &events);
+            let at = at.index(file.len());
+            let until = (at + gone).min(file.len());
+            file.splice(at..until, with);
+            file.insert(0, form);
+            fuzz_recording(&file);
+        }
+
     #[test]
     fn any_bytes_are_told_the_same_however_they_are_cut(data in prop::collection::vec(any::<u8>(), 0..300)) {
         fuzz_tap(&data);

@@ -33,6 +33,8 @@ pub mod words;
 
 pub mod filter;
 
+pub mod recording;
+
 #[doc(hidden)]
 pub mod fuzzing;
 

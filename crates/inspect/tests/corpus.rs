@@ -21,3 +21,8 @@ fn replay(target: &str, body: fn(&[u8])) {
 fn inspect_tap() {
     replay("inspect_tap", fuzzing::fuzz_tap);
 }
+
+#[test]
+fn inspect_recording() {
+    replay("inspect_recording", fuzzing::fuzz_recording);
+}

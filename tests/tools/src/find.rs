@@ -105,6 +105,11 @@ pub fn strace() -> Option<PathBuf> {
     program("strace")
 }
 
+/// Wireshark's dissectors on the command line.
+pub fn tshark() -> Option<PathBuf> {
+    program("tshark")
+}
+
 /// valgrind, for counting instructions.
 pub fn valgrind() -> Option<PathBuf> {
     program("valgrind")

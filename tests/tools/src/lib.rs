@@ -19,7 +19,7 @@ pub mod skip;
 
 pub use find::{
     bare_node, chromium, curl, firefox, h2load, java, nginx, node, openssl, php, python, ruby, strace,
-    valgrind,
+    tshark, valgrind,
 };
 pub use foreign::{browser_module, folder};
 pub use skip::skip;

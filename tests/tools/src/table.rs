@@ -52,5 +52,6 @@ pub const TOOLS: &[Tool] = &[
         debian_package: "ruby-faye-websocket",
     },
     program("strace", "strace", "strace"),
+    program("tshark", "tshark", "tshark"),
     program("valgrind", "valgrind", "valgrind"),
 ];

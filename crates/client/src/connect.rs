@@ -17,7 +17,7 @@ use crate::dial::dial;
 use crate::event::{Opened, Timings};
 use crate::failure::{ConnectError, Http2Error, Phase};
 use crate::options::Options;
-use crate::stream::Stream;
+use crate::stream::{RawStream, Stream};
 use crate::version::Http;
 use crate::{http1, http2, tls};
 
@@ -42,6 +42,32 @@ where
     let way =
         Way { stream: Stream::Other(Box::new(stream)), peer: None, tls: None, timings: Timings::default() };
     Box::pin(finish(way, handshake, &options, &within)).await
+}
+
+/// Connects to the server of a URL and speaks to it no further: TCP, and TLS for `wss` with `http/1.1` by ALPN.
+///
+/// Of the options those count that say whom to believe and how long to wait. For whoever relays bytes.
+pub async fn reach_server(url: &str, options: &Options) -> Result<Reached, ConnectError> {
+    let address = Address::parse(url).map_err(ConnectError::Url)?;
+    let within = Within::new(options.connect_timeout);
+    let (way, _) = Box::pin(reach(&address, options, Http::V1, &within)).await?;
+    let Way { stream, peer, tls, timings } = way;
+    Ok(Reached { stream: RawStream(stream), authority: address.authority, peer, tls, timings })
+}
+
+/// A server that was reached, and nothing was said.
+#[derive(Debug)]
+pub struct Reached {
+    /// What goes to and comes from it.
+    pub stream: RawStream,
+    /// What stands in a Host header for it.
+    pub authority: String,
+    /// Its address.
+    pub peer: Option<SocketAddr>,
+    /// Version and key exchange of TLS.
+    pub tls: Option<String>,
+    /// How long it took; nothing was awaited of a handshake.
+    pub timings: Timings,
 }
 
 /// A request in its version of HTTP.

@@ -97,7 +97,7 @@ pub mod follow;
 
 pub use accept::{AcceptError, AcceptOptions, Incoming, accept, accept_stream, receive, receive_stream};
 pub use address::UrlError;
-pub use connect::{connect, connect_stream};
+pub use connect::{Reached, connect, connect_stream, reach_server};
 pub use connection::{Connection, Replies, SendError};
 pub use dial::DialError;
 pub use event::{Close, End, Event, Message, Opened, Timings};
@@ -105,6 +105,7 @@ pub use failure::{ConnectError, Http2Error, Phase, handshake_section};
 pub use options::Options;
 pub use refusal::Refused;
 pub use split::{Reader, UnsplitError, Writer};
+pub use stream::RawStream;
 pub use tidegate_protocol::{Content, Member, Payload, Position, Present, Updates};
 pub use tidegate_websocket::deflate;
 pub use tidegate_websocket::handshake::client::{HandshakeError, RequestError};

@@ -13,6 +13,7 @@ use tidegate_gateway::limits::quantity;
 use tidegate_gateway::route::{Share, Subscribe};
 use tidegate_gateway::settings::{Listener, parse_address};
 use tidegate_hub::{ChannelName, Position, Updates};
+use tidegate_inspect::filter::{Filter, FilterError};
 
 use crate::exit;
 
@@ -31,6 +32,7 @@ pub(crate) enum Command {
     Demo(Demo),
     Connect(Connect),
     Publish(Publish),
+    Inspect(Box<Inspect>),
     Explain(Explain),
     Check(Check),
 }
@@ -227,6 +229,47 @@ pub(crate) struct Publish {
     pub(crate) json: bool,
 }
 
+/// Show the handshake and every frame between a client and any WebSocket server, or read a recording again
+#[derive(Debug, Args)]
+#[command(after_help = INSPECT_HELP)]
+pub(crate) struct Inspect {
+    /// The server's ws:// or wss:// URL, or a recording: a file that ends in .jsonl or .har
+    pub(crate) target: String,
+    /// Where clients connect instead [default: a free port of this machine]
+    #[arg(long, value_name = "ADDRESS", value_parser = address, default_value = "127.0.0.1:0", hide_default_value = true)]
+    pub(crate) listen: SocketAddr,
+    /// Draw the header of each frame bit by bit, and tell each requirement of the handshake
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// Show only events such as 'op:text -len:<10 dir:in'; docs/inspect.md has the language
+    #[arg(long, value_name = "FILTER", value_parser = filter)]
+    pub(crate) filter: Option<Filter>,
+    /// Record all of it in a file that ends in .jsonl, .har or .pcapng
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// One event a line, as JSON
+    #[arg(long, conflicts_with = "explain")]
+    pub(crate) json: bool,
+    /// End after N connections
+    #[arg(short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) n: Option<u64>,
+    /// Let the client's own Host header go to the server
+    #[arg(long)]
+    pub(crate) keep_host: bool,
+    /// Believe every certificate of the server
+    #[arg(long, short = 'k', conflicts_with = "cacert")]
+    pub(crate) insecure: bool,
+    /// Believe the certificates in this PEM file, and no others
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
+}
+
+const INSPECT_HELP: &str = "\
+Columns: time in UTC, connection, way (↑ to the server, ↓ to the client), opcode, the bits FIN, RSV1 to 3 and MASK of the
+header, bytes as applications see them, bytes on the wire, what it holds.
+
+Cookies, tokens and the like are hidden. Bytes pass as they came, but for the Host of the first request.";
+
 /// Say in plain words what a close code, a header, an error code or the bytes of a frame are
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
@@ -271,6 +314,11 @@ fn header(text: &str) -> Result<(String, String), String> {
 fn expectation(text: &str) -> Result<Regex, String> {
     let pattern = text.strip_prefix("re:").ok_or("an expectation is re:REGEX, such as 're:\"ok\":true'")?;
     Regex::new(pattern).map_err(|error| error.to_string())
+}
+
+/// The error points at its column, below what clap says in front of it.
+fn filter(text: &str) -> Result<Filter, String> {
+    text.parse().map_err(|error: FilterError| format!("column {}\n\n{}", error.column, error.drawn(text)))
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -366,6 +414,19 @@ mod tests {
     }
 
     #[test]
+    fn inspect() {
+        let line = "inspect wss://x/y --listen 127.0.0.1:9 --explain --filter op:text --record a.har -n 2 -k --keep-host";
+        let Ok(Command::Inspect(inspect)) = parse(line) else { panic!("{:?}", parse(line)) };
+        assert_eq!((inspect.target.as_str(), inspect.listen.port(), inspect.n), ("wss://x/y", 9, Some(2)));
+        assert!(inspect.explain && inspect.insecure && inspect.keep_host && !inspect.json);
+        assert_eq!(inspect.filter.map(|filter| filter.to_string()).as_deref(), Some("op:text"));
+        for wrong in ["inspect", "inspect x --filter op:texd", "inspect x --json --explain", "inspect x -n 0"]
+        {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn publish() {
         let Ok(Command::Publish(publish)) = parse("publish /quotes/BTC 1 --binary") else { panic!() };
         assert_eq!(publish.channel, ChannelName::from_text("quotes/BTC").expect("a name"));
@@ -385,7 +446,7 @@ mod tests {
     #[test]
     fn nothing_and_what_is_absent() {
         assert!(Arguments::try_parse_from(["tidegate"]).is_ok_and(|arguments| arguments.command.is_none()));
-        for absent in ["inspect", "replay", "compare", "bench", "help"] {
+        for absent in ["replay", "compare", "bench", "help"] {
             assert_eq!(parse(absent).err(), Some(clap::error::ErrorKind::InvalidSubcommand), "{absent}");
         }
     }

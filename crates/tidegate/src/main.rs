@@ -29,6 +29,8 @@ mod publish;
 
 mod connect;
 
+mod inspect;
+
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -41,6 +43,7 @@ Tidegate turns the HTTP servers that you have into push APIs.
 
   tidegate serve http://localhost:3000    stand before a server, which then pushes
   tidegate connect ws://localhost:8080/x  talk to any WebSocket
+  tidegate inspect ws://localhost:8080/x  show the handshake and every frame of any WebSocket
   tidegate publish CHANNEL TEXT           publish to a channel
   tidegate --help                         every command
   tidegate demo
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Some(Command::Demo(arguments)) => demo_command::run(&arguments),
         Some(Command::Connect(arguments)) => connect::run(&arguments),
         Some(Command::Publish(arguments)) => publish::run(&arguments),
+        Some(Command::Inspect(arguments)) => inspect::run(&arguments),
         Some(Command::Explain(arguments)) => explain::run(&arguments),
         Some(Command::Check(arguments)) => check::run(&arguments),
     };

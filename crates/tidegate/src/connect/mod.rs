@@ -18,6 +18,7 @@ mod place;
 
 mod session;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tidegate_client::deflate::Offer;
@@ -31,6 +32,7 @@ use url::Url;
 use crate::arguments::Connect;
 use crate::exit::{Exit, Failure};
 use place::Place;
+pub(crate) use refused::failure as connect_failure;
 use report::Report;
 use session::{Goal, Outcome, Progress, Session};
 use stdin::Kind;
@@ -185,11 +187,7 @@ fn headers(arguments: &Connect) -> Vec<(String, String)> {
 
 fn options(arguments: &Connect) -> Options {
     let defaults = Options::default();
-    let trust = match (&arguments.cacert, arguments.insecure) {
-        (Some(file), _) => Trust::File(file.clone()),
-        (None, true) => Trust::Anyone,
-        (None, false) => Trust::System,
-    };
+    let trust = trust(arguments.cacert.as_ref(), arguments.insecure);
     let connect_timeout = defaults.connect_timeout;
     Options {
         headers: headers(arguments),
@@ -201,6 +199,15 @@ fn options(arguments: &Connect) -> Options {
         connect_timeout: arguments.timeout.map_or(connect_timeout, |timeout| timeout.min(connect_timeout)),
         auto_pong: !arguments.no_auto_pong,
         ..defaults
+    }
+}
+
+/// Whose certificates are believed.
+pub(crate) fn trust(cacert: Option<&PathBuf>, insecure: bool) -> Trust {
+    match (cacert, insecure) {
+        (Some(file), _) => Trust::File(file.clone()),
+        (None, true) => Trust::Anyone,
+        (None, false) => Trust::System,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::exit::{Exit, Failure};
 use crate::terminal::{escape, escape_lines};
 
 /// The failure, and the status of a refusal.
-pub(super) fn failure(url: &str, error: &ConnectError) -> (Failure, Option<u16>) {
+pub(crate) fn failure(url: &str, error: &ConnectError) -> (Failure, Option<u16>) {
     let url = escape(url);
     let text = error.to_string();
     let text = escape(&text);

@@ -1,0 +1,32 @@
+//! `tidegate inspect`: a proxy in front of any WebSocket server that shows the handshake and every frame, or a
+//! recording read again.
+//!
+//! Bytes go through `relay`, events of them to `output`, which shows and records them.
+
+mod rows;
+
+mod output;
+
+mod recorded;
+
+mod request;
+
+mod relay;
+
+mod proxy;
+
+use crate::arguments::Inspect;
+use crate::exit::{Exit, Failure};
+use output::Output;
+
+pub(crate) fn run(arguments: &Inspect) -> Result<Exit, Failure> {
+    let mut output = Output::new(arguments)?;
+    match arguments.target.contains("://") {
+        true => proxy::run(arguments, output),
+        false => {
+            let read = recorded::read(&arguments.target, &mut output);
+            let ended = output.end();
+            read.and(ended).map(|()| Exit::Done)
+        }
+    }
+}

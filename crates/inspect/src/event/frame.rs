@@ -130,6 +130,23 @@ impl Frame {
     }
 }
 
+impl Message {
+    /// A message of which nothing is known but what the application sees.
+    #[must_use]
+    pub fn new(dir: Direction, op: &str, payload: Payload) -> Self {
+        Self {
+            dir,
+            op: op.to_owned(),
+            len: payload.bytes.len() as u64,
+            message: None,
+            fragments: None,
+            wire: None,
+            compressed: false,
+            payload,
+        }
+    }
+}
+
 impl Violation {
     /// The rule, with words that say how it was broken.
     #[must_use]

@@ -88,16 +88,7 @@ impl Connection {
                 .map_err(|error| self.wrong(format!("a message's data: {error}")))?,
         };
         let op = if message.opcode == 1 { "text" } else { "binary" };
-        Ok(event::Message {
-            dir,
-            op: op.to_owned(),
-            len: bytes.len() as u64,
-            message: None,
-            fragments: None,
-            wire: None,
-            compressed: false,
-            payload: Payload { bytes, truncated: message.truncated },
-        })
+        Ok(event::Message::new(dir, op, Payload { bytes, truncated: message.truncated }))
     }
 
     /// Its place in the file is not known any more; the entry is.

@@ -58,16 +58,7 @@ pub(super) fn handshake(opened: &Opened) -> [Body; 2] {
 }
 
 pub(super) fn message(dir: Direction, op: &str, bytes: &[u8]) -> Body {
-    Body::Message(Box::new(event::Message {
-        dir,
-        op: op.to_owned(),
-        len: bytes.len() as u64,
-        message: None,
-        fragments: None,
-        wire: None,
-        compressed: false,
-        payload: Payload::whole(bytes),
-    }))
+    Body::Message(Box::new(event::Message::new(dir, op, Payload::whole(bytes))))
 }
 
 pub(super) fn closed(close: &Close) -> Body {

@@ -169,3 +169,38 @@ fn alone_it_helps() {
     let help = run(&["--help"], "");
     assert!(help.stdout.contains("Exit codes") && help.stdout.contains("130"), "{}", help.stdout);
 }
+
+/// The inspector in front of this server; gives its own URL.
+fn inspect(url: &str, arguments: &[&str]) -> (Child, String) {
+    let mut child = tidegate(&[&["inspect", url, "-n", "1"], arguments].concat()).spawn().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let address =
+        lines.filter_map(|line| line.trim().strip_prefix("tidegate connect ").map(str::to_owned)).next();
+    (child, address.expect("it says where it listens"))
+}
+
+#[test]
+fn what_goes_to_a_gateway_over_tls_is_inspected() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(path("c.pem"), own.cert.pem()).unwrap();
+    std::fs::write(path("k.pem"), own.signing_key.serialize_pem()).unwrap();
+    let (certificate, key) = (path("c.pem"), path("k.pem"));
+    let tls = ["--tls-certificate", certificate.as_str(), "--tls-key", key.as_str()];
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let gateway = Gateway::start(&[&serve[..], &tls].concat(), "  admin ");
+    let url = gateway.word("wss://").replace("127.0.0.1", "localhost");
+    let (child, address) = inspect(&url, &["--cacert", &certificate]);
+    let seen = run(&["connect", &address, "--subprotocol", "tidegate.v1", "-n", "1"], "");
+    assert_eq!(seen.code, 0, "{}", seen.stderr);
+    let shown = finish(child);
+    assert_eq!(shown.code, 0);
+    for part in ["= open wss://localhost:", "subprotocol tidegate.v1", "\"type\":\"open\"", "= closed 1000"] {
+        assert!(shown.stdout.contains(part), "{}", shown.stdout);
+    }
+    assert!(!shown.stdout.contains('✗'), "{}", shown.stdout);
+    let (child, address) = inspect(&url, &[]);
+    assert_eq!(run(&["connect", &address], "").code, 4, "nobody believes the certificate");
+    assert_eq!(finish(child).code, 5);
+}

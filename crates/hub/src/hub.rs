@@ -22,7 +22,7 @@ use crate::position::Epoch;
 use crate::publication::Publication;
 use crate::queue::{Full, Outgoing, QueueLimits, SendQueue};
 use crate::session_id::SessionId;
-use crate::subscription::{Left, Slow, Subscription};
+use crate::subscription::{Left, PassedOver, Slow, Subscription};
 
 /// Publications of one channel that are fanned out in one round, and about how many of their bytes: the rest
 /// waits for the next, so that what was queued is sent before more is.
@@ -69,8 +69,8 @@ struct Channel {
     awaiting: u32,
     /// What becomes of those whose queues are full.
     slow: Slow,
-    /// Sessions that get nothing until their queues have run empty.
-    passed_over: Vec<u32>,
+    /// Subscriptions that get nothing until their queues have run empty.
+    passed_over: Vec<PassedOver>,
     /// Came from the home, not yet fanned out.
     fresh: Vec<Publication>,
     /// It stands in the hub's list of channels with something fresh.
@@ -311,6 +311,24 @@ impl<T> Hub<T> {
         }
     }
 
+    /// Whether `id` may be given so many bytes with [`Hub::send_beside`].
+    #[must_use]
+    pub fn has_room_beside(&self, id: SessionId, bytes: usize) -> bool {
+        self.session(id).is_none_or(|session| session.queue.has_room_beside(bytes, self.queue_limits))
+    }
+
+    /// Queues what comes before what is live, beside the limits of what is: ask for room first. Compression may
+    /// have made it a little larger since.
+    pub fn send_beside(&mut self, id: SessionId, outgoing: Outgoing) {
+        let Some(session) = self.sessions.get_mut(id.index as usize) else { return };
+        if session.generation == id.generation && !session.ending && !outgoing.bytes.is_empty() {
+            let before = session.queue.messages();
+            session.queue.push_beside(outgoing);
+            self.enqueued_messages += u64::from(session.queue.messages() - before);
+            mark_dirty(session, id, &mut self.dirty);
+        }
+    }
+
     /// Queues the last bytes of a session, whatever its queue holds; nothing is queued after them. With
     /// `drop_unsent` what nobody has seen a byte of gives way. Gives the number of messages dropped.
     pub fn send_last(&mut self, id: SessionId, bytes: Bytes, drop_unsent: bool) -> u32 {
@@ -392,7 +410,7 @@ impl<T> Session<T> {
         self.packing
     }
 
-    /// A subscription of it was passed over: [`Hub::catch_up`] is due when its queue has run empty.
+    /// A subscription of it was passed over, or held back: [`Hub::catch_up`] is due when its queue has run empty.
     #[inline]
     #[must_use]
     pub fn is_behind(&self) -> bool {

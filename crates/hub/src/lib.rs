@@ -40,5 +40,5 @@ pub use publication::{Item, Payload, PayloadKind, Publication};
 pub use queue::{Full, Outgoing, QueueLimits, SendQueue};
 pub use repeats::{IDEMPOTENCY_KEY_MAX_BYTES, RepeatLimits, Repeats};
 pub use session_id::SessionId;
-pub use subscription::{Behind, Left, Slow, SubscribeError, Ticket};
+pub use subscription::{Beginning, Behind, Left, Slow, SubscribeError, Ticket};
 pub use updates::{Change, Compared, Increments, Updates, UpdatesError};

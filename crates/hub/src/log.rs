@@ -67,6 +67,18 @@ struct Kept {
     appended: Instant,
 }
 
+/// Publications of one replay. Writing more of them at once would hold up the shard.
+pub const RECOVERY_PUBLICATIONS_MAX: usize = 16_384;
+
+impl Recovery {
+    /// The same without what was missed, for that is too much: the newest alone, if it counts by itself.
+    #[must_use]
+    pub fn without_missed(self, keeps_newest: bool) -> Self {
+        let newest = self.publications.last().filter(|_| keeps_newest).map(Publication::whole);
+        Self { recovered: false, publications: newest.into_iter().collect(), ..self }
+    }
+}
+
 impl Log {
     /// An empty log. `epoch` is random.
     #[must_use]
@@ -220,8 +232,8 @@ impl Log {
         Some(page)
     }
 
-    /// What a subscriber gets first. `max_bytes` bounds the replay: more than that counts as not
-    /// recoverable, because it would overflow the send queue that it goes to.
+    /// What a subscriber gets first. `max_bytes` bounds the replay, and so does [`RECOVERY_PUBLICATIONS_MAX`]: more
+    /// than that counts as not recoverable.
     ///
     /// Who gets increments begins with the newest publication, without its change, unless it resumes: then it has
     /// what was published at `after`, and gets what came since. Of documents it gets the newest one alone where that
@@ -239,7 +251,9 @@ impl Log {
         let missed = after.and_then(|after| self.after(after)).filter(|missed| {
             let size = missed.clone().map(|one| one.size_as(updates)).sum::<usize>();
             let newest = self.newest().map_or(0, |newest| newest.item.payload.bytes().len());
-            size <= max_bytes && (size <= newest || !incremental || !self.retention.document)
+            missed.clone().count() <= RECOVERY_PUBLICATIONS_MAX
+                && size <= max_bytes
+                && (size <= newest || !incremental || !self.retention.document)
         });
         if let Some(missed) = missed {
             return Recovery { position, recovered: true, publications: missed.cloned().collect() };
@@ -298,6 +312,29 @@ mod tests {
             !log.recover(at(2), Updates::Whole, 2, now).recovered,
             "a replay past the queue's bound is refused"
         );
+    }
+
+    #[test]
+    fn a_replay_is_bounded_in_number() {
+        let now = Instant::now();
+        let most = RECOVERY_PUBLICATIONS_MAX as u64;
+        let mut log = log(Retention { size: u32::MAX, ..KEEP }, most + 1, now);
+        let mut recovered = |after| log.recover(at(after), Updates::Whole, usize::MAX, now).recovered;
+        assert_eq!((recovered(0), recovered(1)), (false, true));
+    }
+
+    #[test]
+    fn a_replay_that_is_given_up_leaves_the_newest_document() {
+        let now = Instant::now();
+        let mut log = log(Retention { document: true, ..KEEP }, 3, now);
+        let recovery = log.recover(at(1), Updates::Whole, 1024, now);
+        assert_eq!(offsets(&recovery), [2, 3]);
+        let given_up = recovery.clone().without_missed(true);
+        assert_eq!(
+            (given_up.recovered, offsets(&given_up), given_up.position),
+            (false, vec![3], recovery.position)
+        );
+        assert_eq!(offsets(&recovery.without_missed(false)), [] as [u64; 0]);
     }
 
     #[test]

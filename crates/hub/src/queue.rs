@@ -41,8 +41,18 @@ pub struct SendQueue {
     bytes: usize,
     messages: u32,
     first_messages: u32,
-    #[allow(clippy::box_collection, reason = "a session that waits for nothing keeps one word for it")]
-    rest: Option<Box<VecDeque<Outgoing>>>,
+    /// Boxed, so that a session that waits for nothing keeps one word for it.
+    rest: Option<Box<Rest>>,
+}
+
+/// What most queues do without.
+#[derive(Debug, Default)]
+struct Rest {
+    /// What waits behind the first piece.
+    pieces: VecDeque<Outgoing>,
+    /// What was pushed beside the limits since the queue was empty.
+    beside_bytes: usize,
+    beside_messages: u32,
 }
 
 impl SendQueue {
@@ -63,7 +73,35 @@ impl SendQueue {
     pub fn has_room(&self, bytes: usize, messages: u32, limits: QueueLimits) -> bool {
         let bytes = self.bytes.saturating_add(bytes);
         let messages = self.messages.saturating_add(messages);
-        self.bytes == 0 || (bytes <= limits.max_bytes && messages <= limits.max_messages)
+        self.bytes == 0
+            || (bytes <= limits.max_bytes && messages <= limits.max_messages)
+            || self.has_room_besides(bytes, messages, limits)
+    }
+
+    /// The same without what was pushed beside the limits.
+    #[cold]
+    fn has_room_besides(&self, bytes: usize, messages: u32, limits: QueueLimits) -> bool {
+        self.rest.as_ref().is_some_and(|rest| {
+            bytes.saturating_sub(rest.beside_bytes) <= limits.max_bytes
+                && messages.saturating_sub(rest.beside_messages) <= limits.max_messages
+        })
+    }
+
+    /// Whether [`SendQueue::push_beside`] may be given so many bytes: as many in all as the limits allow besides,
+    /// or one piece of any size. Messages do not count, for whoever missed many small ones is not slow.
+    #[must_use]
+    pub fn has_room_beside(&self, bytes: usize, limits: QueueLimits) -> bool {
+        let beside = self.rest.as_ref().map_or(0, |rest| rest.beside_bytes);
+        beside == 0 || beside.saturating_add(bytes) <= limits.max_bytes
+    }
+
+    /// Appends what comes before what is live. It does not count against the limits: until it has been taken the
+    /// queue has as much room for what is live as if it were not there.
+    pub fn push_beside(&mut self, outgoing: Outgoing) {
+        let rest = self.rest.get_or_insert_default();
+        rest.beside_bytes = rest.beside_bytes.saturating_add(outgoing.bytes.len());
+        rest.beside_messages = rest.beside_messages.saturating_add(outgoing.messages);
+        self.append(outgoing);
     }
 
     /// Appends what must go out whatever the limits say: a close frame, a last word. The caller does
@@ -83,7 +121,7 @@ impl SendQueue {
             self.first_messages = outgoing.messages;
             self.first = outgoing.bytes;
         } else {
-            self.rest.get_or_insert_default().push_back(outgoing);
+            self.rest.get_or_insert_default().pieces.push_back(outgoing);
         }
         self.bytes += length;
     }
@@ -116,7 +154,7 @@ impl SendQueue {
     /// Fills `slices` with what is to be written next and gives their number.
     pub fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let first = self.first.get(self.written..).unwrap_or_default();
-        let rest = self.rest.iter().flat_map(|rest| rest.iter()).map(|item| item.bytes.as_ref());
+        let rest = self.rest.iter().flat_map(|rest| &rest.pieces).map(|piece| piece.bytes.as_ref());
         let mut count = 0;
         for (slice, bytes) in slices.iter_mut().zip(std::iter::once(first).chain(rest)) {
             *slice = IoSlice::new(bytes);
@@ -146,20 +184,20 @@ impl SendQueue {
         while self.written >= self.first.len() {
             self.written -= self.first.len();
             self.messages = self.messages.saturating_sub(self.first_messages);
-            let Some(next) = self.rest.as_mut().and_then(|rest| rest.pop_front()) else { return };
+            let Some(next) = self.rest.as_mut().and_then(|rest| rest.pieces.pop_front()) else { return };
             (self.first, self.first_messages) = (next.bytes, next.messages);
         }
-        self.rest = self.rest.take().filter(|rest| !rest.is_empty());
+        self.rest = self.rest.take().filter(|rest| !rest.pieces.is_empty() || rest.beside_bytes > 0);
     }
 
     /// Takes all that waits as one buffer: shared where it is one piece, joined otherwise.
     pub fn take_joined(&mut self) -> Bytes {
         let mut taken = std::mem::take(self);
         let first = taken.first.split_off(taken.written.min(taken.first.len()));
-        let Some(rest) = taken.rest else { return first };
+        let Some(rest) = taken.rest.filter(|rest| !rest.pieces.is_empty()) else { return first };
         let mut joined = BytesMut::with_capacity(taken.bytes);
         joined.extend_from_slice(&first);
-        rest.iter().for_each(|item| joined.extend_from_slice(&item.bytes));
+        rest.pieces.iter().for_each(|piece| joined.extend_from_slice(&piece.bytes));
         joined.freeze()
     }
 
@@ -223,6 +261,30 @@ mod tests {
         assert_eq!(queue.push(item("0123456789abcdef"), LIMITS), Err(Full));
         queue.advance(1);
         assert_eq!(queue.push(Outgoing { messages: 4, ..item("x") }, LIMITS), Ok(()));
+    }
+
+    #[test]
+    fn what_comes_before_what_is_live_leaves_it_all_its_room() {
+        let mut queue = SendQueue::default();
+        assert!(queue.has_room_beside(usize::MAX, LIMITS));
+        queue.push_beside(Outgoing { messages: 9, ..item("0123456789") });
+        assert!(queue.has_room_beside(6, LIMITS) && !queue.has_room_beside(7, LIMITS));
+        queue.push_beside(item("missed"));
+        assert_eq!(queue.push(item("live"), LIMITS), Ok(()));
+        assert_eq!(queue.push(item("live, but long"), LIMITS), Err(Full));
+        for text in ["l", "i"] {
+            assert_eq!(queue.push(item(text), LIMITS), Ok(()));
+        }
+        assert_eq!(queue.push(item("v"), LIMITS), Err(Full), "four messages are too many");
+        assert_eq!(filled(&queue), b"0123456789missedliveli");
+        queue.advance(21);
+        assert_eq!((queue.push(item("0123456789"), LIMITS), queue.messages()), (Ok(()), 2));
+        assert!(!queue.has_room_beside(16, LIMITS), "not all of it was taken");
+        queue.advance(11);
+        assert!(queue.has_room_beside(usize::MAX, LIMITS) && queue.single().is_none());
+        queue.push_beside(item("alone"));
+        assert_eq!(queue.take_joined(), "alone");
+        assert!(queue.has_room_beside(usize::MAX, LIMITS));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! a subscription has ended. Values only; the hub and the engine act on them.
 
 use crate::name::ChannelName;
-use crate::position::Epoch;
+use crate::position::{Epoch, Position};
 use crate::updates::Updates;
 
 /// Why a subscription could not be made.
@@ -42,13 +42,33 @@ pub enum Slow {
     Latest,
 }
 
-/// A subscription that was passed over and whose queue has run empty: what the channel's home is asked.
+/// Where a subscription begins, or goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    /// After this position, if one was asked for.
+    After(Option<Position>),
+    /// At the newest publication, whole: it was passed over.
+    Newest,
+}
+
+/// A subscription that got nothing until its queue had run empty, which it has: what the channel's home is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Behind {
     /// The question's.
     pub ticket: Ticket,
     /// What was followed, and is as far as the home knows.
     pub left: Left,
+    /// What it is to get.
+    pub beginning: Beginning,
+}
+
+/// One that gets nothing until its queue has run empty.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PassedOver {
+    /// Its session's place.
+    pub(crate) at: u32,
+    /// What it gets then.
+    pub(crate) beginning: Beginning,
 }
 
 /// One channel that a session follows or has asked for.
@@ -66,7 +86,7 @@ pub(crate) enum SubscriptionState {
     AwaitHome(Updates, Ticket),
     /// At this place of the channel's list for the session's form and packing and these updates.
     Live(Updates, u32),
-    /// Its queue was full: nothing is queued until it has run empty.
+    /// It is among those passed over by its channel: nothing is queued until its queue has run empty.
     PassedOver(Updates),
 }
 

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use tidegate_hub::{
-    Behind, ChannelName, Epoch, Left, Member, Position, PresenceChange, Present, Publication, Recovery,
-    Retention, SessionId, ShardId, Ticket, Updates,
+    Beginning, Behind, ChannelName, Epoch, Left, Member, Position, PresenceChange, Present, Publication,
+    Recovery, Retention, SessionId, ShardId, Ticket, Updates,
 };
 use tidegate_protocol::ErrorCode;
 use tidegate_websocket::CloseCode;
@@ -22,8 +22,8 @@ pub(crate) const OUTBOX_MAX: usize = 65_536;
 pub(crate) enum Crossing<S> {
     /// To a channel's home: a session wants to follow it.
     Follow(Follow),
-    /// To a channel's home: a session that was passed over has taken what it had, and wants the newest.
-    Newest {
+    /// To a channel's home: a session that got nothing for a while has taken what it had, and goes on.
+    GoOn {
         /// The session.
         session: SessionId,
         /// Where it is.
@@ -104,20 +104,20 @@ pub(crate) enum NotFollowed {
     Dormant,
 }
 
-/// The home's answer to a [`Follow`].
+/// The home's answer to a [`Follow`], or to [`Crossing::GoOn`].
 #[derive(Debug, Clone)]
 pub(crate) struct Followed {
     pub(crate) session: SessionId,
     pub(crate) ticket: Ticket,
     pub(crate) channel: ChannelName,
     pub(crate) updates: Updates,
+    /// Where it begins, as it was asked.
+    pub(crate) beginning: Beginning,
     pub(crate) recovery: Result<Recovery, NotFollowed>,
     /// The channel holds whole documents.
     pub(crate) document: bool,
     /// Who is here, on a channel that tells.
     pub(crate) present: Option<Present>,
-    /// It is the answer to [`Crossing::Newest`].
-    pub(crate) passed_over: bool,
     /// The source fails just now, for this reason.
     pub(crate) trouble: Option<Arc<str>>,
 }

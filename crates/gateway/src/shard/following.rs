@@ -1,8 +1,10 @@
 //! The shard as a follower of homes elsewhere: the answer to a subscription, and notices for subscribers. Both come
 //! with what is live in one mailbox; what goes out is bytes in send queues.
 
+use bytes::Bytes;
 use tidegate_hub::{
-    ChannelName, Encode, Form, Left, Packing, Position, Present, Recovery, SessionId, Updates,
+    Beginning, ChannelName, Encode, Form, Left, Outgoing, Packing, Position, Present, Recovery, SessionId,
+    Updates,
 };
 use tidegate_protocol::{ErrorCode, close_code, envelope, event_stream, lines};
 use tidegate_websocket::CloseCode;
@@ -21,106 +23,146 @@ struct Open<'p> {
     present: Option<&'p Present>,
 }
 
-impl Shard {
-    /// The home has answered: what was missed goes out, then what is live.
-    pub(super) fn begin_subscription(&mut self, followed: Followed) {
-        let Followed { session, ticket, channel, updates, recovery, document, present, passed_over, trouble } =
-            followed;
-        let recovery = match recovery {
-            Ok(recovery) => recovery,
-            Err(why) => {
-                if self.hub.refused(session, ticket, &channel) {
-                    self.refuse_subscription(session, &channel, why);
-                }
-                return;
-            }
-        };
-        let epoch = recovery.position.epoch;
-        if !self.hub.begin(session, ticket, &channel, epoch, &mut self.encoder) {
-            self.leave(session, Left { channel, epoch, updates });
-            return;
-        }
-        let Some(form) = self.hub.session(session).map(tidegate_hub::Session::form) else { return };
-        let lost = !recovery.recovered && !document && !passed_over;
-        self.counters.unrecovered += u64::from(!recovery.recovered && !passed_over);
-        if form == Form::LongPoll {
-            self.begin_long_poll(session, &recovery, document, trouble.as_ref());
-        }
-        self.send_recovery(session, form, updates, &channel, &recovery, present.as_ref());
-        if form == Form::LongPoll
-            && recovery.publications.last().is_some_and(|last| last.offset < recovery.position.offset)
-        {
-            // The rest comes with the next answer, and what is live behind it.
-            self.unsubscribe(session, &channel);
-        }
-        if lost && form == Form::Bare {
-            // Nothing in a bare payload can declare the gap: the close does.
-            let code = CloseCode::new(close_code::POSITION_UNRECOVERABLE);
-            self.close(session, Closing { code, reason: "position unrecoverable", ..Closing::default() });
-        }
-        if let Some(reason) = trouble {
-            self.send_trouble(session, form, &channel, &reason);
-        }
-    }
-
-    fn send_recovery(
-        &mut self,
-        id: SessionId,
-        form: Form,
-        updates: Updates,
-        channel: &ChannelName,
-        recovery: &Recovery,
-        present: Option<&Present>,
-    ) {
+impl<'p> Open<'p> {
+    /// Before what was missed: who is cut off in the middle of it resumes from what it really has.
+    fn before(recovery: &Recovery, updates: Updates, present: Option<&'p Present>) -> Self {
         let Recovery { position, recovered, publications } = recovery;
-        // Where the client stands before the replay: who is cut off in the middle of it resumes from what it
-        // really has.
         let offset = publications.first().map_or(position.offset, |first| first.offset - 1);
         // A patch cannot be applied to what is still to come.
         let is_held =
             updates == Updates::Whole || publications.first().is_none_or(|one| one.change.is_some());
+        Open { position: Position { offset, ..*position }, recovered: *recovered, is_held, present }
+    }
+}
+
+impl Shard {
+    /// The home has answered: what was missed goes out, then what is live.
+    pub(super) fn begin_subscription(&mut self, followed: Followed) {
+        let id = followed.session;
+        self.begin_or_hold(followed);
+        // Where nothing was queued there is nothing whose end would let the others go on.
+        if self.hub.session(id).is_some_and(|session| session.is_behind() && session.queue.is_empty()) {
+            self.catch_up(id);
+        }
+    }
+
+    /// What comes before what is live is not measured by what makes a client slow. It has room of its own in the
+    /// queue, and where that is taken by other channels the subscription begins when they have gone.
+    fn begin_or_hold(&mut self, followed: Followed) {
+        let Followed { session: id, ticket, channel, updates, beginning, recovery, document, .. } = followed;
+        let recovery = match recovery {
+            Ok(recovery) => recovery,
+            Err(why) => {
+                if self.hub.refused(id, ticket, &channel) {
+                    self.refuse_subscription(id, &channel, why);
+                }
+                return;
+            }
+        };
+        let left = Left { channel: channel.clone(), epoch: recovery.position.epoch, updates };
+        let Some(form) = self.hub.session(id).map(tidegate_hub::Session::form) else {
+            return self.leave(id, left);
+        };
+        let (recovery, missed) = self.encode_missed(form, updates, &channel, recovery, document);
         let open =
-            Open { position: Position { offset, ..*position }, recovered: *recovered, is_held, present };
-        self.send_open(id, form, channel, open);
-        if publications.is_empty() {
+            self.open_bytes(form, &channel, Open::before(&recovery, updates, followed.present.as_ref()));
+        let fails = followed.trouble.as_ref();
+        let trouble = fails.map(|reason| self.trouble_bytes(form, &channel, reason)).unwrap_or_default();
+        let has_room = self.hub.has_room_beside(id, open.len() + missed.len() + trouble.len());
+        let begun = if has_room {
+            self.hub.begin(id, ticket, &channel, left.epoch, &mut self.encoder)
+        } else {
+            self.hub.hold(id, ticket, &channel, left.epoch, beginning)
+        };
+        if !begun {
+            self.leave(id, left);
+        }
+        if !begun || !has_room {
             return;
         }
-        let encoded = self.encoder.encode(form, updates, channel, position.epoch, publications);
-        let Some(session) = self.hub.session_mut(id) else { return };
-        let bytes = match session.packing() {
+        self.counters.unrecovered += u64::from(!recovery.recovered && beginning != Beginning::Newest);
+        if form == Form::LongPoll {
+            self.begin_long_poll(id, &recovery, document, fails);
+        }
+        let count = u32::try_from(recovery.publications.len()).unwrap_or(u32::MAX);
+        let missed = self.packed_for(id, missed);
+        for (bytes, messages) in [(open, 1), (missed, count), (trouble, 1)] {
+            self.hub.send_beside(id, Outgoing { bytes, messages });
+        }
+        if form == Form::LongPoll
+            && recovery.publications.last().is_some_and(|last| last.offset < recovery.position.offset)
+        {
+            // The rest comes with the next answer, and what is live behind it.
+            self.unsubscribe(id, &channel);
+        }
+        if form == Form::Bare && !recovery.recovered && !document && beginning != Beginning::Newest {
+            // Nothing in a bare payload can declare the gap: the close does.
+            let code = CloseCode::new(close_code::POSITION_UNRECOVERABLE);
+            self.close(id, Closing { code, reason: "position unrecoverable", ..Closing::default() });
+        }
+    }
+
+    /// What was missed in wire form. Where that is too large, and more than one publication, it counts as not
+    /// recoverable, but for a long poll, which gets the first of it; one alone may be as large as its encoding
+    /// makes it.
+    fn encode_missed(
+        &mut self,
+        form: Form,
+        updates: Updates,
+        channel: &ChannelName,
+        mut recovery: Recovery,
+        document: bool,
+    ) -> (Recovery, Bytes) {
+        let most = self.generation.settings.limits.ws_out_queue_bytes;
+        let mut encode = |recovery: &Recovery| match recovery.publications.as_slice() {
+            [] => Bytes::new(),
+            missed => self.encoder.encode(form, updates, channel, recovery.position.epoch, missed),
+        };
+        let mut missed = encode(&recovery);
+        while form == Form::LongPoll && recovery.publications.len() > 1 && missed.len() > most {
+            recovery.publications.truncate(recovery.publications.len() / 2);
+            missed = encode(&recovery);
+        }
+        if recovery.publications.len() <= 1 || missed.len() <= most {
+            return (recovery, missed);
+        }
+        let recovery = recovery.without_missed(document || updates != Updates::Whole);
+        let missed = encode(&recovery);
+        (recovery, missed)
+    }
+
+    /// What goes to one session alone, compressed as it agreed. It must be queued next.
+    fn packed_for(&mut self, id: SessionId, encoded: Bytes) -> Bytes {
+        let Some(session) = self.hub.session_mut(id).filter(|_| !encoded.is_empty()) else { return encoded };
+        match session.packing() {
             Packing::Plain => encoded,
             Packing::Deflated => self.encoder.packer.alone(&encoded),
             Packing::Own => self.encoder.deflate_own(&encoded, &mut session.attachment),
-        };
-        self.send(id, bytes, u32::try_from(publications.len()).unwrap_or(u32::MAX));
+        }
     }
 
-    /// Says that the subscription stands, or stands again after its source had failed.
-    fn send_open(
+    /// The word that a subscription stands, or stands again after its source had failed.
+    fn open_bytes(
         &mut self,
-        id: SessionId,
         form: Form,
         channel: &ChannelName,
         Open { position, recovered, is_held, present }: Open<'_>,
-    ) {
+    ) -> Bytes {
         match form {
             // What has begun is noted with a long poll, and said in its answer.
-            Form::Bare | Form::LongPoll => {}
-            Form::Envelope => {
-                let open = self.encoder.text_frame(|text| {
-                    envelope::write_open_among(text, channel, position, recovered, present);
-                });
-                self.send(id, open, 1);
-            }
+            Form::Bare | Form::LongPoll => Bytes::new(),
+            Form::Envelope => self.encoder.text_frame(|text| {
+                envelope::write_open_among(text, channel, position, recovered, present);
+            }),
             Form::EventStream => {
                 let mut open = Vec::new();
                 event_stream::write_open_among(&mut open, channel, position, recovered, is_held, present);
-                self.send(id, open.into(), 1);
+                open.into()
             }
             Form::Lines => {
                 let mut open = Vec::new();
                 lines::write_open_among(&mut open, channel, position, recovered, present);
-                self.send(id, open.into(), 1);
+                open.into()
             }
         }
     }
@@ -153,26 +195,28 @@ impl Shard {
         code: ErrorCode,
         message: &str,
     ) {
-        let frame =
-            self.encoder.text_frame(|text| envelope::write_error(text, channel, code, message, code.retry()));
+        let frame = self.error_frame(channel, code, message);
         self.send(id, frame, 1);
     }
 
-    fn send_trouble(&mut self, id: SessionId, form: Form, channel: &ChannelName, reason: &str) {
+    fn error_frame(&mut self, channel: Option<&str>, code: ErrorCode, message: &str) -> Bytes {
+        self.encoder.text_frame(|text| envelope::write_error(text, channel, code, message, code.retry()))
+    }
+
+    /// The word that a source fails.
+    fn trouble_bytes(&mut self, form: Form, channel: &ChannelName, reason: &str) -> Bytes {
         match form {
-            Form::Bare | Form::LongPoll => {}
-            Form::Envelope => {
-                self.send_error(id, Some(channel.public_part()), ErrorCode::Upstream, reason);
-            }
+            Form::Bare | Form::LongPoll => Bytes::new(),
+            Form::Envelope => self.error_frame(Some(channel.public_part()), ErrorCode::Upstream, reason),
             Form::EventStream => {
                 let mut event = Vec::new();
                 event_stream::write_error(&mut event, channel, ErrorCode::Upstream, reason, true);
-                self.send(id, event.into(), 1);
+                event.into()
             }
             Form::Lines => {
                 let mut line = Vec::new();
                 lines::write_error(&mut line, channel, ErrorCode::Upstream, reason, true);
-                self.send(id, line.into(), 1);
+                line.into()
             }
         }
     }
@@ -190,11 +234,15 @@ impl Shard {
             match notice {
                 Notice::Presence(_) => {}
                 Notice::Failing(reason) if form == Form::LongPoll => self.turn_long_poll(id, Some(reason)),
-                Notice::Failing(reason) => self.send_trouble(id, form, channel, reason),
+                Notice::Failing(reason) => {
+                    let bytes = self.trouble_bytes(form, channel, reason);
+                    self.hub.tell(id, channel, Outgoing { bytes, messages: 1 });
+                }
                 Notice::Recovered(_) if form == Form::LongPoll => self.turn_long_poll(id, None),
                 Notice::Recovered(position) => {
                     let open = Open { position: *position, recovered: true, is_held: true, present: None };
-                    self.send_open(id, form, channel, open);
+                    let bytes = self.open_bytes(form, channel, open);
+                    self.hub.tell(id, channel, Outgoing { bytes, messages: 1 });
                 }
                 Notice::Over { code, error, reason } => {
                     self.end_subscription(id, form, channel, *code, *error, reason);

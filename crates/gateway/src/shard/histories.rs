@@ -7,7 +7,7 @@
 //! and shortens and prints when a record is wrong.
 
 mod step;
-mod ground;
+pub(super) mod ground;
 mod ledger;
 mod record;
 
@@ -56,6 +56,10 @@ const HISTORIES_ON_DISK: u32 = 1_000;
 const CONFIGURATION: &str = r#"
 [limits]
 ws_out_queue_msgs = 16
+ws_out_queue_bytes = "8 KiB"
+max_publication = "1 KiB"
+publish_max_body = "1 KiB"
+upstream_max_response = "1 KiB"
 channels_max_per_conn = 8
 
 [[route]]
@@ -279,7 +283,10 @@ impl World {
             match channel {
                 Some(channel) => {
                     let may_skip = channel == LATEST;
-                    records[channel].take(of_channel, &envelope, &self.ledger, u64::from(KEPT), may_skip);
+                    // Where the newest comes first, an open that declares a gap is the place before it.
+                    let begins_whole = channel == DOCUMENT && UPDATES[client] != Updates::Whole;
+                    let kept = u64::from(KEPT) - u64::from(begins_whole);
+                    records[channel].take(of_channel, &envelope, &self.ledger, kept, may_skip);
                 }
                 // The close of the whole connection.
                 None => assert_eq!(envelope["type"], "close", "{envelope}"),
@@ -438,7 +445,7 @@ fn name(channel: usize) -> ChannelName {
 }
 
 /// The payload of the first frame and the frame's length, if it is there whole. A server's frames have no mask.
-fn frame(bytes: &[u8]) -> Option<(&[u8], usize)> {
+pub(super) fn frame(bytes: &[u8]) -> Option<(&[u8], usize)> {
     let (begin, length) = match *bytes.get(1)? {
         126 => (4, usize::from(u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?]))),
         short @ 0..126 => (2, usize::from(short)),
@@ -469,7 +476,7 @@ fn assert_allowed(is_allowed: bool) -> bool {
     true
 }
 
-fn trust() -> Trust {
+pub(super) fn trust() -> Trust {
     thread_local! {
         static TRUST: Trust = Trust::load(&Roots::System).expect("certificates");
     }

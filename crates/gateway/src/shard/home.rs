@@ -6,7 +6,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use tidegate_hub::{
-    Appended, Behind, ChannelName, Compared, Epoch, Fresh, Item, Left, Member, Payload, Position,
+    Appended, Beginning, Behind, ChannelName, Compared, Epoch, Fresh, Item, Left, Member, Payload, Position,
     Precondition, Publication, RepeatLimits, Retention, SessionId, ShardId,
 };
 use tokio::sync::oneshot;
@@ -206,35 +206,36 @@ impl Shard {
         }
         let document = self.engine.log(&channel).is_some_and(|log| log.retention().document);
         let trouble = self.troubles.get(&channel).cloned();
-        let passed_over = false;
+        let beginning = Beginning::After(after);
         let member = member.filter(|_| recovery.is_ok());
         let present = member.map(|member| self.join_at_home(&channel, shard, session, member));
         let followed =
-            Followed { session, ticket, channel, updates, recovery, document, present, passed_over, trouble };
+            Followed { session, ticket, channel, updates, beginning, recovery, document, present, trouble };
         self.cross(shard, Crossing::Followed(followed));
     }
 
-    /// The newest of a channel that is at home here, for a session that was passed over.
-    pub(super) fn newest_at_home(
+    /// What comes first for a session that got nothing of a channel that is at home here for a while.
+    pub(super) fn go_on_at_home(
         &mut self,
         session: SessionId,
         shard: ShardId,
         behind: Behind,
         member: Option<Member>,
     ) {
-        let Behind { ticket, left } = behind;
-        let recovery = self.engine.newest(&left, shard).ok_or(NotFollowed::SourceEnded);
+        let Behind { ticket, left, beginning } = behind;
+        let recovery = self.engine.go_on(&left, shard, beginning, Instant::now());
+        let recovery = recovery.ok_or(NotFollowed::SourceEnded);
         let Left { channel, epoch, updates } = left;
         // It has followed an earlier life of the channel, and comes to this one.
         let comes = recovery.as_ref().is_ok_and(|recovery| recovery.position.epoch != epoch);
         if let Some(member) = member.filter(|_| comes) {
             self.join_at_home(&channel, shard, session, member);
         }
-        // Why the source fails, and that it is well again, was told meanwhile as well.
-        let (document, passed_over, trouble) = (false, true, None);
-        let present = self.present(&channel);
+        let document = self.engine.log(&channel).is_some_and(|log| log.retention().document);
+        // It has heard nothing meanwhile.
+        let (present, trouble) = (self.present(&channel), self.troubles.get(&channel).cloned());
         let followed =
-            Followed { session, ticket, channel, updates, recovery, document, present, passed_over, trouble };
+            Followed { session, ticket, channel, updates, beginning, recovery, document, present, trouble };
         self.cross(shard, Crossing::Followed(followed));
     }
 

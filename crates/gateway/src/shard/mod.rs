@@ -31,6 +31,8 @@ mod long_poll;
 mod timers;
 #[cfg(test)]
 mod histories;
+#[cfg(test)]
+mod replays;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -253,8 +255,8 @@ impl Shard {
         for crossing in batch {
             match crossing {
                 Crossing::Follow(follow) => self.follow_at_home(follow),
-                Crossing::Newest { session, shard, behind, member } => {
-                    self.newest_at_home(session, shard, behind, member);
+                Crossing::GoOn { session, shard, behind, member } => {
+                    self.go_on_at_home(session, shard, behind, member);
                 }
                 Crossing::Followed(followed) => self.begin_subscription(followed),
                 Crossing::Leave { left, session, shard } => {
@@ -413,12 +415,12 @@ impl Shard {
         Ok(())
     }
 
-    /// The queue of `id` has run empty: asks for the newest of what it was passed over in.
+    /// The queue of `id` has run empty: asks for what it got nothing of meanwhile.
     pub(crate) fn catch_up(&mut self, id: SessionId) {
         for behind in self.hub.catch_up(id) {
             let home = self.process.home_of(&behind.left.channel);
             let member = self.member_of(id, &behind.left.channel);
-            self.cross(home, Crossing::Newest { session: id, shard: self.id, behind, member });
+            self.cross(home, Crossing::GoOn { session: id, shard: self.id, behind, member });
             // Nothing else may be due, and only a round hands it over.
             self.wake.notify_one();
         }

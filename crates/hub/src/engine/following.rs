@@ -8,7 +8,7 @@ use crate::log::{Recovery, Retention};
 use crate::name::ChannelName;
 use crate::position::Position;
 use crate::publication::Publication;
-use crate::subscription::Left;
+use crate::subscription::{Beginning, Left};
 use crate::updates::Updates;
 
 impl Engine {
@@ -32,17 +32,33 @@ impl Engine {
         Ok(recovery)
     }
 
-    /// A subscription from `shard` has passed over what it could not take: it gets the newest publication, whole,
-    /// and then what is live. It is counted already, but in another life of the channel. `None` if the channel is
-    /// not there any more.
-    pub fn newest(&mut self, followed: &Left, shard: ShardId) -> Option<Recovery> {
+    /// A subscription from `shard` that got nothing since it was counted goes on: it gets what comes before what is
+    /// live. It may have been counted in another life of the channel. `None` if the channel is not there any more.
+    pub fn go_on(
+        &mut self,
+        followed: &Left,
+        shard: ShardId,
+        beginning: Beginning,
+        now: Instant,
+    ) -> Option<Recovery> {
+        let max_bytes = self.limits.max_recovery_bytes;
         let home = self.channels.get_mut(&followed.channel)?;
         let position = home.log.position();
         if position.epoch != followed.epoch {
             home.join(shard, followed.updates);
         }
-        let publications = home.log.newest().map(Publication::whole).into_iter().collect();
-        Some(Recovery { position, recovered: false, publications })
+        match beginning {
+            Beginning::Newest => {
+                let publications = home.log.newest().map(Publication::whole).into_iter().collect();
+                Some(Recovery { position, recovered: false, publications })
+            }
+            Beginning::After(after) => {
+                let before = home.log.kept_bytes();
+                let recovery = home.log.recover(after, followed.updates, max_bytes, now);
+                self.kept_bytes = self.kept_bytes - before + home.log.kept_bytes();
+                Some(recovery)
+            }
+        }
     }
 
     /// Makes of what [`Engine::follow`] gave what a single answer has: without `after` the newest publication, if it

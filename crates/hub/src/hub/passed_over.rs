@@ -1,11 +1,19 @@
 //! Subscriptions that are passed over: where the newest publication is all that counts, whoever does not keep up
-//! gets nothing more of the channel until its queue has run empty, and then the newest.
+//! gets nothing more of the channel until its queue has run empty, and then the newest. What has just begun waits
+//! in the same way, if what it missed has no room yet.
 
 use super::{Channel, Hub};
 use crate::name::ChannelName;
+use crate::position::Epoch;
 use crate::queue::Outgoing;
 use crate::session_id::SessionId;
-use crate::subscription::{Behind, Left, Slow, Subscription, SubscriptionState, Ticket};
+use crate::subscription::{
+    Beginning, Behind, Left, PassedOver, Slow, Subscription, SubscriptionState, Ticket,
+};
+
+/// Channels whose homes are asked when a queue has run empty. What they give may not have room at once, and asking
+/// for all of it each time would cost the square of it.
+const CATCH_UP_MAX: usize = 8;
 
 impl<T> Hub<T> {
     /// What becomes of the sessions here that follow `name` and do not keep up.
@@ -22,7 +30,8 @@ impl<T> Hub<T> {
         let Some(index) = self.by_name.get(name) else { return };
         let mut own = self.session(id).map(|session| session.subscriptions.iter()).into_iter().flatten();
         let own = own.find(|one| one.channel == *index);
-        if own.is_some_and(|own| !matches!(own.state, SubscriptionState::PassedOver(_))) {
+        let hears = own.is_some_and(|own| !matches!(own.state, SubscriptionState::PassedOver(_)));
+        if hears && !outgoing.bytes.is_empty() {
             self.send(id, outgoing);
         }
     }
@@ -33,7 +42,34 @@ impl<T> Hub<T> {
         self.passed_over
     }
 
-    /// The queue of `id` has run empty: what it was passed over in is to be asked for anew, of the channels' homes.
+    /// The home has answered what was asked with `ticket`, but there is no room yet for what comes before what is
+    /// live: the home is asked again when the queue has run empty. False as with [`Hub::begin`].
+    pub fn hold(
+        &mut self,
+        id: SessionId,
+        ticket: Ticket,
+        name: &ChannelName,
+        epoch: Epoch,
+        beginning: Beginning,
+    ) -> bool {
+        let Some(&index) = self.by_name.get(name) else { return false };
+        let Some(channel) = self.channels.get_mut(index as usize) else { return false };
+        let session =
+            self.sessions.get_mut(id.index as usize).filter(|session| session.generation == id.generation);
+        let Some(session) = session else { return false };
+        let own = session.subscriptions.iter_mut().find(|one| one.channel == index);
+        let Some(Subscription { state, .. }) = own else { return false };
+        let Some(updates) = state.awaited_by(ticket) else { return false };
+        *state = SubscriptionState::PassedOver(updates);
+        session.behind = true;
+        channel.awaiting -= 1;
+        channel.epoch = epoch;
+        channel.passed_over.push(PassedOver { at: id.index, beginning });
+        true
+    }
+
+    /// The queue of `id` has run empty: what it was passed over in is to be asked for anew, of the channels' homes. To
+    /// be called again when it has run empty again, or with nothing in it, while the session is behind.
     pub fn catch_up(&mut self, id: SessionId) -> Vec<Behind> {
         let Some(session) = self.sessions.get_mut(id.index as usize) else { return Vec::new() };
         if session.generation != id.generation || !std::mem::take(&mut session.behind) || session.ending {
@@ -42,14 +78,19 @@ impl<T> Hub<T> {
         let mut behind = Vec::new();
         for Subscription { channel: index, state } in &mut session.subscriptions {
             let SubscriptionState::PassedOver(updates) = *state else { continue };
+            if behind.len() == CATCH_UP_MAX {
+                session.behind = true;
+                break;
+            }
             let Some(channel) = self.channels.get_mut(*index as usize) else { continue };
+            let Some(place) = channel.passed_over.iter().position(|one| one.at == id.index) else { continue };
+            let PassedOver { beginning, .. } = channel.passed_over.swap_remove(place);
             self.tickets = self.tickets.wrapping_add(1);
             let ticket = Ticket(self.tickets);
             *state = SubscriptionState::AwaitHome(updates, ticket);
-            channel.passed_over.retain(|at| *at != id.index);
             channel.awaiting += 1;
             let left = Left { channel: channel.name.clone(), epoch: channel.epoch, updates };
-            behind.push(Behind { ticket, left });
+            behind.push(Behind { ticket, left, beginning });
         }
         behind
     }
@@ -66,7 +107,7 @@ impl<T> Hub<T> {
         session.behind = true;
         let Some(channel) = self.channels.get_mut(index as usize) else { return };
         // First into the one list and then out of the other, for a channel in none is forgotten.
-        channel.passed_over.push(at);
+        channel.passed_over.push(PassedOver { at, beginning: Beginning::Newest });
         self.passed_over += 1;
         self.unlink(at, Subscription { channel: index, state: before }, form, packing);
     }

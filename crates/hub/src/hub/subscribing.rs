@@ -108,7 +108,8 @@ impl<T> Hub<T> {
     pub fn followers(&self, name: &ChannelName) -> Vec<(SessionId, Form)> {
         let channel = self.by_name.get(name).and_then(|index| self.channels.get(*index as usize));
         let audiences = channel.into_iter().flat_map(|channel| channel.live.iter());
-        let passed_over = channel.into_iter().flat_map(|channel| &channel.passed_over);
+        let passed_over =
+            channel.into_iter().flat_map(|channel| channel.passed_over.iter().map(|one| &one.at));
         audiences
             .flat_map(|audience| &audience.sessions)
             .chain(passed_over)
@@ -163,7 +164,7 @@ impl<T> Hub<T> {
                 Some(Left { channel: channel.name.clone(), epoch: channel.epoch, updates })
             }
             SubscriptionState::PassedOver(updates) => {
-                channel.passed_over.retain(|one| *one != at);
+                channel.passed_over.retain(|one| one.at != at);
                 Some(Left { channel: channel.name.clone(), epoch: channel.epoch, updates })
             }
         };

@@ -16,19 +16,25 @@ use crate::settings::{Settings, Synced};
 use crate::store::{Disk, Found, Store, Tell, Writer};
 
 /// See the module's head.
-pub(super) struct Ground {
+pub(in super::super) struct Ground {
     trust: Trust,
+    configuration: &'static str,
     /// Of the store, if there is one.
     folder: Option<TempDir>,
     writer: Option<Writer>,
 }
 
 /// The shards of one process, with their mailboxes.
-pub(super) type Shards = Vec<(ShardRef, mpsc::Receiver<Batch>)>;
+pub(in super::super) type Shards = Vec<(ShardRef, mpsc::Receiver<Batch>)>;
 
 impl Ground {
     pub(super) fn in_memory(trust: &Trust) -> Self {
-        Self { trust: trust.clone(), folder: None, writer: None }
+        Self::configured(trust, CONFIGURATION)
+    }
+
+    /// In memory, with another configuration.
+    pub(in super::super) fn configured(trust: &Trust, configuration: &'static str) -> Self {
+        Self { trust: trust.clone(), configuration, folder: None, writer: None }
     }
 
     /// In memory, too, in a build that keeps nothing on disk.
@@ -44,8 +50,9 @@ impl Ground {
     }
 
     /// Begins a process; the one before it must have gone.
-    pub(super) fn start(&mut self) -> (Shards, Arc<Generation>) {
-        let settings = Settings::from_text(CONFIGURATION, "test.toml", &|_| None).expect("a configuration");
+    pub(in super::super) fn start(&mut self) -> (Shards, Arc<Generation>) {
+        let settings =
+            Settings::from_text(self.configuration, "test.toml", &|_| None).expect("a configuration");
         let process = Arc::new(Process::new(SHARDS, settings, 1000));
         let (senders, receivers) = mailboxes(SHARDS);
         let (store, mut loaded) = self.open_store(&process, &senders).unzip();
@@ -56,7 +63,7 @@ impl Ground {
                 Shard::start(ShardId(id), Arc::clone(&process), Arc::clone(&senders), upstream, keeping);
             let shard = shard.expect("a poller");
             // Two documents can be compared in a round, and others wait.
-            shard.tidy(|shard| shard.comparisons.set_round_bytes(300));
+            shard.tidy(|shard| shard.comparisons.set_round_bytes(2_800));
             if let Some(loaded) = &mut loaded {
                 shard.tidy(|shard| shard.restore(std::mem::take(&mut loaded[usize::from(id)])));
             }

@@ -54,7 +54,7 @@ impl Shard {
             Ok(recovery) => recovery,
             Err(why) => {
                 if self.hub.refused(id, ticket, &channel) {
-                    self.refuse_subscription(id, &channel, why);
+                    self.tell_refused(id, &channel, beginning, why);
                 }
                 return;
             }
@@ -163,6 +163,18 @@ impl Shard {
                 let mut open = Vec::new();
                 lines::write_open_among(&mut open, channel, position, recovered, present);
                 open.into()
+            }
+        }
+    }
+
+    /// Whoever was passed over follows the channel, as far as it knows: that it is over has to be said like any end.
+    fn tell_refused(&mut self, id: SessionId, channel: &ChannelName, beginning: Beginning, why: NotFollowed) {
+        let Some(form) = self.hub.session(id).map(tidegate_hub::Session::form) else { return };
+        match beginning {
+            Beginning::After(_) => self.refuse_subscription(id, channel, why),
+            Beginning::Newest => {
+                let (code, reason) = (CloseCode::TRY_AGAIN_LATER, "the channel has just ended");
+                self.end_subscription(id, form, channel, code, ErrorCode::Upstream, reason);
             }
         }
     }

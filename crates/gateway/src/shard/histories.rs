@@ -10,6 +10,7 @@ mod step;
 pub(super) mod ground;
 mod ledger;
 mod record;
+mod lives;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -499,39 +500,6 @@ proptest! {
     fn nothing_acknowledged_is_lost_with_its_process(steps in proptest::collection::vec(step_on_disk(), 1..80)) {
         check(Ground::on_disk(&trust()), &steps);
     }
-}
-
-#[test]
-fn who_follows_a_later_life_of_a_channel_after_it_was_passed_over_is_here() {
-    let (after, rounds) = (After::Seen, |shards: [u16; 3]| shards.map(|shard| Step::Round { shard }));
-    let steps = [
-        // Its queue is full of what it follows besides.
-        &[Step::Publish { shard: 2, channel: 1, count: 6 }, Step::Publish { shard: 1, channel: 2, count: 5 }],
-        &[
-            Step::Connect { client: 0, shard: 0, channel: 2, after },
-            Step::Subscribe { client: 0, channel: 1, after },
-        ],
-        &rounds([0, 2, 1])[..],
-        &[Step::Publish { shard: 1, channel: 1, count: 4 }, Step::Round { shard: 2 }],
-        // Somebody else brings the channel back before it asks for the newest.
-        &[Step::Connect { client: 3, shard: 0, channel: 2, after }, Step::Round { shard: 1 }],
-        &[Step::Delete { channel: 2 }],
-    ];
-    check(Ground::in_memory(&trust()), &steps.concat());
-}
-
-#[test]
-fn who_leaves_an_earlier_life_of_a_channel_is_here_in_this_one() {
-    let after = After::Seen;
-    let steps = [
-        Step::Connect { client: 2, shard: 2, channel: 1, after },
-        Step::Round { shard: 2 },
-        Step::Round { shard: 1 },
-        Step::Unsubscribe { client: 2, channel: 1 },
-        Step::Delete { channel: 1 },
-        Step::Subscribe { client: 2, channel: 1, after },
-    ];
-    check(Ground::in_memory(&trust()), &steps);
 }
 
 /// A client that asks for changes follows the document, six publications of which are kept but not heard of yet:

@@ -85,7 +85,10 @@ impl Record {
                 self.take_document(channel, envelope, document, ledger);
             }
             Some("presence") => self.take_presence(envelope),
-            Some("close" | "error") => self.end(),
+            Some("close") => self.end(),
+            // Who follows already is told of the end by a close besides.
+            Some("error") if !self.open => self.end(),
+            Some("error") => {}
             _ => panic!("no envelope of a channel: {envelope}"),
         }
     }

@@ -140,9 +140,10 @@ impl Log {
     }
 
     /// Gives `item` the next offset. What it was compared with must be the newest publication, else its change is
-    /// dropped.
+    /// dropped; and that must still be kept, for whoever came after it had gone does not have it.
     pub fn append(&mut self, item: Item, compared: Option<Compared>, now: Instant) -> Publication {
-        let compared = compared.filter(|compared| compared.from == self.position());
+        let is_kept = !self.kept.is_empty();
+        let compared = compared.filter(|compared| is_kept && compared.from == self.position());
         let change = compared.map(|compared| compared.change);
         self.newest += 1;
         self.appended = Some(now);
@@ -466,6 +467,24 @@ mod tests {
             "there is nothing yet that a patch could be applied to"
         );
         assert_eq!(offsets(&log.recover(None, Updates::Whole, 1024, now)), [] as [u64; 0]);
+    }
+
+    #[test]
+    fn what_was_compared_with_a_publication_that_has_gone_meanwhile_goes_whole() {
+        let now = Instant::now();
+        let aged = now + Duration::from_secs(61);
+        let forgets: [fn(&mut Log, Instant); 2] =
+            [|log, aged| log.trim(aged), |log, _| assert!(log.forget_oldest())];
+        for forget in forgets {
+            let mut log = Log::new(Epoch(7), Retention { increments: Increments::ALL, ..KEEP });
+            log.append(Payload::from("one").into(), None, now);
+            let change = Change { json_patch: Some("[]".into()), merge_patch: None };
+            let compared = Compared { from: log.position(), change: change.into() };
+            forget(&mut log, aged);
+            let first = log.recover(None, Updates::JsonPatch, 1024, aged);
+            assert_eq!((offsets(&first), Some(first.position)), (vec![], at(1)), "no document to patch");
+            assert_eq!(log.append(Payload::from("two").into(), Some(compared), aged).change, None);
+        }
     }
 
     #[test]

@@ -25,9 +25,16 @@ use crate::session_id::SessionId;
 use crate::subscription::{Left, PassedOver, Slow, Subscription};
 
 /// Publications of one channel that are fanned out in one round, and about how many of their bytes: the rest
-/// waits for the next, so that what was queued is sent before more is.
+/// waits for the next, so that what was queued is sent before more is. Less where queues are small: see [`Bounds`].
 const PORTION_PUBLICATIONS: usize = 1024;
 const PORTION_BYTES: usize = 256 * 1024;
+
+/// How much is fanned out before queues are flushed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bounds {
+    publications: usize,
+    bytes: usize,
+}
 
 /// Entries of the dirty list that may have been taken before it is moved together.
 const DIRTY_TAKEN_MAX: usize = 4096;
@@ -89,6 +96,8 @@ pub struct Hub<T> {
     fresh_channels: Vec<u32>,
     /// Fresh publications of all channels.
     backlog: usize,
+    /// What has been settled since the last [`Hub::fan_out`], of all channels.
+    settled: Bounds,
     dirty: Dirty,
     overflows: Vec<Overflow>,
     queue_limits: QueueLimits,
@@ -109,6 +118,7 @@ impl<T> Hub<T> {
             by_name: HashMap::default(),
             fresh_channels: Vec::new(),
             backlog: 0,
+            settled: Bounds::default(),
             dirty: Dirty::default(),
             overflows: Vec::new(),
             queue_limits,
@@ -225,9 +235,11 @@ impl<T> Hub<T> {
     /// Puts a portion of what came into the send queues, encoded once for each form in use. To be called
     /// again, after what became dirty was flushed, while there is a [`Hub::backlog`].
     pub fn fan_out(&mut self, encoder: &mut dyn Encode<T>) {
+        self.settled = Bounds::default();
+        let bounds = Bounds::within(self.queue_limits);
         for index in std::mem::take(&mut self.fresh_channels) {
             let Some(channel) = self.channels.get(index as usize) else { continue };
-            let count = portion(&channel.fresh);
+            let count = portion(&channel.fresh, bounds);
             self.fan_out_channel(index, count, encoder);
             let Some(channel) = self.channels.get_mut(index as usize) else { continue };
             channel.listed = !channel.fresh.is_empty();
@@ -237,11 +249,26 @@ impl<T> Hub<T> {
         }
     }
 
-    /// Fans out all that came of one channel, so that something else can be said after it.
-    pub fn settle(&mut self, name: &ChannelName, encoder: &mut dyn Encode<T>) {
-        if let Some(&index) = self.by_name.get(name) {
-            self.fan_out_channel(index, usize::MAX, encoder);
+    /// Fans out all that came of one channel, so that something else can be said after it. False if that is more
+    /// than may be queued before a flush, with what was settled already: then nothing is done, and what is to be said
+    /// waits until [`Hub::fan_out`] has been called and what became dirty was flushed. Whoever takes what comes would
+    /// count as slow otherwise, because others come and go.
+    pub fn settle(&mut self, name: &ChannelName, encoder: &mut dyn Encode<T>) -> bool {
+        let Some(&index) = self.by_name.get(name) else { return true };
+        let Some(channel) = self.channels.get(index as usize) else { return true };
+        if channel.fresh.is_empty() {
+            return true;
         }
+        let bytes: usize = channel.fresh.iter().map(|one| one.item.payload.bytes().len()).sum();
+        let publications = self.settled.publications + channel.fresh.len();
+        let settled = Bounds { publications, bytes: self.settled.bytes + bytes };
+        let bounds = Bounds::within(self.queue_limits);
+        if settled.publications > bounds.publications || settled.bytes > bounds.bytes {
+            return false;
+        }
+        self.settled = settled;
+        self.fan_out_channel(index, usize::MAX, encoder);
+        true
     }
 
     /// Fans out the first `count` fresh publications as one piece.
@@ -424,15 +451,24 @@ impl<T> Session<T> {
     }
 }
 
+impl Bounds {
+    /// Of queues with these limits: one portion and what was settled before it have room in each. One publication has
+    /// at most half of a queue's bytes.
+    fn within(limits: QueueLimits) -> Self {
+        let publications = PORTION_PUBLICATIONS.min(limits.max_messages as usize / 2);
+        Self { publications: publications.max(1), bytes: PORTION_BYTES.min(limits.max_bytes / 8) }
+    }
+}
+
 /// How many of these publications make one portion: at least one.
-fn portion(fresh: &[Publication]) -> usize {
+fn portion(fresh: &[Publication], bounds: Bounds) -> usize {
     let mut bytes = 0;
     let fits = |publication: &&Publication| {
         let before = bytes;
         bytes += publication.item.payload.bytes().len();
-        before < PORTION_BYTES
+        before < bounds.bytes.max(1)
     };
-    fresh.iter().take(PORTION_PUBLICATIONS).take_while(fits).count()
+    fresh.iter().take(bounds.publications).take_while(fits).count()
 }
 
 fn id_of<T>(index: usize, session: &Session<T>) -> SessionId {

@@ -317,6 +317,32 @@ fn a_burst_goes_out_in_portions_and_overflows_nobody_who_keeps_up() {
 }
 
 #[test]
+fn what_is_settled_before_a_flush_is_bounded() {
+    let limits = QueueLimits { max_messages: 8, ..LIMITS };
+    let (mut hub, mut lines) = (Hub::new(limits, 128), Lines::default());
+    let id = hub.attach(Form::Bare, Packing::Plain, 0);
+    follow(&mut hub, id, &mut lines);
+    let publish = |hub: &mut Hub<u64>, count| {
+        (0..count).for_each(|_| hub.publish(&name(0), EPOCH, publication(1)));
+    };
+    assert!(
+        hub.settle(&name(0), &mut lines) && hub.settle(&name(1), &mut lines),
+        "there is nothing to settle"
+    );
+    publish(&mut hub, 3);
+    assert!(hub.settle(&name(0), &mut lines));
+    publish(&mut hub, 2);
+    assert!(!hub.settle(&name(0), &mut lines), "five are more than half of a queue");
+    assert_eq!((hub.session(id).unwrap().queue.messages(), hub.backlog()), (3, 2));
+    hub.fan_out(&mut lines);
+    assert_eq!((hub.session(id).unwrap().queue.messages(), hub.backlog()), (5, 0));
+    drain(&mut hub, id, &mut String::new());
+    publish(&mut hub, 4);
+    assert!(hub.settle(&name(0), &mut lines));
+    assert_eq!(hub.poll_overflow(), None);
+}
+
+#[test]
 fn a_slow_consumer_overflows_alone() {
     let limits = QueueLimits { max_messages: 2, ..LIMITS };
     let (mut hub, mut lines) = (Hub::new(limits, 128), Lines::default());

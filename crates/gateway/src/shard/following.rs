@@ -233,10 +233,9 @@ impl Shard {
         }
     }
 
-    /// Tells the subscribers here what a source said. Fan-out comes first: what was published before the
+    /// Tells the subscribers here what a source said. The channel is settled: what was published before the
     /// notice is heard before it.
     pub(super) fn pass_notice(&mut self, channel: &ChannelName, notice: &Notice) {
-        self.hub.settle(channel, &mut self.encoder);
         if let Notice::Presence(change) = notice {
             let followers = self.hub.followers(channel);
             self.pass_presence(followers, channel, change);

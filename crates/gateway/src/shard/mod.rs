@@ -117,6 +117,9 @@ pub(crate) struct Shard {
     paused_sources: Vec<Waker>,
     mailboxes: Mailboxes,
     outboxes: Vec<Batch>,
+    /// What is left of a batch: its first crossing is said when the channel that it is about has been fanned out, which
+    /// is too much for one round. No other batch is taken before.
+    rest: Option<std::vec::IntoIter<Crossing<Shard>>>,
     poll: mio::Poll,
     events: mio::Events,
     scratch: Box<[u8]>,
@@ -194,6 +197,7 @@ impl Shard {
                 paused_sources: Vec::new(),
                 mailboxes,
                 outboxes: (0..shards).map(|_| Vec::new()).collect(),
+                rest: None,
                 poll,
                 events: mio::Events::with_capacity(POLL_EVENTS),
                 scratch: vec![0; SCRATCH_BYTES].into(),
@@ -227,9 +231,12 @@ impl Shard {
         }
         self.leaving.append(&mut self.departed);
         let more_events = self.read_ready()?;
+        if let Some(rest) = self.rest.take() {
+            self.receive_rest(rest);
+        }
         for _ in 0..MAILBOX_BATCHES {
             // What waits in the mailbox holds back those who send.
-            if self.hub.backlog() >= MAILBOX_PAUSES_AT {
+            if self.hub.backlog() >= MAILBOX_PAUSES_AT || self.rest.is_some() {
                 break;
             }
             let Ok(batch) = mailbox.try_recv() else { break };
@@ -246,29 +253,51 @@ impl Shard {
         Ok(more_events
             || !self.leaving.is_empty()
             || self.hub.backlog() > 0
+            || self.rest.is_some()
             || self.hub.has_dirty()
             || !self.unread.is_empty())
     }
 
-    /// Takes a batch that came from another shard.
+    /// Takes a batch that came from another shard. None must be left of the one before it.
     pub(crate) fn receive(&mut self, batch: Batch) {
-        for crossing in batch {
-            match crossing {
-                Crossing::Follow(follow) => self.follow_at_home(follow),
-                Crossing::GoOn { session, shard, behind, member } => {
-                    self.go_on_at_home(session, shard, behind, member);
-                }
-                Crossing::Followed(followed) => self.begin_subscription(followed),
-                Crossing::Leave { left, session, shard } => {
-                    self.engine.leave(&left, shard);
-                    self.leave_at_home(&left, shard, session);
-                }
-                Crossing::Publication { channel, epoch, publication } => {
-                    self.hub.publish(&channel, epoch, publication);
-                }
-                Crossing::Notice { channel, notice } => self.pass_notice(&channel, &notice),
-                Crossing::Call(call) => call(self),
+        debug_assert!(self.rest.is_none(), "batches are taken in order");
+        self.receive_rest(batch.into_iter());
+    }
+
+    /// Takes crossings one by one, up to one that has to wait for the next round.
+    fn receive_rest(&mut self, mut rest: std::vec::IntoIter<Crossing<Self>>) {
+        while let Some(next) = rest.as_slice().first() {
+            let is_settled = match next {
+                Crossing::Followed(followed) => self.hub.settle(&followed.channel, &mut self.encoder),
+                Crossing::Notice { channel, .. } => self.hub.settle(channel, &mut self.encoder),
+                _ => true,
+            };
+            if !is_settled {
+                self.rest = Some(rest);
+                return;
             }
+            if let Some(crossing) = rest.next() {
+                self.receive_one(crossing);
+            }
+        }
+    }
+
+    fn receive_one(&mut self, crossing: Crossing<Self>) {
+        match crossing {
+            Crossing::Follow(follow) => self.follow_at_home(follow),
+            Crossing::GoOn { session, shard, behind, member } => {
+                self.go_on_at_home(session, shard, behind, member);
+            }
+            Crossing::Followed(followed) => self.begin_subscription(followed),
+            Crossing::Leave { left, session, shard } => {
+                self.engine.leave(&left, shard);
+                self.leave_at_home(&left, shard, session);
+            }
+            Crossing::Publication { channel, epoch, publication } => {
+                self.hub.publish(&channel, epoch, publication);
+            }
+            Crossing::Notice { channel, notice } => self.pass_notice(&channel, &notice),
+            Crossing::Call(call) => call(self),
         }
     }
 
@@ -276,7 +305,7 @@ impl Shard {
     /// taken at once. A full mailbox keeps its batch here, in order, for the next round.
     fn hand_over(&mut self) {
         let own = usize::from(self.id.0);
-        loop {
+        while self.rest.is_none() {
             let batch = std::mem::take(&mut self.outboxes[own]);
             if batch.is_empty() {
                 break;

@@ -1,4 +1,5 @@
 //! What a client missed comes to it however much that is, as long as it takes it: who asks for what there is, is not slow.
+//! Nor is who follows meanwhile, however many come.
 //! Shards without sockets are turned by hand, and what clients get is read as they would read it.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,7 +12,7 @@ use serde_json::Value;
 use tidegate_hub::{ChannelName, Epoch, Form, Increments, Payload, Position, Retention, SessionId, Updates};
 
 use super::connection::About;
-use super::crossing::Resume;
+use super::crossing::{Crossing, Resume};
 use super::histories::ground::{Ground, Shards};
 use super::histories::trust;
 use super::{BodyPart, Shard};
@@ -78,6 +79,15 @@ impl Gateway {
     fn subscribe(&self, id: SessionId, channel: &str, resume: Resume) {
         let subscribe = |shard: &mut Shard| shard.subscribe(id, &name(channel), resume, RETENTION, false);
         self.shards[0].0.with(subscribe).expect("subscribed");
+    }
+
+    /// The same when the first shard, which is the home, has come to it: between subscriptions.
+    fn publish_later(&self, channel: &str, payload: &str) {
+        let (channel, payload) = (name(channel), Payload::from(payload));
+        let publish = move |shard: &mut Shard| {
+            shard.publish_at_home(&channel, payload.into(), None, RETENTION).expect("published");
+        };
+        self.shards[0].0.with(|shard| shard.cross(shard.id, Crossing::Call(Box::new(publish))));
     }
 
     /// Turns all shards until nothing moves any more.
@@ -158,6 +168,31 @@ fn one_publication_comes_however_large_its_encoding_is() {
             (&true.into(), &text.as_str().into())
         );
     }
+}
+
+#[test]
+fn whoever_takes_what_comes_is_not_slow_because_others_come() {
+    let mut gateway = Gateway::start();
+    let home = usize::from(gateway.shards[0].0.process.home_of(&name("c")).0);
+    // Where nothing needs to cross, most of it happens in one round.
+    gateway.shards.swap(0, home);
+    let ids = [(); 4].map(|()| gateway.connect());
+    let text = "x".repeat(100 * 1024);
+    gateway.subscribe(ids[0], "c", Resume::default());
+    gateway.turn();
+    gateway.take(ids[0]);
+    for id in &ids[1..] {
+        (0..15).for_each(|_| gateway.publish_later("c", &text));
+        gateway.subscribe(*id, "c", Resume::default());
+    }
+    let mut taken = Vec::new();
+    for _ in 0..100 {
+        let (shard, mailbox) = &mut gateway.shards[0];
+        shard.round(mailbox, Instant::now()).expect("a round");
+        taken.extend(gateway.take(ids[0]));
+    }
+    assert_eq!(types(&taken), [("message", 45)]);
+    assert_eq!(types(&gateway.take(ids[2])), [("open", 1), ("message", 15)]);
 }
 
 #[test]

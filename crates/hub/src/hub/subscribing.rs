@@ -45,7 +45,8 @@ impl<T> Hub<T> {
     }
 
     /// The home has answered what was asked with `ticket`: `id` follows this life of `name` from here. What
-    /// other sessions have still to get of this round is fanned out first. False if the session has gone or
+    /// other sessions have still to get of this round is fanned out first, for which [`Hub::settle`] is there: it
+    /// says when that is too much at once. False if the session has gone or
     /// left meanwhile: then the home must be told.
     pub fn begin(
         &mut self,

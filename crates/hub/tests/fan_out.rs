@@ -411,6 +411,23 @@ fn who_is_passed_over_is_not_told_what_it_learns_anew() {
 }
 
 #[test]
+fn news_for_which_there_is_no_room_ends_only_who_must_have_all() {
+    let limits = QueueLimits { max_messages: 2, ..LIMITS };
+    for (slow, passed_over) in [(Slow::Disconnect, 0), (Slow::Latest, 1)] {
+        let (mut hub, mut lines) = (Hub::new(limits, 128), Lines::default());
+        let id = hub.attach(Form::Envelope, Packing::Plain, 0);
+        follow(&mut hub, id, &mut lines);
+        hub.set_slow(&name(0), slow);
+        for _ in 0..5 {
+            hub.tell(id, &name(0), Outgoing { bytes: Bytes::from_static(b"news\n"), messages: 1 });
+        }
+        assert_eq!((hub.poll_overflow().is_none(), hub.passed_over()), (passed_over == 1, passed_over));
+        hub.session_mut(id).unwrap().queue.take_joined();
+        assert_eq!(hub.catch_up(id).len() as u64, passed_over);
+    }
+}
+
+#[test]
 fn who_leaves_while_it_is_passed_over_is_forgotten() {
     let limits = QueueLimits { max_messages: 1, ..LIMITS };
     let (mut hub, mut lines) = (Hub::new(limits, 128), Lines::default());

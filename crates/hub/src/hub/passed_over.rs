@@ -25,14 +25,20 @@ impl<T> Hub<T> {
     }
 
     /// Queues for one follower of `name` what it would learn anew when it catches up: whoever is passed over gets
-    /// nothing.
+    /// nothing. Where the newest counts, whoever has no room for it is passed over.
     pub fn tell(&mut self, id: SessionId, name: &ChannelName, outgoing: Outgoing) {
-        let Some(index) = self.by_name.get(name) else { return };
-        let mut own = self.session(id).map(|session| session.subscriptions.iter()).into_iter().flatten();
-        let own = own.find(|one| one.channel == *index);
-        let hears = own.is_some_and(|own| !matches!(own.state, SubscriptionState::PassedOver(_)));
-        if hears && !outgoing.bytes.is_empty() {
-            self.send(id, outgoing);
+        let Some(&index) = self.by_name.get(name) else { return };
+        let Some(slow) = self.channels.get(index as usize).map(|channel| channel.slow) else { return };
+        let Some(session) = self.session(id).filter(|session| !session.ending) else { return };
+        let own = session.subscriptions.iter().find(|one| one.channel == index);
+        let Some(Subscription { state, .. }) = own.filter(|_| !outgoing.bytes.is_empty()) else { return };
+        let has_room = session.queue.has_room(outgoing.bytes.len(), outgoing.messages, self.queue_limits);
+        match state {
+            SubscriptionState::PassedOver(_) => {}
+            SubscriptionState::Live(..) if slow == Slow::Latest && !has_room => {
+                self.pass_over(index, id.index)
+            }
+            SubscriptionState::Live(..) | SubscriptionState::AwaitHome(..) => self.send(id, outgoing),
         }
     }
 

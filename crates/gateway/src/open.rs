@@ -339,6 +339,7 @@ fn begin_running(
             shard.sources.join(name, waiting)
         } else {
             let waiting = shard.sources.opened(key, name, retention);
+            shard.end_other_kind(name, true);
             if let Some(first) = first {
                 shard.publish_of_source(name, first, None, retention);
             }
@@ -384,6 +385,7 @@ fn handle_event(shard: &ShardRef, channel: &ChannelName, retention: Retention, e
     shard.with(|shard| match event {
         Event::Publication(item) => {
             shard.counters.source_publications += 1;
+            shard.end_other_kind(channel, true);
             let (home, payload) = (channel.clone(), item.payload.clone());
             shard.compared(channel, &payload, move |shard, compared| {
                 shard.publish_of_source(&home, item, compared, retention);
@@ -437,6 +439,7 @@ impl Shard {
     fn publish_owed(&mut self) -> bool {
         let mut published = false;
         for (channel, retention, item) in self.sources.take_owed() {
+            self.end_other_kind(&channel, true);
             match self.publish_at_home(&channel, item.clone(), None, retention) {
                 Ok(_) => published = true,
                 Err(_) => self.sources.owe(&channel, Some(item)),

@@ -47,12 +47,14 @@ pub struct EngineLimits {
 /// What whoever creates a log must bring: its retention and a random epoch.
 #[derive(Debug, Clone, Copy)]
 pub struct Fresh {
-    /// What the log keeps, if it is created now.
+    /// What the log keeps from now on.
     pub retention: Retention,
     /// The log's epoch, if it is created now.
     pub epoch: Epoch,
     /// The log, if it is created now, has a copy elsewhere.
     pub copied: bool,
+    /// The log, if it is created now, is filled by a source and not by publishers.
+    pub sourced: bool,
 }
 
 /// An appended publication.
@@ -120,6 +122,8 @@ struct Home {
     followers: Box<[u32]>,
     /// Those of them that get increments.
     incremental: Incremental,
+    /// A source fills it.
+    sourced: bool,
     last_use: u64,
     /// Since when it is known that nobody follows it and that it keeps nothing.
     unused: Option<Instant>,
@@ -188,11 +192,11 @@ impl Engine {
     #[must_use]
     pub fn basis(&self, name: &ChannelName) -> Option<Basis> {
         let home = self.channels.get(name)?;
-        let wanted = home.incremental.wanted();
+        let wanted = home.incremental.wanted().both(home.log.retention().increments);
         if wanted.is_none() {
             return None;
         }
-        let payload = home.log.newest()?.item.payload.clone();
+        let payload = home.log.comparable()?.item.payload.clone();
         Some(Basis { position: home.log.position(), payload, wanted })
     }
 
@@ -226,6 +230,12 @@ impl Engine {
     #[must_use]
     pub fn log(&self, name: &ChannelName) -> Option<&Log> {
         self.channels.get(name).map(|home| &home.log)
+    }
+
+    /// Whether a source fills `name`, and not publishers; `None` without such a channel.
+    #[must_use]
+    pub fn is_sourced(&self, name: &ChannelName) -> Option<bool> {
+        self.channels.get(name).map(|home| home.sourced)
     }
 
     /// Forgets the channel; a later publication begins a new epoch. Gives the shards that followed it.
@@ -330,14 +340,15 @@ impl Engine {
             let copy = fresh.copied.then(Copied::default);
             // Uses count from 1: no other channel stands at 0.
             let (log, incremental) = (Log::new(fresh.epoch, fresh.retention), Incremental::default());
-            let home =
-                Home { log, followers, incremental, last_use: 0, unused: None, is_listed: false, copy };
+            let (sourced, last_use, unused, is_listed) = (fresh.sourced, 0, None, false);
+            let home = Home { log, followers, incremental, sourced, last_use, unused, is_listed, copy };
             self.channels.insert(name.clone(), home);
         }
         self.uses += 1;
         let Some(home) = self.channels.get_mut(name) else { return Err(TooManyChannels) };
         self.by_use.remove(&home.last_use);
         (home.last_use, home.unused) = (self.uses, None);
+        home.log.set_retention(fresh.retention);
         self.by_use.insert(self.uses, name.clone());
         Ok(home)
     }
@@ -391,6 +402,7 @@ mod tests {
         },
         epoch: Epoch(1),
         copied: false,
+        sourced: false,
     };
 
     fn name(text: &str) -> ChannelName {

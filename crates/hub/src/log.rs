@@ -46,6 +46,8 @@ pub struct Log {
     kept: VecDeque<Kept>,
     kept_bytes: usize,
     retention: Retention,
+    /// What follows earlier publications goes whole: not all have them who get increments.
+    comparable_from: u64,
     /// When `newest` was appended.
     appended: Option<Instant>,
 }
@@ -83,7 +85,8 @@ impl Log {
     /// An empty log. `epoch` is random.
     #[must_use]
     pub fn new(epoch: Epoch, retention: Retention) -> Self {
-        Self { epoch, newest: 0, kept: VecDeque::new(), kept_bytes: 0, retention, appended: None }
+        let kept = VecDeque::new();
+        Self { epoch, newest: 0, kept, kept_bytes: 0, retention, comparable_from: 0, appended: None }
     }
 
     /// A log that goes on where it was. More publications than there are offsets are not taken.
@@ -100,7 +103,7 @@ impl Log {
         let kept: VecDeque<_> = kept.collect();
         let kept_bytes = kept.iter().map(|kept| kept.publication.size()).sum();
         let Position { epoch, offset: newest } = position;
-        Self { epoch, newest, kept, kept_bytes, retention, appended: Some(appended) }
+        Self { epoch, newest, kept, kept_bytes, retention, comparable_from: 0, appended: Some(appended) }
     }
 
     /// The place of the newest publication.
@@ -113,6 +116,23 @@ impl Log {
     #[must_use]
     pub fn retention(&self) -> Retention {
         self.retention
+    }
+
+    /// Keeps from now on what `retention` says. What is too much by it goes when the log is next used or trimmed.
+    pub fn set_retention(&mut self, retention: Retention) {
+        let gains =
+            |updates| retention.increments.include(updates) && !self.retention.increments.include(updates);
+        if gains(Updates::JsonPatch) || gains(Updates::MergePatch) {
+            // Whoever asked for increments before began without a document.
+            self.comparable_from = self.newest + 1;
+        }
+        self.retention = retention;
+    }
+
+    /// What the next publication can be compared with: the newest one, if it is kept and all have it.
+    #[must_use]
+    pub fn comparable(&self) -> Option<&Publication> {
+        self.newest().filter(|newest| newest.offset >= self.comparable_from)
     }
 
     /// The offset of the oldest publication that is kept; beyond the newest one if there is none.
@@ -143,7 +163,9 @@ impl Log {
     /// dropped; and that must still be kept, for whoever came after it had gone does not have it.
     pub fn append(&mut self, item: Item, compared: Option<Compared>, now: Instant) -> Publication {
         let is_kept = !self.kept.is_empty();
-        let compared = compared.filter(|compared| is_kept && compared.from == self.position());
+        let compared = compared.filter(|compared| {
+            is_kept && compared.from == self.position() && compared.from.offset >= self.comparable_from
+        });
         let change = compared.map(|compared| compared.change);
         self.newest += 1;
         self.appended = Some(now);
@@ -402,6 +424,39 @@ mod tests {
         assert_eq!((bare.first_kept(), bare.append(item("6"), None, now).offset), (6, 6));
         let too_many = Log::restore(restored(1, &["0", "1"]), KEEP);
         assert_eq!((too_many.first_kept(), too_many.kept()), (1, 1));
+    }
+
+    #[test]
+    fn another_retention_holds_from_the_next_use() {
+        let now = Instant::now();
+        let mut log = log(KEEP, 3, now);
+        log.set_retention(Retention { size: 1, ..KEEP });
+        assert_eq!(log.kept(), 3);
+        log.trim(now);
+        assert_eq!((log.kept(), log.kept_bytes()), (1, 1));
+        log.set_retention(Retention { size: 2, ttl: Duration::from_secs(1), ..KEEP });
+        log.append(Payload::from("4").into(), None, now);
+        assert_eq!(log.kept(), 2);
+        log.trim(now + Duration::from_secs(2));
+        assert_eq!(log.kept(), 0);
+    }
+
+    #[test]
+    fn who_asked_for_increments_before_there_were_any_gets_a_whole_one_first() {
+        let now = Instant::now();
+        let mut log = log(KEEP, 1, now);
+        let change = Change { json_patch: Some("[]".into()), merge_patch: None };
+        let compared = |log: &Log| Compared { from: log.position(), change: change.clone().into() };
+        let under_way = compared(&log);
+        assert_eq!(offsets(&log.recover(None, Updates::JsonPatch, 1024, now)), [] as [u64; 0]);
+        log.set_retention(Retention { increments: Increments::ALL, ..KEEP });
+        assert_eq!(log.comparable(), None);
+        assert_eq!(log.append(Payload::from("2").into(), Some(under_way), now).change, None);
+        assert_eq!(log.comparable().map(|one| one.offset), Some(2));
+        let next = compared(&log);
+        assert!(log.append(Payload::from("3").into(), Some(next), now).change.is_some());
+        log.set_retention(Retention { increments: Increments::ALL, size: 2, ..KEEP });
+        assert_eq!(log.comparable().map(|one| one.offset), Some(3), "nothing was gained");
     }
 
     #[test]

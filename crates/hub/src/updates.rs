@@ -65,6 +65,15 @@ impl Increments {
         self == Self::NONE
     }
 
+    /// Those that are in `other`, too.
+    #[must_use]
+    pub fn both(self, other: Self) -> Self {
+        Self {
+            json_patch: self.json_patch && other.json_patch,
+            merge_patch: self.merge_patch && other.merge_patch,
+        }
+    }
+
     /// Whether what such a subscription asks for is among them. Whole documents never are.
     #[must_use]
     pub fn include(self, updates: Updates) -> bool {

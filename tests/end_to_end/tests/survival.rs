@@ -159,9 +159,11 @@ fn a_kill_takes_nothing_of_the_newest_history_when_there_is_no_room_for_all() {
 
 /// Puts another configuration in force.
 fn reload(gateway: &Gateway, text: &str) {
+    let seen = gateway.log().count();
     std::fs::write(gateway.configuration(), text).expect("its configuration");
     gateway.signal(Signal::HUP);
-    gateway.log().wait("the new one", |line| line.contains("configuration is in force").then_some(()));
+    let reloaded = |line: &str| line.contains("configuration is in force").then_some(());
+    gateway.log().wait_after(seen, "the new one", reloaded);
 }
 
 #[test]
@@ -189,7 +191,7 @@ fn a_channel_whose_route_comes_back_is_not_overwritten() {
     }
     let mut socket = WebSocket::enveloped(gateway.public(), &format!("/a?after={first}"));
     assert_eq!(socket.envelope("error")["code"], "limit");
-    gateway.log().wait("a line about it", |line| line.contains("was not read at the start").then_some(()));
+    gateway.log().wait("a line about it", |line| line.contains("on disk and not in memory").then_some(()));
     let deleted = gateway.ask_admin(Request::new("DELETE", "/channels/c"));
     assert_eq!(deleted.status, 200, "{}", deleted.text());
     let anew = gateway.publish("c", "1");
@@ -199,6 +201,70 @@ fn a_channel_whose_route_comes_back_is_not_overwritten() {
     let (mut socket, open) = open(&gateway, &first);
     assert_eq!(open["recovered"], true);
     assert_eq!(socket.envelope("message")["position"], second.as_str());
+}
+
+/// `/a` is what a backend says, and all else a channel.
+fn polled(backend: &Backend) -> String {
+    let url = backend.url();
+    format!("[[route]]\npath = \"/a\"\npoll = {{ url = \"{url}/a\" }}\n{CHANNELS}")
+}
+
+#[test]
+fn a_channel_that_is_polled_after_a_reload_is_another_one_and_so_it_is_back_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let document = Document::new("\"document\"");
+    let backend = Backend::start(move |asked| document.reply(asked));
+    for (place, engine) in engines(folder.path()) {
+        let gateway = start(&engine);
+        let first = gateway.publish("a", "1");
+        let second = gateway.publish("a", "2");
+        let mut follower = WebSocket::open(gateway.public(), "/a");
+        gateway.wait_subscribers("a", 1);
+        reload(&gateway, &format!("{engine}{LIMITS}{}", polled(&backend)));
+        let (mut socket, opened) = open(&gateway, &first);
+        assert_eq!(opened["recovered"], false, "{place}");
+        let message = socket.envelope("message");
+        assert_eq!(message["data"], "document", "{place}");
+        let position = message["position"].as_str().expect("a position");
+        assert!(epoch(position) != epoch(&first) && position.ends_with(":1"), "{place}: {first} {position}");
+        assert_eq!(follower.closed().0, 1001, "{place}");
+        let mut late = WebSocket::open(gateway.public(), "/a");
+        assert_eq!(late.text(), "\"document\"", "{place}");
+        reload(&gateway, &format!("{engine}{LIMITS}{CHANNELS}"));
+        let answer = gateway.ask_admin(Request::post("/channels/a", "3"));
+        if engine.is_empty() {
+            let third = answer.json()["position"].as_str().expect("a position").to_owned();
+            assert!(epoch(&third) != epoch(position) && third.ends_with(":1"), "{position} {third}");
+            assert_eq!(late.closed().0, 1001);
+            assert_eq!(socket.envelope("error")["code"], "upstream");
+            continue;
+        }
+        assert_eq!(answer.status, 503, "{place}: {}", answer.text());
+        let gateway = again(gateway, Signal::KILL, &engine);
+        assert_eq!(gateway.channel("a")["position"], second.as_str(), "{place}");
+        let third = gateway.publish("a", "3");
+        assert_eq!(third, second.replace(":2", ":3"), "{place}");
+        let (mut socket, opened) = open(&gateway, &first);
+        assert_eq!(opened["recovered"], true, "{place}");
+        assert_eq!(socket.envelope("message")["position"], second.as_str(), "{place}");
+    }
+}
+
+#[test]
+fn what_a_channel_keeps_goes_by_the_configuration_in_force() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (place, engine) in engines(folder.path()) {
+        let channels = |size: u32| CHANNELS.replace("{}", &format!("{{}}\nhistory = {{ size = {size} }}"));
+        let gateway = Gateway::configured(&format!("{engine}{LIMITS}{}", channels(5)));
+        let positions = ["1", "2", "3", "4", "5"].map(|text| gateway.publish("a", text));
+        assert_eq!(gateway.channel("a")["history"], 5, "{place}");
+        reload(&gateway, &format!("{engine}{LIMITS}{}", channels(2)));
+        assert_eq!(open(&gateway, &positions[3]).1["recovered"], true, "{place}");
+        assert_eq!(gateway.channel("a")["history"], 2, "{place}");
+        gateway.publish("a", "6");
+        assert_eq!(gateway.channel("a")["history"], 2, "{place}");
+        assert_eq!(open(&gateway, &positions[2]).1["recovered"], false, "{place}");
+    }
 }
 
 #[test]

@@ -90,7 +90,7 @@ pub(crate) struct Follow {
 }
 
 /// What is said of a channel that is on disk alone.
-pub(crate) const NOT_READ: &str = "the channel is on disk and was not read at the start, when no route wanted it \
+pub(crate) const NOT_READ: &str = "the channel is on disk and not in memory, since for a time no route wanted it \
                                    or channels_max_total had no room: a restart of the gateway reads it";
 
 /// Why a home lets nobody follow.

@@ -9,6 +9,8 @@ use tidegate_hub::{
     Appended, Beginning, Behind, ChannelName, Compared, Epoch, Fresh, Item, Left, Member, Payload, Position,
     Precondition, Publication, RepeatLimits, Retention, SessionId, ShardId,
 };
+use tidegate_protocol::ErrorCode;
+use tidegate_websocket::CloseCode;
 use tokio::sync::oneshot;
 
 use super::Shard;
@@ -82,6 +84,7 @@ impl Shard {
         if self.keeping.is_some() {
             return self.stage_at_home(channel, submission, retention, answer);
         }
+        self.end_other_kind(channel, false);
         let (home, payload) = (channel.clone(), submission.item.payload.clone());
         self.compared(channel, &payload, move |there, compared| {
             // Whoever publishes may have gone.
@@ -103,7 +106,7 @@ impl Shard {
         if let Some(precondition) = precondition {
             self.engine.check(channel, precondition).map_err(NotPublished::Precondition)?;
         }
-        let published = self.publish_at_home(channel, item, compared, retention)?;
+        let published = self.append(channel, item, compared, self.fresh(retention, false))?;
         if let Some(key) = key {
             self.note_key(channel, &key, published.position);
         }
@@ -128,7 +131,8 @@ impl Shard {
         RepeatLimits { window: limits.dedup_window, max_keys }
     }
 
-    /// Appends to a channel that is at home here and hands it to the shards that follow, without any store.
+    /// Appends what a source brings to a channel that is at home here and hands it to the shards that follow.
+    /// [`Shard::end_other_kind`] comes before it.
     pub(crate) fn publish_at_home(
         &mut self,
         channel: &ChannelName,
@@ -136,11 +140,21 @@ impl Shard {
         compared: Option<Compared>,
         retention: Retention,
     ) -> Result<Published, NotPublished> {
-        // Its offsets are not known before the store has answered, if another kind of route filled it just now.
+        self.append(channel, item, compared, self.fresh(retention, true))
+    }
+
+    /// Appends without any store.
+    fn append(
+        &mut self,
+        channel: &ChannelName,
+        item: Item,
+        compared: Option<Compared>,
+        fresh: Fresh,
+    ) -> Result<Published, NotPublished> {
+        // Its offsets are not known before the store has answered, if it is just being removed there.
         if self.is_behind(OUTBOX_MAX) || self.engine.is_staged(channel) {
             return Err(NotPublished::Overloaded);
         }
-        let fresh = self.fresh(retention, false);
         let appended = self.engine.append(channel, item, compared, fresh, Instant::now());
         let appended = appended.map_err(|_| NotPublished::TooManyChannels)?;
         Ok(self.spread(channel, &appended))
@@ -160,9 +174,10 @@ impl Shard {
         Published { position: appended.position, subscribers: appended.followers }
     }
 
-    /// What a log begins with that is created now; `kept`: the store has a copy of it.
-    pub(super) fn fresh(&self, retention: Retention, kept: bool) -> Fresh {
-        Fresh { retention, epoch: Epoch(fastrand::u32(1..)), copied: kept && self.keeping.is_some() }
+    /// What a log begins with that is created now. What publishers fill has a copy in the store, if there is one.
+    pub(super) fn fresh(&self, retention: Retention, sourced: bool) -> Fresh {
+        let copied = !sourced && self.keeping.is_some();
+        Fresh { retention, epoch: Epoch(fastrand::u32(1..)), copied, sourced }
     }
 
     /// True while as much as `bound` waits to be fanned out here or to be handed to another shard.
@@ -190,12 +205,13 @@ impl Shard {
         let Follow { session, ticket, shard, channel, resume, answered_once, retention, sourced, member } =
             follow;
         let Resume { after, updates } = resume;
-        let fresh = self.fresh(retention, !sourced);
+        let fresh = self.fresh(retention, sourced);
         let mut recovery = if sourced && !self.sources.is_running(&channel) {
             Err(NotFollowed::SourceEnded)
         } else if !sourced && self.is_dormant(&channel) {
             Err(NotFollowed::Dormant)
         } else {
+            self.end_other_kind(&channel, sourced);
             let followed = self.engine.follow(&channel, shard, after, updates, fresh, Instant::now());
             followed.map_err(|_| NotFollowed::TooManyChannels)
         };
@@ -259,11 +275,33 @@ impl Shard {
     /// Forgets a channel that is at home here, with its history. Those who follow it are told first, if
     /// there are any.
     pub(crate) fn drop_channel(&mut self, channel: &ChannelName, notice: Notice) -> bool {
+        self.sources.stop(channel);
+        self.end_life(channel, notice)
+    }
+
+    /// The same, but for the source, which may be about to begin another life of the channel.
+    fn end_life(&mut self, channel: &ChannelName, notice: Notice) -> bool {
         self.append_waiting(channel);
         self.notify_followers(channel, notice);
-        self.sources.stop(channel);
         self.presences.remove(channel);
         self.engine.remove(channel).is_some()
+    }
+
+    /// Ends what is there of `channel` if publishers have filled it, and now a source does (`sourced`), or the other
+    /// way round: its route has become another one in a reload, and positions of the one mean nothing in the other.
+    /// What the store has of it stays there, as that of a channel which no route wants.
+    pub(crate) fn end_other_kind(&mut self, channel: &ChannelName, sourced: bool) {
+        let is_other = self.engine.is_sourced(channel).is_some_and(|was_sourced| was_sourced != sourced);
+        if !is_other || !self.leave_on_disk(channel) {
+            return;
+        }
+        if !sourced {
+            self.sources.stop(channel);
+        }
+        tracing::info!(event = "channel_replaced", %channel, "its route is of another kind now: it begins anew");
+        let (code, error) = (CloseCode::GOING_AWAY, ErrorCode::Upstream);
+        let reason = "the channel's route is another one now".into();
+        self.end_life(channel, Notice::Over { code, error, reason });
     }
 
     /// The source of a channel that is at home here is well again.

@@ -149,6 +149,7 @@ impl Shard {
             let _ = answer.send(Err(NotPublished::Dormant));
             return;
         }
+        self.end_other_kind(channel, false);
         let Submission { item, key, precondition } = submission;
         if let Some(published) = key.as_deref().and_then(|key| self.published_before(channel, key)) {
             let _ = answer.send(Ok(published));
@@ -186,7 +187,7 @@ impl Shard {
         if let Some(reason) = self.keeping.as_ref().and_then(|keeping| keeping.broken.clone()) {
             return Err(NotPublished::NotKept(reason));
         }
-        let fresh = self.fresh(retention, true);
+        let fresh = self.fresh(retention, false);
         let mut staged = self.engine.stage(channel, fresh);
         if staged == Err(NotStaged::TooManyChannels) && self.remove_idle() {
             staged = self.engine.stage(channel, fresh);
@@ -243,6 +244,21 @@ impl Shard {
             self.engine.cancel_removal(channel);
             let _ = answer.send(Err(NotPublished::StoreBehind));
         }
+    }
+
+    /// What the store has of `channel`, which goes on in memory as another one, is left there. False if it is just
+    /// being removed.
+    pub(super) fn leave_on_disk(&mut self, channel: &ChannelName) -> bool {
+        let most = self.generation.settings.limits.channels_max_total as usize;
+        let Some(keeping) = self.keeping.as_mut().filter(|_| self.engine.is_copied(channel)) else {
+            return true;
+        };
+        let Some(offsets) = self.engine.begin_removal(channel) else { return false };
+        // One to which nothing was ever published is not there.
+        if offsets.end > 1 {
+            keeping.dormant.note_offsets(channel.clone(), offsets, most);
+        }
+        true
     }
 
     /// True if `channel` is on disk, or may be, and was not read: one that began anew under its name would take its

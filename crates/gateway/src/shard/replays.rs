@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tidegate_hub::{ChannelName, Epoch, Form, Increments, Payload, Position, Retention, SessionId, Updates};
+use tokio::sync::oneshot;
 
 use super::connection::About;
 use super::crossing::{Crossing, Resume};
@@ -52,10 +53,7 @@ impl Gateway {
     /// Publishes at the channel's home; gives the epoch.
     fn publish(&mut self, channel: &str, payload: &str) -> Epoch {
         let home = self.shards[0].0.process.home_of(&name(channel));
-        let publish = |home: &mut Shard| {
-            home.publish_at_home(&name(channel), Payload::from(payload).into(), None, RETENTION)
-        };
-        self.shards[usize::from(home.0)].0.with(publish).expect("published").position.epoch
+        self.shards[usize::from(home.0)].0.with(|home| publish(home, channel, payload))
     }
 
     /// A client on the first shard, which reads lines of JSON.
@@ -83,9 +81,9 @@ impl Gateway {
 
     /// The same when the first shard, which is the home, has come to it: between subscriptions.
     fn publish_later(&self, channel: &str, payload: &str) {
-        let (channel, payload) = (name(channel), Payload::from(payload));
+        let (channel, payload) = (channel.to_owned(), payload.to_owned());
         let publish = move |shard: &mut Shard| {
-            shard.publish_at_home(&channel, payload.into(), None, RETENTION).expect("published");
+            publish(shard, &channel, &payload);
         };
         self.shards[0].0.with(|shard| shard.cross(shard.id, Crossing::Call(Box::new(publish))));
     }
@@ -109,6 +107,13 @@ impl Gateway {
             .map(|line| serde_json::from_str(line).expect("JSON"))
             .collect()
     }
+}
+
+/// Publishes at home, as the admin listener does; gives the epoch.
+fn publish(home: &mut Shard, channel: &str, payload: &str) -> Epoch {
+    let (answer, mut published) = oneshot::channel();
+    home.submit_at_home(&name(channel), Payload::from(payload).into(), RETENTION, answer);
+    published.try_recv().expect("an answer").expect("published").position.epoch
 }
 
 fn name(text: &str) -> ChannelName {

@@ -1,7 +1,8 @@
-//! Channels on disk that were not read at the start, because no route wanted them or because there were too many. Where
-//! they stand is not known before the next start, so nothing can be done with them until then but to remove them.
+//! Channels on disk that are not in memory, because no route wanted them or because there were too many. Where they
+//! stand is not known before the next start, so nothing can be done with them until then but to remove them.
 //!
-//! Comes from reading the store; each shard has those that are at home there.
+//! Comes from reading the store, and from reloads that make something else of a route; each shard has those that are
+//! at home there.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -22,8 +23,13 @@ pub(crate) struct Dormant {
 impl Dormant {
     /// Remembers one more, as long as there are fewer than `max`.
     pub(crate) fn note(&mut self, channel: ChannelName, head: Head, max: usize) {
+        self.note_offsets(channel, head.first..head.position.offset + 1, max);
+    }
+
+    /// The same, of one that has left the memory.
+    pub(crate) fn note_offsets(&mut self, channel: ChannelName, offsets: Range<u64>, max: usize) {
         if self.known.len() < max {
-            self.known.insert(channel, head.first..head.position.offset + 1);
+            self.known.insert(channel, offsets);
         } else {
             self.is_cut = true;
         }

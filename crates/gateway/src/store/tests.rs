@@ -111,7 +111,7 @@ impl<'f> Bench<'f> {
 
     fn stage(&mut self, channel: usize, count: u8) -> Vec<Act> {
         self.epochs += 1;
-        let fresh = Fresh { retention: RETENTION, epoch: Epoch(self.epochs), copied: true };
+        let fresh = Fresh { retention: RETENTION, epoch: Epoch(self.epochs), copied: true, sourced: false };
         let at = self.start.1 + Duration::from_secs(self.seconds);
         let stage = |engine: &mut Engine| {
             let staged = engine.stage(&name(CHANNELS[channel]), fresh).unwrap();

@@ -141,7 +141,7 @@ impl Engine {
         retention: Retention,
         now: Instant,
     ) -> Result<(), TooManyChannels> {
-        let fresh = Fresh { retention, epoch: restored.position.epoch, copied: true };
+        let fresh = Fresh { retention, epoch: restored.position.epoch, copied: true, sourced: false };
         let mut log = Log::restore(restored, retention);
         let told = log.first_kept();
         log.trim(now);
@@ -209,6 +209,7 @@ mod tests {
         retention: Retention { size: 3, ttl: TTL, document: false, increments: Increments::NONE },
         epoch: Epoch(1),
         copied: true,
+        sourced: false,
     };
 
     fn name(text: &str) -> ChannelName {

@@ -104,6 +104,7 @@ mod tests {
         retention: Retention { size: 3, ttl: TTL, document: false, increments: Increments::NONE },
         epoch: Epoch(1),
         copied: false,
+        sourced: false,
     };
 
     fn engine(max_channels: usize) -> Engine {

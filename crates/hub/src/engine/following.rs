@@ -118,8 +118,6 @@ impl Home {
         if let Some(count) = self.followers.get_mut(usize::from(shard.0)) {
             *count += 1;
         }
-        if self.log.retention().increments.include(updates) {
-            self.incremental.join(updates);
-        }
+        self.incremental.join(updates);
     }
 }

@@ -36,7 +36,6 @@ impl Incremental {
 
     pub(super) fn leave(&mut self, updates: Updates) {
         let Some(asked) = self.asked(updates) else { return };
-        // On a channel without increments none has joined.
         let Some(left) = asked.followers.checked_sub(1) else { return };
         *asked = Asked { followers: left, lingering: if left == 0 { LINGERING_PUBLICATIONS } else { 0 } };
     }

@@ -55,7 +55,7 @@ mod tests {
     };
     const RETENTION: Retention =
         Retention { size: 10, ttl: Duration::from_secs(60), document: false, increments: Increments::NONE };
-    const FRESH: Fresh = Fresh { retention: RETENTION, epoch: Epoch(1), copied: false };
+    const FRESH: Fresh = Fresh { retention: RETENTION, epoch: Epoch(1), copied: false, sourced: false };
 
     fn name() -> ChannelName {
         ChannelName::from_text("a").unwrap()

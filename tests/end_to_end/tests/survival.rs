@@ -313,6 +313,25 @@ fn a_dropped_channel_stays_dropped() {
 }
 
 #[test]
+fn a_key_that_was_used_before_its_channel_was_dropped_publishes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (place, engine) in engines(folder.path()) {
+        let gateway = start(&engine);
+        let keyed = || {
+            let request = Request::post("/channels/a", "1").header("Idempotency-Key", "order-7");
+            gateway.ask_admin(request).json()["position"].as_str().expect("a position").to_owned()
+        };
+        let first = keyed();
+        assert_eq!(keyed(), first, "{place}");
+        assert_eq!(gateway.ask_admin(Request::new("DELETE", "/channels/a")).status, 200);
+        let anew = keyed();
+        assert!(epoch(&anew) != epoch(&first) && anew.ends_with(":1"), "{place}: {first} {anew}");
+        assert_eq!(gateway.channel("a")["position"], anew.as_str(), "{place}");
+        assert_eq!(keyed(), anew, "{place}");
+    }
+}
+
+#[test]
 fn what_a_source_brings_is_not_kept() {
     let folder = tempfile::tempdir().expect("a folder");
     let document = Document::new("1");

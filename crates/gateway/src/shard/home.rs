@@ -284,6 +284,7 @@ impl Shard {
         self.append_waiting(channel);
         self.notify_followers(channel, notice);
         self.presences.remove(channel);
+        self.repeats.forget(channel);
         self.engine.remove(channel).is_some()
     }
 

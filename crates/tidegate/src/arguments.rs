@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use regex::Regex;
 use tidegate_client::Http;
 use tidegate_gateway::limits::quantity;
 use tidegate_gateway::route::{Share, Subscribe};
@@ -16,6 +15,7 @@ use tidegate_hub::{ChannelName, Position, Updates};
 use tidegate_inspect::filter::{Filter, FilterError};
 
 use crate::exit;
+use crate::expectation::Expectation;
 
 /// Turns the HTTP servers that you have into push APIs: WebSocket and server-sent events in front of plain
 /// HTTP.
@@ -154,15 +154,19 @@ pub(crate) struct Connect {
     /// Close after N messages came
     #[arg(short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) n: Option<u64>,
-    /// Close at the first message that matches re:REGEX; if none comes, exit with 9
-    #[arg(long, value_name = "re:REGEX", value_parser = expectation)]
-    pub(crate) expect: Option<Regex>,
+    /// Close at the first message that matches re:REGEX or of which a test of its JSON holds, such as
+    /// '$.type=="trade"'; if none comes, exit with 9
+    #[arg(long, value_name = "EXPECTATION", value_parser = Expectation::parse)]
+    pub(crate) expect: Option<Expectation>,
     /// Give up after this time, whatever is awaited
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
     /// Leave Pings unanswered
     #[arg(long)]
     pub(crate) no_auto_pong: bool,
+    /// Send a Ping when nothing came for this time; if nothing comes within 10 s of it, the connection is lost
+    #[arg(long, value_name = "TIME", value_parser = interval)]
+    pub(crate) ping_interval: Option<Duration>,
     /// After the end of stdin, close when nothing came for this time [default: 1s; for ever if stdin is
     /// /dev/null, or with -n or --expect]
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -188,7 +192,8 @@ impl From<HttpVersion> for Http {
 }
 
 const CONNECT_HELP: &str = "\
-On a terminal a line may be a command: /ping [TEXT], /close [CODE [REASON]], /bin HEX, /file PATH, /help.
+On a terminal a line may be a command: /ping [TEXT], /close [CODE [REASON]], /bin HEX, /file PATH, /stats,
+/headers, /help.
 A line that begins with // is sent with one slash.
 
 On a pipe stdout carries the payloads of messages, one a line, and nothing else.
@@ -311,11 +316,6 @@ fn header(text: &str) -> Result<(String, String), String> {
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
-fn expectation(text: &str) -> Result<Regex, String> {
-    let pattern = text.strip_prefix("re:").ok_or("an expectation is re:REGEX, such as 're:\"ok\":true'")?;
-    Regex::new(pattern).map_err(|error| error.to_string())
-}
-
 /// The error points at its column, below what clap says in front of it.
 fn filter(text: &str) -> Result<Filter, String> {
     text.parse().map_err(|error: FilterError| format!("column {}\n\n{}", error.column, error.drawn(text)))
@@ -337,6 +337,12 @@ fn duration(text: &str) -> Result<Duration, String> {
         None => quantity::duration(text).map_err(|error| format!("{}; {}", error.what, error.mend))?,
     };
     if duration > MOST { Err("a day is the most".to_owned()) } else { Ok(duration) }
+}
+
+/// A time between two things that happen again and again: a hundredth of a second at least.
+fn interval(text: &str) -> Result<Duration, String> {
+    const LEAST: Duration = Duration::from_millis(10);
+    duration(text).and_then(|time| if time < LEAST { Err("10ms is the least".to_owned()) } else { Ok(time) })
 }
 
 #[cfg(test)]
@@ -386,14 +392,15 @@ mod tests {
     fn connect() {
         let line = "connect ws://x -i -H A:b -H C:d:e --subprotocol p --origin http://o -k --after k3f9:41 -n 3 \
                     --expect re:a+ --timeout 1.5 --no-auto-pong --linger 200ms --json --http 2 --compress --reconnect \
-                    --updates merge-patch";
+                    --updates merge-patch --ping-interval 20";
         let Ok(Command::Connect(connect)) = parse(line) else { panic!("{:?}", parse(line)) };
         let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(connect.header, [header("A", "b"), header("C", "d:e")]);
         assert_eq!(connect.timeout, Some(Duration::from_millis(1500)));
         assert_eq!(connect.linger, Some(Duration::from_millis(200)));
         assert_eq!((connect.after.as_deref(), connect.n), (Some("k3f9:41"), Some(3)));
-        assert!(connect.expect.is_some_and(|regex| regex.is_match("caab")));
+        assert!(connect.expect.is_some_and(|expectation| expectation.is_met(b"caab")));
+        assert_eq!(connect.ping_interval, Some(Duration::from_secs(20)));
         assert_eq!(connect.updates, Some(Updates::MergePatch));
         assert_eq!((connect.http, connect.compress, connect.reconnect), (HttpVersion::V2, true, true));
         for wrong in [
@@ -401,6 +408,8 @@ mod tests {
             "connect ws://x -n 0",
             "connect ws://x --expect a",
             "connect ws://x --expect re:(",
+            "connect ws://x --expect $.a=1",
+            "connect ws://x --ping-interval 0",
             "connect ws://x --after 41",
             "connect ws://x -k --cacert f",
             "connect ws://x --timeout -1",

@@ -11,6 +11,8 @@ mod terminal;
 
 mod timestamp;
 
+mod expectation;
+
 mod arguments;
 
 mod log;

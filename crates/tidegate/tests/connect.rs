@@ -67,6 +67,59 @@ fn done_0_when_what_was_expected_came() {
 }
 
 #[test]
+fn done_0_when_a_test_of_json_holds() {
+    let (url, server) = serve(|peer| {
+        peer.send(&frame(0x81, b"trade"));
+        peer.send(&frame(0x81, br#"{"type": "trade", "price": 10.5}"#));
+        peer.closed()
+    });
+    let done = run(&["connect", &url, "--expect", "$.type==\"trade\""], "");
+    assert_eq!((done.code, server.join().unwrap()), (0, 1000), "{}", done.stderr);
+    let (url, server) = serve(|peer| {
+        peer.send(&frame(0x81, br#"{"price": 10.5}"#));
+        peer.closed()
+    });
+    let unmet = run(&["connect", &url, "--expect", "$.price>11", "-n", "1"], "");
+    assert_eq!((unmet.code, server.join().unwrap()), (9, 1000));
+}
+
+#[test]
+fn the_last_line_has_who_ended_it_and_the_totals() {
+    let (url, server) = serve(|peer| {
+        assert_eq!(peer.text(), "hello");
+        peer.send(&frame(0x81, b"one"));
+        peer.send(&frame(0x82, b"\xff\x00"));
+        peer.close(1000, "");
+    });
+    let closed = run(&["connect", &url], "hello\n");
+    server.join().unwrap();
+    let last = |run: &Run| run.stderr.lines().last().unwrap().to_owned();
+    assert!(last(&closed).starts_with("= closed by the server after "), "{}", closed.stderr);
+    assert!(last(&closed).ends_with(" s  ↑ 1 message, 5 B  ↓ 2 messages, 5 B"), "{}", closed.stderr);
+    let (url, server) = serve(|peer| peer.closed());
+    let ours = run(&["connect", &url, "--linger", "0"], "");
+    server.join().unwrap();
+    assert!(last(&ours).starts_with("= closed by us after "), "{}", ours.stderr);
+    let (url, server) = serve(|_| ());
+    let lost = run(&["connect", &url], "");
+    server.join().unwrap();
+    assert!(last(&lost).starts_with("= lost after "), "{}", lost.stderr);
+}
+
+#[test]
+fn silence_is_answered_with_pings() {
+    let (url, server) = serve(|peer| {
+        assert_eq!(peer.frame().0, 0x89);
+        peer.send(&frame(0x8a, b""));
+        assert_eq!(peer.frame().0, 0x89, "again after the same time");
+        peer.close(1000, "");
+    });
+    let run = run(&["connect", &url, "--ping-interval", "50ms"], "");
+    server.join().unwrap();
+    assert_eq!(run.code, 0, "{}", run.stderr);
+}
+
+#[test]
 fn usage_2() {
     for arguments in [
         &["connect"][..],

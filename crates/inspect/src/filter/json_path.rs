@@ -9,9 +9,9 @@ use serde_json::Value;
 /// Steps of a path, at most.
 const STEPS_MAX: usize = 32;
 
-/// The question.
+/// The question that a document answers with yes or no.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct JsonTest {
+pub struct JsonTest {
     steps: Vec<Step>,
     comparison: Option<(Comparison, Value)>,
 }
@@ -43,11 +43,11 @@ const COMPARISONS: [(&str, Comparison); 6] = [
 ];
 
 /// What is wrong, and how many bytes of the text in front of it are right.
-pub(super) type Wrong = (usize, &'static str);
+pub type Wrong = (usize, &'static str);
 
 impl JsonTest {
     /// Reads `$…` to the end of the text.
-    pub(super) fn parse(text: &str) -> Result<Self, Wrong> {
+    pub fn parse(text: &str) -> Result<Self, Wrong> {
         let mut rest =
             text.strip_prefix('$').ok_or((0, "a path begins with $, such as $.type==\"trade\""))?;
         let at = |rest: &str| text.len() - rest.len();
@@ -87,7 +87,9 @@ impl JsonTest {
         Ok(Self { steps, comparison: Some((comparison, parsed)) })
     }
 
-    pub(super) fn matches(&self, document: &Value) -> bool {
+    /// The answer: no, if there is nothing at that place.
+    #[must_use]
+    pub fn matches(&self, document: &Value) -> bool {
         let mut value = document;
         for step in &self.steps {
             let next = match step {

@@ -22,5 +22,6 @@ mod matching;
 #[cfg(test)]
 mod tests;
 
+pub use json_path::{JsonTest, Wrong};
 pub use matching::Facts;
 pub use parse::{Filter, FilterError};

@@ -16,6 +16,8 @@ mod refused;
 
 mod place;
 
+mod tally;
+
 mod session;
 
 use std::path::PathBuf;
@@ -33,7 +35,7 @@ use crate::arguments::Connect;
 use crate::exit::{Exit, Failure};
 use place::Place;
 pub(crate) use refused::failure as connect_failure;
-use report::Report;
+use report::{Report, handshake};
 use session::{Goal, Outcome, Progress, Session};
 use stdin::Kind;
 
@@ -83,7 +85,7 @@ async fn connect(arguments: &Connect, report: &Report) -> Result<Exit, Failure> 
                 (Err((failure, status)), Interruption::Connect(error), None)
             }
             Ok(mut connection) => {
-                show(report, &url, &mut connection, arguments.include);
+                session.handshake = show(report, &url, &mut connection, arguments.include);
                 if !has_opened {
                     session.lines = Some(stdin::read().map_err(other)?);
                     has_opened = true;
@@ -121,11 +123,12 @@ fn give_up(report: &Report, ended: Result<Exit, (Failure, Option<u16>)>) -> Resu
     })
 }
 
-fn show(report: &Report, url: &str, connection: &mut Connection, include: bool) {
-    if let Some(opened) = connection.take_opened() {
-        // A reader that has gone is noticed with the first event.
-        let _ = report.opened(url, &opened, include);
-    }
+/// Gives the handshake in words, for who asks for it later.
+fn show(report: &Report, url: &str, connection: &mut Connection, include: bool) -> String {
+    let Some(opened) = connection.take_opened() else { return String::new() };
+    // A reader that has gone is noticed with the first event.
+    let _ = report.opened(url, &opened, include);
+    handshake(&opened)
 }
 
 /// `url` says where to begin, unless `--after` does.
@@ -147,6 +150,7 @@ fn begin<'r>(
         linger: linger(arguments, kind),
         deadline,
         auto_pong: !arguments.no_auto_pong,
+        handshake: String::new(),
         progress: Progress::new(place),
     }
 }
@@ -198,6 +202,7 @@ fn options(arguments: &Connect) -> Options {
         trust,
         connect_timeout: arguments.timeout.map_or(connect_timeout, |timeout| timeout.min(connect_timeout)),
         auto_pong: !arguments.no_auto_pong,
+        ping_interval: arguments.ping_interval,
         ..defaults
     }
 }

@@ -103,6 +103,13 @@ impl Report {
         }
     }
 
+    /// The connection is over; `how` says by whom, and the totals follow.
+    pub(super) fn ended(&self, how: &str, totals: &str) {
+        if self.form != Form::Json {
+            self.note(&format!("= {how} {totals}"));
+        }
+    }
+
     /// A failure that ends the command; `status` is that of a refusal.
     pub(super) fn failed(&self, failure: &Failure, status: Option<u16>) -> io::Result<()> {
         match self.form {
@@ -197,7 +204,7 @@ fn line(bytes: &[u8]) -> io::Result<()> {
 }
 
 /// The request and the answer's head as they were on the wire, for people.
-fn handshake(opened: &Opened) -> String {
+pub(super) fn handshake(opened: &Opened) -> String {
     let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
     let timings = &opened.timings;
     let mut text = format!("* {}  tcp {:.1} ms", peer(opened), milliseconds(timings.connect));

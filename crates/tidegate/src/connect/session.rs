@@ -7,17 +7,19 @@ use std::future;
 use std::io::{self, Read};
 use std::time::Duration;
 
-use regex::Regex;
 use tidegate_client::follow::Interruption;
 use tidegate_client::{CloseCode, Connection, Event, Message, SendError};
+use tidegate_inspect::event::Direction;
 use tokio::signal::unix::Signal;
 use tokio::time::{Instant, sleep_until};
 
 use super::place::Place;
 use super::report::Report;
 use super::stdin::{Kind, LineError, Lines};
+use super::tally::Tally;
 use super::typed::{HELP, Typed};
 use crate::exit::{Exit, say};
+use crate::expectation::Expectation;
 
 /// Largest file that `/file` sends.
 const FILE_MAX_BYTES: usize = 16 << 20;
@@ -26,7 +28,7 @@ const FILE_MAX_BYTES: usize = 16 << 20;
 #[derive(Debug, Clone)]
 pub(super) struct Goal {
     pub(super) messages: Option<u64>,
-    pub(super) expect: Option<Regex>,
+    pub(super) expect: Option<Expectation>,
 }
 
 /// What is to be done with a connection, and what has been done.
@@ -41,6 +43,8 @@ pub(super) struct Session<'s> {
     /// When everything is given up.
     pub(super) deadline: Option<Instant>,
     pub(super) auto_pong: bool,
+    /// Of the connection, in words.
+    pub(super) handshake: String,
     pub(super) progress: Progress,
 }
 
@@ -66,11 +70,18 @@ pub(super) struct Progress {
     /// Our Close has been queued, and this will be the exit code.
     leaving: Option<Exit>,
     place: Place,
+    /// Of this connection.
+    tally: Tally,
+    opened: Option<Instant>,
 }
 
 impl Progress {
     pub(super) fn new(place: Place) -> Self {
         Self { place, ..Self::default() }
+    }
+
+    fn totals(&self) -> String {
+        self.tally.words(self.opened.map_or(Duration::ZERO, |opened| opened.elapsed()))
     }
 }
 
@@ -78,6 +89,8 @@ impl Session<'_> {
     /// Runs to the end of the connection.
     pub(super) async fn run(&mut self, mut connection: Connection, interrupts: &mut Signal) -> Outcome {
         self.progress.place.handle_connection(connection.subprotocol());
+        self.progress.tally = Tally::default();
+        self.progress.opened = Some(Instant::now());
         loop {
             let leaving = self.progress.leaving;
             let quiet_until =
@@ -149,6 +162,7 @@ impl Session<'_> {
             Event::Error(error) => (Exit::Protocol, Interruption::Protocol(error)),
             Event::Close(close) => (self.goal.unmet(close.code), Interruption::Closed(close)),
         };
+        self.report.ended(ended_by(&why, self.progress.leaving.is_some()), &self.progress.totals());
         Some(match self.progress.leaving {
             Some(exit) => Outcome::Exit(exit),
             None => Outcome::Lost { exit, why, hint: self.progress.place.hint },
@@ -157,6 +171,7 @@ impl Session<'_> {
 
     fn take_message(&mut self, message: &Message, connection: &mut Connection) {
         self.progress.messages += 1;
+        self.progress.tally.handle_message(Direction::ToClient, message.as_bytes().len());
         let envelope = self.progress.place.handle_message(message);
         if envelope.is_some_and(|envelope| self.report.presence(&envelope).is_err()) {
             self.leave(Exit::Done, connection);
@@ -205,6 +220,8 @@ impl Session<'_> {
                 },
                 Err(error) => self.report.note(&format!("{}: {error}", path.display())),
             },
+            Typed::Stats => self.report.note(&format!("= open {}", self.progress.totals())),
+            Typed::Headers => self.report.note(&self.handshake),
             Typed::Help => self.report.note(HELP),
             Typed::Wrong(why) => self.report.note(&why),
         }
@@ -212,6 +229,9 @@ impl Session<'_> {
 
     fn send(&mut self, message: tidegate_websocket::Message<'_>, connection: &mut Connection) {
         let result = connection.queue(message);
+        if result.is_ok() {
+            self.progress.tally.handle_message(Direction::ToServer, message.as_bytes().len());
+        }
         // On a terminal a typed line is on the screen already.
         if result.is_ok() && self.stdin != Kind::Terminal {
             // A reader that has gone is noticed with what is received.
@@ -237,7 +257,7 @@ impl Goal {
     fn judge(&self, message: &Message, count: u64) -> Option<Exit> {
         let enough = self.messages.is_some_and(|wanted| count >= wanted);
         match &self.expect {
-            Some(regex) if regex.is_match(&String::from_utf8_lossy(message.as_bytes())) => Some(Exit::Done),
+            Some(expectation) if expectation.is_met(message.as_bytes()) => Some(Exit::Done),
             Some(_) => enough.then_some(Exit::Expectation),
             None => enough.then_some(Exit::Done),
         }
@@ -251,6 +271,16 @@ impl Goal {
             (false, true, false) => Exit::Done,
             (false, false, _) => Exit::ClosedByPeer,
         }
+    }
+}
+
+/// Who ended a connection: `is_ours`, our Close was the first.
+fn ended_by(why: &Interruption, is_ours: bool) -> &'static str {
+    match why {
+        Interruption::Closed(close) if !close.is_clean() => "lost",
+        Interruption::Closed(_) if is_ours => "closed by us",
+        Interruption::Closed(_) => "closed by the server",
+        _ => "broken off",
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) const HELP: &str = "\
   /close [CODE [REASON]]  begin the closing handshake, with 1000 unless another code is given
   /bin HEX                send bytes as a binary message, such as /bin de ad be ef
   /file PATH              send a file as one message, a text message if it is UTF-8
+  /stats                  what went over this connection so far
+  /headers                its handshake
   //TEXT                  send a message that begins with a slash
   end of input (Ctrl-D) or Ctrl-C ends the connection";
 
@@ -24,6 +26,8 @@ pub(super) enum Typed<'l> {
     Close(CloseCode, &'l str),
     Binary(Vec<u8>),
     File(PathBuf),
+    Stats,
+    Headers,
     Help,
     /// Not a command; the text says why.
     Wrong(String),
@@ -46,6 +50,8 @@ impl<'l> Typed<'l> {
             ),
             "file" if !rest.is_empty() => Self::File(rest.into()),
             "file" => Self::Wrong("/file takes a path".to_owned()),
+            "stats" => Self::Stats,
+            "headers" => Self::Headers,
             "help" => Self::Help,
             _ => Self::Wrong(format!("there is no command /{name}; /help lists them, // sends a slash")),
         }
@@ -83,11 +89,24 @@ mod tests {
             ("/bin DEad be  ef", Typed::Binary(vec![0xde, 0xad, 0xbe, 0xef])),
             ("/bin", Typed::Binary(Vec::new())),
             ("/file a b", Typed::File("a b".into())),
+            ("/stats", Typed::Stats),
+            ("/headers", Typed::Headers),
             ("/help", Typed::Help),
         ] {
             assert_eq!(Typed::parse(line), typed, "{line}");
         }
-        for wrong in ["/", "/pong", "/close 1005", "/close x", "/bin abc", "/bin xy", "/file", "/file "] {
+        for wrong in [
+            "/",
+            "/pong",
+            "/close 1005",
+            "/close x",
+            "/bin abc",
+            "/bin xy",
+            "/file",
+            "/file ",
+            "/stat",
+            "/Help",
+        ] {
             assert!(matches!(Typed::parse(wrong), Typed::Wrong(_)), "{wrong}");
         }
     }
@@ -104,6 +123,18 @@ mod tests {
         fn any_line_is_something(line in "\\PC{0,30}") {
             let typed = Typed::parse(&line);
             prop_assert_eq!(matches!(typed, Typed::Text(_)), !line.starts_with('/') || line.starts_with("//"));
+        }
+
+        #[test]
+        fn any_text_can_be_sent(text in "[/ a-z\n]{0,12}") {
+            let line = if text.starts_with('/') { format!("/{text}") } else { text.clone() };
+            prop_assert_eq!(Typed::parse(&line), Typed::Text(&text));
+        }
+
+        #[test]
+        fn a_code_and_its_reason_are_read_as_they_are_written(code in 3000..5000_u16, reason in "([a-z]+( [a-z]+)*)?") {
+            let line = format!("/close {code} {reason}");
+            prop_assert_eq!(Typed::parse(&line), Typed::Close(CloseCode::new(code), &reason));
         }
     }
 }

@@ -14,6 +14,7 @@ pub(crate) enum Ink {
     Sent,
     Received,
     Dim,
+    Key,
     Close,
     Error,
 }
@@ -49,6 +50,7 @@ impl Look {
             Ink::Sent => 36,
             Ink::Received => 32,
             Ink::Dim => 2,
+            Ink::Key => 34,
             Ink::Close => 33,
             Ink::Error => 31,
         };

@@ -38,6 +38,7 @@ fn screen(mut terminal: File) -> String {
 fn a_peer_cannot_act_on_the_terminal() {
     let (url, server) = serve(|peer| {
         peer.send(&frame(0x81, "\x1b]0;title\x07\u{9b}2J\u{202e}x\n= closed\r".as_bytes()));
+        peer.send(&frame(0x81, "{\"\u{9b}2J\":\"\u{202e}\"}".as_bytes()));
         peer.send(&frame(0x89, b"\x1b[6n"));
         peer.send(&frame(0x82, b"\x1b[2J"));
         peer.close(4000, "\x1b[2J");
@@ -48,6 +49,7 @@ fn a_peer_cannot_act_on_the_terminal() {
     assert_eq!(finish(child).code, 8);
     assert!(!screen.contains(['\x1b', '\x07', '\u{9b}', '\u{202e}']), "{screen:?}");
     assert!(screen.contains("\\u{1b}]0;title\\u{7}\\u{9b}2J\\u{202e}x"), "{screen}");
+    assert!(screen.contains("{\"\\u009b2J\": \"\\u202e\"}"), "{screen}");
     assert!(screen.contains("↓ binary       4 B  1b 5b 32 4a"), "{screen}");
     // The peer's second line is indented.
     assert!(screen.lines().any(|line| line.starts_with("   ") && line.contains("= closed")), "{screen}");
@@ -78,5 +80,23 @@ fn typed_commands() {
     assert_eq!(binary, (0x82, vec![0xde, 0xad]));
     assert_eq!(slash, (0x81, b"/slash".to_vec()));
     assert!(screen.contains("there is no command /nonsense"), "{screen}");
+    assert_eq!(finish(child).code, 0);
+}
+
+#[test]
+fn json_is_laid_out() {
+    let long = "x".repeat(60);
+    let document = format!(r#"{{"b":"{long}","a":1.0}}"#);
+    let (url, server) = serve(move |peer| {
+        peer.send(&frame(0x81, document.as_bytes()));
+        peer.close(1000, "");
+    });
+    let (child, terminal) =
+        on_a_terminal(tidegate(&["connect", &url]).env("NO_COLOR", "1").env("TERM", "dumb"));
+    let screen = screen(terminal).replace('\r', "");
+    server.join().unwrap();
+    let indent = " ".repeat(34);
+    let shown = format!("{{\n{indent}  \"b\": \"{long}\",\n{indent}  \"a\": 1.0\n{indent}}}\n");
+    assert!(screen.contains(&shown), "{screen}");
     assert_eq!(finish(child).code, 0);
 }

@@ -10,6 +10,8 @@ mod presence;
 
 mod told;
 
+mod json_layout;
+
 mod report;
 
 mod refused;

@@ -13,6 +13,7 @@ use tidegate_inspect::Timestamp;
 use tidegate_inspect::event::{Body, Direction, json_line};
 use tidegate_protocol::Envelope;
 
+use super::json_layout::lay_out;
 use super::presence::Presence;
 use super::told;
 use crate::exit::{Exit, Failure, say};
@@ -273,13 +274,13 @@ fn row(
     let length = format!("{length} B");
     let head = format!("{} {kind:<6} {length:>9}  ", dir.arrow());
     let indent = time.chars().count() + 1 + head.chars().count();
-    format!("{} {}{}", look.paint(Ink::Dim, &time), look.paint(ink, &head), payload.shown(indent))
+    format!("{} {}{}", look.paint(Ink::Dim, &time), look.paint(ink, &head), payload.shown(indent, look))
 }
 
 impl Payload<'_> {
-    fn shown(&self, indent: usize) -> String {
+    fn shown(&self, indent: usize, look: Look) -> String {
         match self {
-            Self::Text(text) => escape_lines(text, indent),
+            Self::Text(text) => lay_out(text, indent, look).unwrap_or_else(|| escape_lines(text, indent)),
             Self::Bytes(bytes) => {
                 let shown = &bytes[..bytes.len().min(HEX_MAX_BYTES)];
                 let hex: Vec<String> = shown.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -317,7 +318,7 @@ mod tests {
     #[test]
     fn long_binary_payloads_are_cut() {
         let bytes = vec![0; HEX_MAX_BYTES + 7];
-        let shown = Payload::Bytes(&bytes).shown(0);
+        let shown = Payload::Bytes(&bytes).shown(0, PLAIN);
         assert!(shown.ends_with("00 00 and 7 more bytes"), "{shown}");
         assert_eq!(shown.matches("00").count(), HEX_MAX_BYTES);
     }

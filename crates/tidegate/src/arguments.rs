@@ -161,6 +161,9 @@ pub(crate) struct Connect {
     /// Give up after this time, whatever is awaited
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
+    /// Record every event in a file that ends in .jsonl, as lines of JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
     /// Leave Pings unanswered
     #[arg(long)]
     pub(crate) no_auto_pong: bool,

@@ -7,12 +7,14 @@ mod harness;
 
 use std::io::Write;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use harness::{
     Peer, Run, accept, finish, frame, listen, listen_often, read_head, run, serve, signal, tidegate,
 };
 use serde_json::Value;
+use tidegate_inspect::Event;
 
 /// Connects to a server that gives this answer to the handshake.
 fn answered_by(answer: &'static str, arguments: &[&str]) -> Run {
@@ -363,6 +365,48 @@ fn json_lines() {
     assert_eq!((&lines[3]["op"], &lines[4]["op"]), (&"ping".into(), &"pong".into()));
     assert_eq!((&lines[5]["code"], &lines[5]["clean"]), (&1000.into(), &true.into()));
     assert_eq!((&lines[6]["code"], &lines[6]["reason"]), (&0.into(), &"done".into()));
+}
+
+#[test]
+fn a_recording_has_what_json_has_and_the_handshake() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.jsonl");
+    let recorded = || std::fs::read_to_string(&file).unwrap();
+    let (url, server) = serve(|peer| {
+        assert_eq!(peer.text(), "up");
+        peer.send(&frame(0x81, "a\u{1b}b".as_bytes()));
+        peer.close(1000, "bye");
+    });
+    let run = run(&["connect", &url, "-H", "Cookie: sid=secret", "--record", file.to_str().unwrap()], "up\n");
+    server.join().unwrap();
+    assert_eq!((run.code, run.stdout.as_str()), (0, "a\u{1b}b\n"), "{}", run.stderr);
+    let events: Vec<Event> = recorded().lines().map(|line| Event::from_json(line).unwrap()).collect();
+    let words: Vec<&str> = events.iter().map(|event| event.body.word()).collect();
+    assert_eq!(words, ["handshake", "handshake", "open", "message", "message", "close", "exit"]);
+    assert!(!recorded().contains("secret"));
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "others may not read it");
+}
+
+#[test]
+fn a_recording_that_cannot_be_written_is_said() {
+    for (name, code) in [("x.har", 2), ("x", 2), ("/nowhere/x.jsonl", 1)] {
+        let run = run(&["connect", "ws://127.0.0.1:1/", "--record", name], "");
+        assert_eq!(run.code, code, "{}", run.stderr);
+        assert!(run.stderr.contains("jsonl") && run.stdout.is_empty(), "{}", run.stderr);
+    }
+    // Every write to it fails.
+    let folder = tempfile::tempdir().unwrap();
+    let full = folder.path().join("full.jsonl");
+    std::os::unix::fs::symlink("/dev/full", &full).unwrap();
+    let (url, server) = serve(|peer| {
+        peer.send(&frame(0x81, b"x"));
+        peer.close(1000, "");
+    });
+    let run = run(&["connect", &url, "--record", full.to_str().unwrap()], "");
+    server.join().unwrap();
+    assert_eq!((run.code, run.stdout.as_str()), (1, "x\n"));
+    assert!(run.stderr.contains("cannot be written"), "{}", run.stderr);
 }
 
 #[test]

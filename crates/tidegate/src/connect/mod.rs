@@ -10,6 +10,8 @@ mod presence;
 
 mod told;
 
+mod recording;
+
 mod json_layout;
 
 mod report;
@@ -37,6 +39,7 @@ use crate::arguments::Connect;
 use crate::exit::{Exit, Failure};
 use place::Place;
 pub(crate) use refused::failure as connect_failure;
+use recording::Recording;
 use report::{Report, handshake};
 use session::{Goal, Outcome, Progress, Session};
 use stdin::Kind;
@@ -45,7 +48,8 @@ use stdin::Kind;
 const LINGER: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(arguments: &Connect) -> Result<Exit, Failure> {
-    let report = Report::new(arguments.json);
+    let recording = arguments.record.as_deref().map(Recording::create).transpose()?;
+    let report = Report::new(arguments.json, recording);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -56,7 +60,9 @@ pub(crate) fn run(arguments: &Connect) -> Result<Exit, Failure> {
     let exit = outcome.as_ref().map_or_else(|failure| failure.exit, |exit| *exit);
     // That nobody reads the last line changes nothing.
     let _ = report.exit(exit);
-    outcome
+    let outcome = outcome?;
+    report.end_recording()?;
+    Ok(outcome)
 }
 
 async fn connect(arguments: &Connect, report: &Report) -> Result<Exit, Failure> {

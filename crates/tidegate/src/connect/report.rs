@@ -6,7 +6,6 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use serde::Serialize;
 use tidegate_client::follow::Interruption;
 use tidegate_client::{Close, End, Event, Http, Message, Opened, ProtocolError};
 use tidegate_inspect::Timestamp;
@@ -15,6 +14,7 @@ use tidegate_protocol::Envelope;
 
 use super::json_layout::lay_out;
 use super::presence::Presence;
+use super::recording::Recording;
 use super::told;
 use crate::exit::{Exit, Failure, say};
 use crate::terminal::{Ink, Look, escape, escape_json, escape_lines};
@@ -40,30 +40,38 @@ pub(super) struct Report {
     form: Form,
     stdout: Look,
     stderr: Look,
+    recording: Option<Recording>,
 }
 
 impl Report {
-    pub(super) fn new(json: bool) -> Self {
+    pub(super) fn new(json: bool, recording: Option<Recording>) -> Self {
         let (stdout, stderr) = (Look::of_stdout(), Look::of_stderr());
         let form = match (json, stdout.is_terminal) {
             (true, _) => Form::Json,
             (false, true) => Form::Pretty,
             (false, false) => Form::Payloads,
         };
-        Self { form, stdout, stderr }
+        Self { form, stdout, stderr, recording }
     }
 
     pub(super) fn opened(&self, url: &str, opened: &Opened, include: bool) -> io::Result<()> {
+        for head in told::handshake(opened) {
+            let event = told::at_once(head);
+            self.record(&event);
+            if include {
+                self.json(&event)?;
+            }
+        }
+        self.tell(|| told::open(url, opened))?;
         if self.form == Form::Json {
-            let heads = told::handshake(opened).into_iter().filter(|_| include);
-            return heads.chain([told::open(url, opened)]).try_for_each(|body| self.json(body));
+            return Ok(());
         }
         if include {
             say(handshake(opened));
         }
         let subprotocol = opened.subprotocol.as_deref().map(escape);
         let subprotocol = subprotocol.map(|name| format!("  subprotocol {name}")).unwrap_or_default();
-        say(self.stderr.paint(Ink::Dim, &format!("= open {}{subprotocol}", escape(url))));
+        self.note(&format!("= open {}{subprotocol}", escape(url)));
         Ok(())
     }
 
@@ -71,8 +79,11 @@ impl Report {
     pub(super) fn event(&self, event: &Event, answered: bool) -> io::Result<()> {
         match event {
             Event::Message(message) => self.message(message),
-            Event::Ping(payload) => self.control("ping", payload, if answered { "  (answered)" } else { "" }),
-            Event::Pong(payload) => self.control("pong", payload, ""),
+            Event::Ping(payload) => {
+                let note = if answered { "  (answered)" } else { "" };
+                self.control(Direction::ToClient, "ping", payload, note)
+            }
+            Event::Pong(payload) => self.control(Direction::ToClient, "pong", payload, ""),
             Event::Close(close) => self.closed(close),
             Event::Error(error) => self.broken_rule(error),
         }
@@ -82,26 +93,35 @@ impl Report {
     pub(super) fn presence(&self, envelope: &Envelope) -> io::Result<()> {
         let Some(presence) = Presence::of(envelope) else { return Ok(()) };
         if self.form == Form::Json {
-            return self.line("presence", &presence.body());
+            return line(escape_json(json_line(now(), "presence", &presence.body())).as_bytes());
         }
         self.note(&format!("= {}", presence.words()));
         Ok(())
     }
 
-    /// Shows what went out, where it is not on the screen already.
-    pub(super) fn sent(&self, message: &tidegate_websocket::Message<'_>) -> io::Result<()> {
+    /// Shows what went out. A line that was typed on a terminal which echoes it is on the screen already.
+    pub(super) fn sent(
+        &self,
+        message: &tidegate_websocket::Message<'_>,
+        is_on_screen: bool,
+    ) -> io::Result<()> {
         let (kind, text) = match message {
             tidegate_websocket::Message::Text(text) => ("text", Payload::Text(text)),
             tidegate_websocket::Message::Binary(bytes) => ("binary", Payload::Bytes(bytes)),
         };
         let bytes = message.as_bytes();
+        self.tell(|| told::message(Direction::ToServer, kind, bytes))?;
         match self.form {
-            Form::Payloads => Ok(()),
-            Form::Json => self.json(told::message(Direction::ToServer, kind, bytes)),
-            Form::Pretty => {
+            Form::Pretty if !is_on_screen => {
                 line(row(now(), Direction::ToServer, kind, bytes.len(), &text, self.stdout).as_bytes())
             }
+            Form::Pretty | Form::Payloads | Form::Json => Ok(()),
         }
+    }
+
+    /// A Ping went out.
+    pub(super) fn pinged(&self, payload: &[u8]) -> io::Result<()> {
+        self.control(Direction::ToServer, "ping", payload, "")
     }
 
     /// The connection is over; `how` says by whom, and the totals follow.
@@ -113,33 +133,31 @@ impl Report {
 
     /// A failure that ends the command; `status` is that of a refusal.
     pub(super) fn failed(&self, failure: &Failure, status: Option<u16>) -> io::Result<()> {
-        match self.form {
-            Form::Json => self.json(told::failed(failure, status)),
-            Form::Pretty | Form::Payloads => Ok(()),
-        }
+        self.tell(|| told::failed(failure, status))
     }
 
     /// The connection is lost, and will be opened again.
     pub(super) fn lost(&self, why: &Interruption, retry_in: Duration) {
-        if self.form == Form::Json {
-            // A reader that has gone is noticed with the next event.
-            let _ = self.json(told::lost(&why.to_string(), retry_in));
-        }
+        // A reader that has gone is noticed with the next event.
+        let _ = self.tell(|| told::lost(&why.to_string(), retry_in));
         let text = format!("= lost: {}; again in {:.1} s", escape(&why.to_string()), retry_in.as_secs_f64());
         self.note(&text);
     }
 
     /// A word about what was typed.
     pub(super) fn note(&self, text: &str) {
-        say(self.stderr.paint(Ink::Dim, text));
+        let lines = text.lines().map(|line| self.stderr.paint(Ink::Dim, line));
+        say(lines.collect::<Vec<_>>().join("\n"));
     }
 
     /// The last line.
     pub(super) fn exit(&self, exit: Exit) -> io::Result<()> {
-        match self.form {
-            Form::Json => self.json(told::exit(exit)),
-            Form::Pretty | Form::Payloads => Ok(()),
-        }
+        self.tell(|| told::exit(exit))
+    }
+
+    /// Whether all of it was recorded.
+    pub(super) fn end_recording(&self) -> Result<(), Failure> {
+        self.recording.as_ref().map_or(Ok(()), Recording::end)
     }
 
     fn message(&self, message: &Message) -> io::Result<()> {
@@ -148,29 +166,30 @@ impl Report {
             Message::Binary(bytes) => ("binary", Payload::Bytes(bytes)),
         };
         let length = message.as_bytes().len();
+        self.tell(|| told::message(Direction::ToClient, kind, message.as_bytes()))?;
         match self.form {
             Form::Payloads => line(message.as_bytes()),
-            Form::Json => self.json(told::message(Direction::ToClient, kind, message.as_bytes())),
+            Form::Json => Ok(()),
             Form::Pretty => {
-                let row = row(now(), Direction::ToClient, kind, length, &payload, self.stdout);
-                line(row.as_bytes())
+                line(row(now(), Direction::ToClient, kind, length, &payload, self.stdout).as_bytes())
             }
         }
     }
 
-    fn control(&self, kind: &'static str, bytes: &[u8], note: &str) -> io::Result<()> {
+    fn control(&self, dir: Direction, kind: &'static str, bytes: &[u8], note: &str) -> io::Result<()> {
         let payload = std::str::from_utf8(bytes).map_or(Payload::Bytes(bytes), Payload::Text);
-        if self.form == Form::Json {
-            return self.json(told::message(Direction::ToClient, kind, bytes));
+        self.tell(|| told::message(dir, kind, bytes))?;
+        if self.form != Form::Json {
+            let row = row(now(), dir, kind, bytes.len(), &payload, self.stderr);
+            say(format!("{row}{note}"));
         }
-        let row = row(now(), Direction::ToClient, kind, bytes.len(), &payload, self.stderr);
-        say(format!("{row}{note}"));
         Ok(())
     }
 
     fn closed(&self, close: &Close) -> io::Result<()> {
+        self.tell(|| told::closed(close))?;
         if self.form == Form::Json {
-            return self.json(told::closed(close));
+            return Ok(());
         }
         let time = now().time_of_day();
         say(format!("{time} {}", self.stderr.paint(Ink::Close, &close_text(close))));
@@ -178,21 +197,36 @@ impl Report {
     }
 
     fn broken_rule(&self, error: &ProtocolError) -> io::Result<()> {
+        self.tell(|| told::broken_rule(error))?;
         if self.form == Form::Json {
-            return self.json(told::broken_rule(error));
+            return Ok(());
         }
         let time = now().time_of_day();
         say(format!("{time} {}", self.stderr.paint(Ink::Error, &format!("! protocol error: {error}"))));
         Ok(())
     }
 
-    /// A line that is no event of the model.
-    fn line(&self, kind: &str, body: &impl Serialize) -> io::Result<()> {
-        line(escape_json(json_line(now(), kind, body)).as_bytes())
+    /// Where events are told as JSON: the recording, and stdout with `--json`.
+    fn tell(&self, body: impl FnOnce() -> Body) -> io::Result<()> {
+        if self.recording.is_none() && self.form != Form::Json {
+            return Ok(());
+        }
+        let event = told::at_once(body());
+        self.record(&event);
+        self.json(&event)
     }
 
-    fn json(&self, body: Body) -> io::Result<()> {
-        line(escape_json(told::at_once(body).to_json()).as_bytes())
+    fn record(&self, event: &told::Event) {
+        if let Some(recording) = &self.recording {
+            recording.take(event);
+        }
+    }
+
+    fn json(&self, event: &told::Event) -> io::Result<()> {
+        if self.form != Form::Json {
+            return Ok(());
+        }
+        line(escape_json(event.to_json()).as_bytes())
     }
 }
 

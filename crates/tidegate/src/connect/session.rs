@@ -207,6 +207,10 @@ impl Session<'_> {
             Typed::Binary(bytes) => self.send(tidegate_websocket::Message::Binary(&bytes), connection),
             Typed::Ping(payload) => {
                 let result = connection.queue_ping(payload.as_bytes());
+                if result.is_ok() {
+                    // A reader that has gone is noticed with what is received.
+                    let _ = self.report.pinged(payload.as_bytes());
+                }
                 self.tell(result);
             }
             Typed::Close(code, reason) => {
@@ -231,11 +235,8 @@ impl Session<'_> {
         let result = connection.queue(message);
         if result.is_ok() {
             self.progress.tally.handle_message(Direction::ToServer, message.as_bytes().len());
-        }
-        // On a terminal a typed line is on the screen already.
-        if result.is_ok() && self.stdin != Kind::Terminal {
             // A reader that has gone is noticed with what is received.
-            let _ = self.report.sent(&message);
+            let _ = self.report.sent(&message, self.stdin == Kind::Terminal);
         }
         self.tell(result);
     }

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use tidegate_client::{Close, End, Http, Opened, ProtocolError};
-use tidegate_inspect::event::{self, Body, Direction, Event, Handshake, Level, Note, Open};
+pub(super) use tidegate_inspect::event::Event;
+use tidegate_inspect::event::{self, Body, Direction, Handshake, Level, Note, Open};
 use tidegate_inspect::head::{self, Secrets};
 use tidegate_inspect::payload::Payload;
 use tidegate_inspect::secrets::hide_in_target;

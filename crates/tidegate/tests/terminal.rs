@@ -1,4 +1,4 @@
-//! `tidegate connect` on a terminal: what a peer sent is shown inert, and typed commands are obeyed.
+//! `tidegate connect` on a terminal: what a peer sent is shown inert, typed commands are obeyed, lines are edited.
 //! The terminal is a pseudo-terminal, whose other end the test reads and types into.
 
 #![allow(missing_docs, reason = "a test program")]
@@ -8,9 +8,12 @@ mod harness;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::process::{Child, Command};
+use std::sync::mpsc::sync_channel;
 
 use harness::{finish, frame, serve, tidegate};
+use regex::Regex;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
 
 /// The program on a terminal of its own, and our end of that.
 fn on_a_terminal(command: &mut Command) -> (Child, File) {
@@ -34,8 +37,36 @@ fn screen(mut terminal: File) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
+/// Reads until this is on the screen; gives all that came up to then.
+fn until(terminal: &mut File, text: &str) -> String {
+    let mut bytes = Vec::new();
+    while !String::from_utf8_lossy(&bytes).contains(text) {
+        let mut byte = [0];
+        terminal.read_exact(&mut byte).unwrap();
+        bytes.push(byte[0]);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A terminal on which lines can be edited, without colours.
+fn with_editing(arguments: &[&str]) -> (Child, File) {
+    on_a_terminal(tidegate(arguments).env("NO_COLOR", "1").env("TERM", "xterm"))
+}
+
+/// What is left of a screen without what the row that is typed on needs.
+fn without_our_sequences(screen: &str) -> String {
+    let moves = Regex::new("\x1b\\[(K|[0-9]+C|\\?2004[hl])").unwrap();
+    moves.replace_all(screen, "").into_owned()
+}
+
 #[test]
 fn a_peer_cannot_act_on_the_terminal() {
+    for terminal in ["dumb", "xterm"] {
+        check_that_a_peer_is_inert(terminal);
+    }
+}
+
+fn check_that_a_peer_is_inert(name: &str) {
     let (url, server) = serve(|peer| {
         peer.send(&frame(0x81, "\x1b]0;title\x07\u{9b}2J\u{202e}x\n= closed\r".as_bytes()));
         peer.send(&frame(0x81, "{\"\u{9b}2J\":\"\u{202e}\"}".as_bytes()));
@@ -43,13 +74,16 @@ fn a_peer_cannot_act_on_the_terminal() {
         peer.send(&frame(0x82, b"\x1b[2J"));
         peer.close(4000, "\x1b[2J");
     });
-    let (child, terminal) = on_a_terminal(tidegate(&["connect", &url, "-i"]).env("NO_COLOR", "1"));
+    let mut command = tidegate(&["connect", &url, "-i"]);
+    let (child, terminal) = on_a_terminal(command.env("NO_COLOR", "1").env("TERM", name));
     let screen = screen(terminal);
     server.join().unwrap();
     assert_eq!(finish(child).code, 8);
+    assert_eq!(screen.contains("\x1b[K"), name == "xterm", "lines are edited where that is possible");
+    let screen = without_our_sequences(&screen);
+    assert!(screen.contains("{\"\\u009b2J\": \"\\u202e\"}"), "{screen}");
     assert!(!screen.contains(['\x1b', '\x07', '\u{9b}', '\u{202e}']), "{screen:?}");
     assert!(screen.contains("\\u{1b}]0;title\\u{7}\\u{9b}2J\\u{202e}x"), "{screen}");
-    assert!(screen.contains("{\"\\u009b2J\": \"\\u202e\"}"), "{screen}");
     assert!(screen.contains("↓ binary       4 B  1b 5b 32 4a"), "{screen}");
     // The peer's second line is indented.
     assert!(screen.lines().any(|line| line.starts_with("   ") && line.contains("= closed")), "{screen}");
@@ -84,6 +118,77 @@ fn typed_commands() {
 }
 
 #[test]
+fn lines_are_edited_and_come_back() {
+    let (typed, is_typed) = sync_channel(1);
+    let (url, server) = serve(move |peer| {
+        let first = peer.text();
+        is_typed.recv().unwrap();
+        peer.send(&frame(0x81, b"in between"));
+        [first, peer.text(), peer.text(), peer.text(), peer.closed().to_string()]
+    });
+    let (child, mut terminal) = with_editing(&["connect", &url]);
+    until(&mut terminal, "> ");
+    // Home and Delete, Left and Backspace.
+    terminal.write_all(b"xhellp\x1b[H\x1b[3~\x1b[F\x7fo\rhal").unwrap();
+    let screen_then = until(&mut terminal, "> hal\r");
+    assert!(screen_then.contains("↑ text         5 B  hello\r\n> "), "{screen_then}");
+    typed.send(()).unwrap();
+    // What comes stands above the line that is being typed, and that is whole again at once.
+    until(&mut terminal, "↓ text        10 B  in between\r\n> hal\r");
+    // Then the first one again, and the one before it.
+    terminal.write_all(b"f\r\x1b[A\x1b[A!\r").unwrap();
+    // Two lines at once are one message.
+    terminal.write_all(b"\x1b[200~{\"a\":\r\n1}\x1b[201~\r\x04").unwrap();
+    let screen = screen(terminal);
+    let lines = server.join().unwrap();
+    assert_eq!(lines, ["hello", "half", "hello!", "{\"a\":\n1}", "1000"]);
+    assert!(screen.contains("\r\u{1b}[K\u{1b}[?2004l"), "the terminal is given back: {screen:?}");
+    assert!(screen.contains("= closed by us after "), "{screen}");
+    assert_eq!(finish(child).code, 0);
+}
+
+#[test]
+fn the_terminal_gets_its_modes_back() {
+    let (url, server) = serve(|peer| {
+        peer.frame();
+        peer.close(1000, "");
+    });
+    let (child, mut terminal) = with_editing(&["connect", &url]);
+    until(&mut terminal, "> ");
+    let editing = tcgetattr(&terminal).unwrap().local_modes;
+    terminal.write_all(b"x\r").unwrap();
+    until(&mut terminal, "\u{1b}[?2004l");
+    assert_eq!(finish(child).code, 0);
+    server.join().unwrap();
+    let after = tcgetattr(&terminal).map(|modes| modes.local_modes);
+    assert!(!editing.contains(LocalModes::ICANON) && editing.contains(LocalModes::ISIG));
+    assert!(after.is_ok_and(|modes| modes.contains(LocalModes::ICANON | LocalModes::ECHO)));
+}
+
+#[test]
+fn commands_about_the_connection() {
+    let (url, server) = serve(|peer| {
+        assert_eq!(peer.text(), "hi");
+        peer.closed()
+    });
+    let (child, mut terminal) = with_editing(&["connect", &url]);
+    until(&mut terminal, "> ");
+    terminal.write_all(b"hi\r/stats\r/headers\r/help\r\x04").unwrap();
+    let screen = screen(terminal);
+    assert_eq!(server.join().unwrap(), 1000);
+    for part in [
+        "> /stats\r\n",
+        "= open after ",
+        "↑ 1 message, 2 B  ↓ 0 messages, 0 B",
+        "< X-Server: script",
+        "/bin HEX",
+    ] {
+        assert!(screen.contains(part), "{part}: {screen}");
+    }
+    assert_eq!(finish(child).code, 0);
+}
+
+#[test]
 fn json_is_laid_out() {
     let long = "x".repeat(60);
     let document = format!(r#"{{"b":"{long}","a":1.0}}"#);
@@ -91,8 +196,7 @@ fn json_is_laid_out() {
         peer.send(&frame(0x81, document.as_bytes()));
         peer.close(1000, "");
     });
-    let (child, terminal) =
-        on_a_terminal(tidegate(&["connect", &url]).env("NO_COLOR", "1").env("TERM", "dumb"));
+    let (child, terminal) = with_editing(&["connect", &url]);
     let screen = screen(terminal).replace('\r', "");
     server.join().unwrap();
     let indent = " ".repeat(34);

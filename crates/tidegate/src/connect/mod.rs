@@ -14,6 +14,12 @@ mod recording;
 
 mod json_layout;
 
+mod history;
+
+mod edited;
+
+mod prompt;
+
 mod report;
 
 mod refused;
@@ -24,7 +30,9 @@ mod tally;
 
 mod session;
 
+use std::io;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tidegate_client::deflate::Offer;
@@ -38,10 +46,11 @@ use url::Url;
 use crate::arguments::Connect;
 use crate::exit::{Exit, Failure};
 use place::Place;
-pub(crate) use refused::failure as connect_failure;
+use prompt::Prompt;
 use recording::Recording;
+pub(crate) use refused::failure as connect_failure;
 use report::{Report, handshake};
-use session::{Goal, Outcome, Progress, Session};
+use session::{Goal, Input, Outcome, Progress, Session};
 use stdin::Kind;
 
 /// How long to wait for messages after the end of stdin.
@@ -67,7 +76,7 @@ pub(crate) fn run(arguments: &Connect) -> Result<Exit, Failure> {
 
 async fn connect(arguments: &Connect, report: &Report) -> Result<Exit, Failure> {
     let began = Instant::now();
-    let other = |error: std::io::Error| Failure::new(Exit::Other, error);
+    let other = |error: io::Error| Failure::new(Exit::Other, error);
     let mut interrupts = signal(SignalKind::interrupt()).map_err(other)?;
     let goal = Goal { messages: arguments.n, expect: arguments.expect.clone() };
     let deadline = arguments.timeout.map(|timeout| began + timeout);
@@ -95,7 +104,7 @@ async fn connect(arguments: &Connect, report: &Report) -> Result<Exit, Failure> 
             Ok(mut connection) => {
                 session.handshake = show(report, &url, &mut connection, arguments.include);
                 if !has_opened {
-                    session.lines = Some(stdin::read().map_err(other)?);
+                    session.input = Some(input(report).map_err(other)?);
                     has_opened = true;
                 }
                 let opened = Instant::now();
@@ -131,6 +140,16 @@ fn give_up(report: &Report, ended: Result<Exit, (Failure, Option<u16>)>) -> Resu
     })
 }
 
+/// Where lines come from: a row of the terminal on which they are edited, or stdin as it is.
+fn input(report: &Report) -> io::Result<Input> {
+    if report.is_for_people() && prompt::is_possible() {
+        let prompt = Rc::new(Prompt::open()?);
+        report.show_above(&prompt);
+        return Ok(Input::Typed(prompt));
+    }
+    stdin::read().map(Input::Lines)
+}
+
 /// Gives the handshake in words, for who asks for it later.
 fn show(report: &Report, url: &str, connection: &mut Connection, include: bool) -> String {
     let Some(opened) = connection.take_opened() else { return String::new() };
@@ -153,7 +172,7 @@ fn begin<'r>(
     Session {
         report,
         goal,
-        lines: None,
+        input: None,
         stdin: kind,
         linger: linger(arguments, kind),
         deadline,

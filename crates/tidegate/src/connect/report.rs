@@ -3,7 +3,9 @@
 //! On a pipe stdout carries payloads as they came. Everywhere else what the peer sent is escaped before it
 //! is shown. Writing to stderr never fails; writing to stdout may, and then the reader has gone.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use tidegate_client::follow::Interruption;
@@ -14,6 +16,7 @@ use tidegate_protocol::Envelope;
 
 use super::json_layout::lay_out;
 use super::presence::Presence;
+use super::prompt::Prompt;
 use super::recording::Recording;
 use super::told;
 use crate::exit::{Exit, Failure, say};
@@ -41,6 +44,8 @@ pub(super) struct Report {
     stdout: Look,
     stderr: Look,
     recording: Option<Recording>,
+    /// Where a line is typed; what is shown goes above it.
+    prompt: RefCell<Weak<Prompt>>,
 }
 
 impl Report {
@@ -51,7 +56,17 @@ impl Report {
             (false, true) => Form::Pretty,
             (false, false) => Form::Payloads,
         };
-        Self { form, stdout, stderr, recording }
+        Self { form, stdout, stderr, recording, prompt: RefCell::default() }
+    }
+
+    /// Rows for people are shown, on a terminal.
+    pub(super) fn is_for_people(&self) -> bool {
+        self.form == Form::Pretty
+    }
+
+    /// From now on rows are shown above this line, as long as it is there.
+    pub(super) fn show_above(&self, prompt: &Rc<Prompt>) {
+        *self.prompt.borrow_mut() = Rc::downgrade(prompt);
     }
 
     pub(super) fn opened(&self, url: &str, opened: &Opened, include: bool) -> io::Result<()> {
@@ -67,7 +82,7 @@ impl Report {
             return Ok(());
         }
         if include {
-            say(handshake(opened));
+            self.say(&handshake(opened));
         }
         let subprotocol = opened.subprotocol.as_deref().map(escape);
         let subprotocol = subprotocol.map(|name| format!("  subprotocol {name}")).unwrap_or_default();
@@ -113,7 +128,7 @@ impl Report {
         self.tell(|| told::message(Direction::ToServer, kind, bytes))?;
         match self.form {
             Form::Pretty if !is_on_screen => {
-                line(row(now(), Direction::ToServer, kind, bytes.len(), &text, self.stdout).as_bytes())
+                self.line(&row(now(), Direction::ToServer, kind, bytes.len(), &text, self.stdout))
             }
             Form::Pretty | Form::Payloads | Form::Json => Ok(()),
         }
@@ -122,6 +137,13 @@ impl Report {
     /// A Ping went out.
     pub(super) fn pinged(&self, payload: &[u8]) -> io::Result<()> {
         self.control(Direction::ToServer, "ping", payload, "")
+    }
+
+    /// A command was typed, and its row is gone.
+    pub(super) fn typed(&self, command: &str) {
+        if self.prompt.borrow().strong_count() > 0 {
+            self.note(&format!("> {}", escape(command)));
+        }
     }
 
     /// The connection is over; `how` says by whom, and the totals follow.
@@ -147,7 +169,12 @@ impl Report {
     /// A word about what was typed.
     pub(super) fn note(&self, text: &str) {
         let lines = text.lines().map(|line| self.stderr.paint(Ink::Dim, line));
-        say(lines.collect::<Vec<_>>().join("\n"));
+        self.say(&lines.collect::<Vec<_>>().join("\n"));
+    }
+
+    /// A line could not be sent; the words are for people.
+    pub(super) fn unsent(&self, why: &str) {
+        self.say(&format!("tidegate: {why}"));
     }
 
     /// The last line.
@@ -170,9 +197,7 @@ impl Report {
         match self.form {
             Form::Payloads => line(message.as_bytes()),
             Form::Json => Ok(()),
-            Form::Pretty => {
-                line(row(now(), Direction::ToClient, kind, length, &payload, self.stdout).as_bytes())
-            }
+            Form::Pretty => self.line(&row(now(), Direction::ToClient, kind, length, &payload, self.stdout)),
         }
     }
 
@@ -181,7 +206,7 @@ impl Report {
         self.tell(|| told::message(dir, kind, bytes))?;
         if self.form != Form::Json {
             let row = row(now(), dir, kind, bytes.len(), &payload, self.stderr);
-            say(format!("{row}{note}"));
+            self.say(&format!("{row}{note}"));
         }
         Ok(())
     }
@@ -192,7 +217,7 @@ impl Report {
             return Ok(());
         }
         let time = now().time_of_day();
-        say(format!("{time} {}", self.stderr.paint(Ink::Close, &close_text(close))));
+        self.say(&format!("{time} {}", self.stderr.paint(Ink::Close, &close_text(close))));
         Ok(())
     }
 
@@ -202,7 +227,7 @@ impl Report {
             return Ok(());
         }
         let time = now().time_of_day();
-        say(format!("{time} {}", self.stderr.paint(Ink::Error, &format!("! protocol error: {error}"))));
+        self.say(&format!("{time} {}", self.stderr.paint(Ink::Error, &format!("! protocol error: {error}"))));
         Ok(())
     }
 
@@ -227,6 +252,23 @@ impl Report {
             return Ok(());
         }
         line(escape_json(event.to_json()).as_bytes())
+    }
+
+    /// Rows to stdout, above the line that is being typed.
+    fn line(&self, rows: &str) -> io::Result<()> {
+        match self.prompt.borrow().upgrade() {
+            Some(prompt) => prompt.show(rows),
+            None => line(rows.as_bytes()),
+        }
+    }
+
+    /// Rows to stderr. On the terminal on which a line is being typed they go above it.
+    fn say(&self, rows: &str) {
+        match self.prompt.borrow().upgrade() {
+            // That nobody sees it is noticed with the next message.
+            Some(prompt) if self.stderr.is_terminal => drop(prompt.show(rows)),
+            _ => say(rows),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::future;
 use std::io::{self, Read};
+use std::rc::Rc;
 use std::time::Duration;
 
 use tidegate_client::follow::Interruption;
@@ -14,11 +15,12 @@ use tokio::signal::unix::Signal;
 use tokio::time::{Instant, sleep_until};
 
 use super::place::Place;
+use super::prompt::Prompt;
 use super::report::Report;
 use super::stdin::{Kind, LineError, Lines};
 use super::tally::Tally;
 use super::typed::{HELP, Typed};
-use crate::exit::{Exit, say};
+use crate::exit::Exit;
 use crate::expectation::Expectation;
 
 /// Largest file that `/file` sends.
@@ -31,12 +33,20 @@ pub(super) struct Goal {
     pub(super) expect: Option<Expectation>,
 }
 
+/// Where lines come from.
+#[derive(Debug)]
+pub(super) enum Input {
+    Lines(Lines),
+    /// From the row of a terminal on which they are edited.
+    Typed(Rc<Prompt>),
+}
+
 /// What is to be done with a connection, and what has been done.
 pub(super) struct Session<'s> {
     pub(super) report: &'s Report,
     pub(super) goal: Goal,
-    /// Of stdin; `None` before the first connection and after its end.
-    pub(super) lines: Option<Lines>,
+    /// `None` before the first connection and after the end of stdin.
+    pub(super) input: Option<Input>,
     pub(super) stdin: Kind,
     /// How long to wait after the end of stdin; `None`: for ever.
     pub(super) linger: Option<Duration>,
@@ -106,7 +116,7 @@ impl Session<'_> {
                         return outcome;
                     }
                 }
-                line = next_line(&mut self.lines), if takes_lines => self.take_line(line, &mut connection),
+                line = next_line(&mut self.input), if takes_lines => self.take_line(line, &mut connection),
                 // An answer cannot come to what has not gone out.
                 () = at(quiet_until) => match connection.has_unwritten() {
                     true => self.progress.quiet_since = Some(Instant::now()),
@@ -187,12 +197,12 @@ impl Session<'_> {
     fn take_line(&mut self, line: Option<Result<String, LineError>>, connection: &mut Connection) {
         match line {
             None => {
-                self.lines = None;
+                self.input = None;
                 self.progress.quiet_since = Some(Instant::now());
             }
             Some(Err(LineError(why))) => {
-                say(format_args!("tidegate: {why}"));
-                self.lines = None;
+                self.report.unsent(&why);
+                self.input = None;
                 self.leave(Exit::Other, connection);
             }
             Some(Ok(line)) if self.stdin == Kind::Terminal => self.obey(&line, connection),
@@ -202,7 +212,11 @@ impl Session<'_> {
 
     /// What a person typed.
     fn obey(&mut self, line: &str, connection: &mut Connection) {
-        match Typed::parse(line) {
+        let typed = Typed::parse(line);
+        if !matches!(typed, Typed::Text(_)) {
+            self.report.typed(line);
+        }
+        match typed {
             Typed::Text(text) => self.send(tidegate_websocket::Message::Text(text), connection),
             Typed::Binary(bytes) => self.send(tidegate_websocket::Message::Binary(&bytes), connection),
             Typed::Ping(payload) => {
@@ -235,8 +249,10 @@ impl Session<'_> {
         let result = connection.queue(message);
         if result.is_ok() {
             self.progress.tally.handle_message(Direction::ToServer, message.as_bytes().len());
+            // On a terminal a typed line is on the screen already, unless it was edited there.
+            let is_echoed = self.stdin == Kind::Terminal && !matches!(self.input, Some(Input::Typed(_)));
             // A reader that has gone is noticed with what is received.
-            let _ = self.report.sent(&message, self.stdin == Kind::Terminal);
+            let _ = self.report.sent(&message, is_echoed);
         }
         self.tell(result);
     }
@@ -285,9 +301,10 @@ fn ended_by(why: &Interruption, is_ours: bool) -> &'static str {
     }
 }
 
-async fn next_line(lines: &mut Option<Lines>) -> Option<Result<String, LineError>> {
-    match lines {
-        Some(lines) => lines.recv().await,
+async fn next_line(input: &mut Option<Input>) -> Option<Result<String, LineError>> {
+    match input {
+        Some(Input::Lines(lines)) => lines.recv().await,
+        Some(Input::Typed(prompt)) => prompt.next_line().await.map(Ok),
         None => future::pending().await,
     }
 }

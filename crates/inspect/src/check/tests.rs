@@ -165,6 +165,8 @@ proptest! {
     fn a_request_is_without_a_fault_where_a_server_accepts_it(
         fields in fields(), method in prop::sample::select(vec!["GET", "GET", "GET", "POST"])
     ) {
+        // Of tokens that are hidden the check cannot see that they are the same.
+        prop_assume!(fields.iter().filter(|(_, value)| value.starts_with("bearer.")).count() < 2);
         let lines: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let head = request(&format!("{method} / HTTP/1.1\r\n{lines}\r\n"));
         let headers: Vec<(&str, &[u8])> = fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect();

@@ -367,8 +367,9 @@ async fn a_follower_that_comes_back_goes_on_with_changes() {
     let gateway = Gateway::configured(CHANNELS);
     let options = Options { updates: Updates::JsonPatch, ..Options::default() };
     let mut follower = Follower::new(&gateway.ws("/state/a"), options).expect("a URL");
-    assert!(matches!(next(&mut follower).await, Event::Open { recovered: true, .. }));
-    assert_eq!(follower.position("state/a"), None, "it has no document yet");
+    let Event::Open { position, recovered: true, .. } = next(&mut follower).await else { panic!("an open") };
+    assert_eq!(position.offset, 0);
+    assert_eq!(follower.position("state/a"), Some(position), "before the first document nothing is missing");
     gateway.publish("state/a", &list(1, 3000));
     let Event::Message { .. } = next(&mut follower).await else { panic!("a document") };
     gateway.publish("state/a", &list(2, 3000));

@@ -10,6 +10,7 @@ mod precondition;
 mod empty;
 mod following;
 mod copies;
+mod listing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -21,11 +22,13 @@ use crate::publication::{Item, Payload, Publication};
 use crate::updates::{Compared, Increments};
 
 pub use self::copies::{NotStaged, Staged, Swept};
+pub use self::listing::ChannelStatus;
 pub use self::precondition::Precondition;
 
 use self::copies::Copied;
 use self::empty::Empty;
 use self::incremental::Incremental;
+use self::listing::ByName;
 
 /// One shard of the process, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -83,25 +86,13 @@ pub struct Basis {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooManyChannels;
 
-/// What the admin listener shows of a channel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChannelStatus {
-    /// The channel.
-    pub name: ChannelName,
-    /// Its newest position.
-    pub position: Position,
-    /// Subscriptions on all shards.
-    pub followers: u32,
-    /// Publications kept.
-    pub kept: usize,
-}
-
 /// See the module's head.
 #[derive(Debug)]
 pub struct Engine {
     channels: HashMap<ChannelName, Home, foldhash::fast::RandomState>,
     /// Channels by their last use, oldest first: whom to forget when history takes too much room.
     by_use: BTreeMap<u64, ChannelName>,
+    by_name: ByName,
     uses: u64,
     swept: u64,
     /// Channels used before this have no history that could make room: those that linger are not looked at each time.
@@ -143,6 +134,7 @@ impl Engine {
         Self {
             channels: HashMap::default(),
             by_use: BTreeMap::new(),
+            by_name: ByName::default(),
             uses: 0,
             swept: 0,
             barren: 0,
@@ -243,6 +235,7 @@ impl Engine {
         let following = self.following(name).collect();
         let home = self.channels.remove(name)?;
         self.by_use.remove(&home.last_use);
+        self.by_name.remove(name);
         self.kept_bytes -= home.log.kept_bytes();
         Some(following)
     }
@@ -309,28 +302,6 @@ impl Engine {
         self.evicted
     }
 
-    /// The state of one channel.
-    #[must_use]
-    pub fn status(&self, name: &ChannelName) -> Option<ChannelStatus> {
-        let (name, home) = self.channels.get_key_value(name)?;
-        Some(ChannelStatus {
-            name: name.clone(),
-            position: home.log.position(),
-            followers: home.followers.iter().sum(),
-            kept: home.log.kept(),
-        })
-    }
-
-    /// At most `limit` channels in the order of their names, beginning after `after`.
-    #[must_use]
-    pub fn list(&self, after: Option<&str>, limit: usize) -> Vec<ChannelStatus> {
-        let beyond = |name: &&ChannelName| after.is_none_or(|after| name.to_string().as_str() > after);
-        let mut names: Vec<_> = self.channels.keys().filter(beyond).collect();
-        names.sort_by_cached_key(ToString::to_string);
-        names.truncate(limit);
-        names.into_iter().filter_map(|name| self.status(name)).collect()
-    }
-
     fn home(&mut self, name: &ChannelName, fresh: Fresh) -> Result<&mut Home, TooManyChannels> {
         if !self.channels.contains_key(name) {
             if self.channels.len() >= self.limits.max_channels && !self.make_place() {
@@ -343,6 +314,7 @@ impl Engine {
             let (sourced, last_use, unused, is_listed) = (fresh.sourced, 0, None, false);
             let home = Home { log, followers, incremental, sourced, last_use, unused, is_listed, copy };
             self.channels.insert(name.clone(), home);
+            self.by_name.insert(name);
         }
         self.uses += 1;
         let Some(home) = self.channels.get_mut(name) else { return Err(TooManyChannels) };

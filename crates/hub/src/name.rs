@@ -3,6 +3,7 @@
 //! Names come from request targets (public listener, admin API) and from nowhere else; what cannot be a
 //! name is refused here, so that everything behind holds a name that is printable and bounded.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -120,6 +121,21 @@ impl ChannelName {
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.public_part().split_once('?').map(|(_, query)| query)
+    }
+
+    /// The last of what could be shown as `text`: a place in the order of [`Self::cmp_shown`], not a channel.
+    pub(crate) fn end_of_shown(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The order of names as they are shown. Of two that are shown alike the private one comes first.
+    pub(crate) fn cmp_shown(&self, other: &Self) -> Ordering {
+        self.shown().cmp(other.shown()).then_with(|| self.cmp(other))
+    }
+
+    /// The bytes of what `Display` writes: a suffix holds no mark of its own.
+    fn shown(&self) -> impl Iterator<Item = u8> {
+        self.0.bytes().map(|byte| if char::from(byte) == PRIVATE_MARK { b'#' } else { byte })
     }
 
     fn checked(name: String) -> Result<Self, NameError> {

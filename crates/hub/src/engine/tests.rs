@@ -179,19 +179,6 @@ fn a_channel_that_is_polled_keeps_its_epoch() {
 }
 
 #[test]
-fn the_list_is_paged_by_name() {
-    let (now, mut engine) = (Instant::now(), Engine::new(1, LIMITS));
-    for channel in ["c", "a", "b"] {
-        append(&mut engine, channel, "", now);
-    }
-    let names = |after, limit| -> Vec<String> {
-        engine.list(after, limit).iter().map(|status| status.name.to_string()).collect()
-    };
-    assert_eq!(names(None, 2), ["a", "b"]);
-    assert_eq!(names(Some("b"), 2), ["c"]);
-}
-
-#[test]
 fn increments_are_wanted_while_somebody_gets_them_and_a_little_longer() {
     let (now, mut engine) = (Instant::now(), Engine::new(1, LIMITS));
     let increments = Increments { json_patch: true, merge_patch: false };

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use rustix::process::Signal;
 use tidegate_end_to_end::backend::Backend;
@@ -133,6 +134,44 @@ fn a_full_disk_refuses_publishing_and_nothing_else() {
     gateway.ended();
     let gateway = Gateway::configured(&configuration);
     check_history(&gateway, acknowledged, &first.replace(":1", ":0"));
+}
+
+#[test]
+fn a_412_names_no_position_that_comes_to_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(disk) = SmallDisk::mount(folder.path()) else {
+        return skip("no tmpfs can be mounted: only root may");
+    };
+    let gateway = Gateway::configured(&format!(
+        "[engine]\nembedded = {{ path = {:?} }}\n[[route]]\npath = \"/{{*rest}}\"\nchannel = {{}}\n",
+        folder.path().join("store"),
+    ));
+    let mut newest = gateway.publish("a", "1");
+    disk.fill();
+    let text = text_of(1);
+    let compete = |newest: &str| {
+        let request = Request::post("/channels/a", text.as_str()).header("Content-Type", "text/plain");
+        let ask = || gateway.ask_admin(request.clone().header("If-Match", newest));
+        thread::scope(|scope| {
+            let publishers: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+            publishers.into_iter().map(|one| one.join().expect("an answer")).collect::<Vec<_>>()
+        })
+    };
+    for _ in 0..10_000 {
+        let answers = compete(&newest);
+        let position = |answer: &Answer| answer.json()["position"].as_str().map(str::to_owned);
+        let kept: Vec<_> = answers.iter().filter(|answer| matches!(answer.status, 201 | 202)).collect();
+        for answer in answers.iter().filter(|answer| answer.status == 412) {
+            let kept = kept.first().and_then(|kept| position(kept));
+            assert_eq!(position(answer), kept, "one who has published stands there");
+        }
+        match kept.as_slice() {
+            [] => return assert!(answers.iter().all(|answer| answer.status == 503), "{}", answers[0].text()),
+            [kept] => newest = position(kept).expect("a position"),
+            _ => panic!("two were published after one position"),
+        }
+    }
+    panic!("the disk is not full");
 }
 
 /// All that was acknowledged is there, once, and nothing that was refused.

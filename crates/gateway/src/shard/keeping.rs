@@ -42,6 +42,8 @@ enum UnderWay {
         key: Option<Arc<str>>,
         /// The publisher, and those who repeated its key meanwhile.
         answers: Vec<Answer<Published>>,
+        /// Publishers whose precondition does not hold once this one is kept, the last of its channel then.
+        refused: Vec<Answer<Published>>,
     },
     Removal {
         channel: ChannelName,
@@ -166,10 +168,33 @@ impl Shard {
         match staged {
             // Its publisher is the first that waits for it.
             Ok(number) => self.wait_for(number, answer),
+            Err(NotPublished::Precondition(position)) => self.refuse_when_kept(channel, position, answer),
             Err(why) => {
                 self.counters.store_refused += u64::from(why.is_of_the_store());
                 let _ = answer.send(Err(why));
             }
+        }
+    }
+
+    /// Tells a publisher that its precondition does not hold at `position`, when that stands: what is staged may
+    /// come to nothing.
+    fn refuse_when_kept(
+        &mut self,
+        channel: &ChannelName,
+        position: Option<Position>,
+        answer: Answer<Published>,
+    ) {
+        let keeping = self.keeping.as_mut().filter(|_| self.engine.is_staged(channel));
+        let last = keeping.into_iter().flat_map(|keeping| keeping.under_way.iter_mut().rev()).find_map(
+            |under_way| match under_way {
+                UnderWay::Publication { channel: other, refused, .. } if other == channel => Some(refused),
+                _ => None,
+            },
+        );
+        match last {
+            Some(refused) => refused.push(answer),
+            // All of it is kept, though some of it may not have been heard of yet.
+            None => drop(answer.send(Err(NotPublished::Precondition(position)))),
         }
     }
 
@@ -206,7 +231,8 @@ impl Shard {
         };
         let key_under_way = key.clone().map(|key| (channel.clone(), key));
         let (name, position) = (channel.clone(), staged.position);
-        let under_way = UnderWay::Publication { channel: name, position, item, key, answers: Vec::new() };
+        let (answers, refused) = (Vec::new(), Vec::new());
+        let under_way = UnderWay::Publication { channel: name, position, item, key, answers, refused };
         if self.give(act, under_way).is_err() {
             self.engine.unstage_last(channel);
             return Err(NotPublished::StoreBehind);
@@ -308,12 +334,12 @@ impl Shard {
             let Some(done) = keeping.under_way.pop_front() else { return };
             keeping.first += 1;
             match done {
-                UnderWay::Publication { channel, position, item, key, answers } => {
+                UnderWay::Publication { channel, position, item, key, answers, refused } => {
                     if let Some(key) = key {
                         self.note_key(&channel, &key, position);
                         self.forget_number(channel.clone(), key);
                     }
-                    self.publish_kept(&channel, item, answers);
+                    self.publish_kept(&channel, item, answers, refused);
                 }
                 UnderWay::Removal { channel, notice, answer } => {
                     let was_dormant = keeping.dormant.remove(&channel);
@@ -326,7 +352,13 @@ impl Shard {
     }
 
     /// What is kept is heard of, as soon as it is known how it differs from what was before it.
-    fn publish_kept(&mut self, channel: &ChannelName, item: Item, answers: Vec<Answer<Published>>) {
+    fn publish_kept(
+        &mut self,
+        channel: &ChannelName,
+        item: Item,
+        answers: Vec<Answer<Published>>,
+        refused: Vec<Answer<Published>>,
+    ) {
         let (home, payload) = (channel.clone(), item.payload.clone());
         self.compared(channel, &payload, move |there, compared| {
             let Some(appended) = there.engine.settle(&home, item, compared, Instant::now()) else { return };
@@ -334,6 +366,9 @@ impl Shard {
             for answer in answers {
                 // Whoever published may have gone.
                 let _ = answer.send(Ok(published));
+            }
+            for answer in refused {
+                let _ = answer.send(Err(NotPublished::Precondition(Some(published.position))));
             }
         });
     }
@@ -346,10 +381,10 @@ impl Shard {
         keeping.first += keeping.under_way.len() as u64;
         for given_up in std::mem::take(&mut keeping.under_way) {
             match given_up {
-                UnderWay::Publication { channel, answers, .. } => {
+                UnderWay::Publication { channel, answers, refused, .. } => {
                     self.engine.unstage_last(&channel);
-                    self.counters.store_refused += answers.len() as u64;
-                    for answer in answers {
+                    self.counters.store_refused += (answers.len() + refused.len()) as u64;
+                    for answer in answers.into_iter().chain(refused) {
                         let _ = answer.send(Err(NotPublished::NotKept(Arc::clone(reason))));
                     }
                 }

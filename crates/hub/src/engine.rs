@@ -12,7 +12,7 @@ mod following;
 mod copies;
 mod listing;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use crate::log::{Log, Retention};
@@ -100,6 +100,9 @@ pub struct Engine {
     kept_bytes: usize,
     /// Channels that make place for others.
     empty: Empty,
+    /// The last uses of channels with a copy that were found idle. Whether they still are is seen when one of them
+    /// is wanted.
+    idle: BTreeSet<u64>,
     /// Publications that have left histories because they were too many together.
     evicted: u64,
     shards: u16,
@@ -140,6 +143,7 @@ impl Engine {
             barren: 0,
             kept_bytes: 0,
             empty: Empty::default(),
+            idle: BTreeSet::new(),
             evicted: 0,
             shards,
             limits,
@@ -235,6 +239,7 @@ impl Engine {
         let following = self.following(name).collect();
         let home = self.channels.remove(name)?;
         self.by_use.remove(&home.last_use);
+        self.idle.remove(&home.last_use);
         self.by_name.remove(name);
         self.kept_bytes -= home.log.kept_bytes();
         Some(following)
@@ -262,6 +267,7 @@ impl Engine {
             home.log.trim(now);
             self.kept_bytes = self.kept_bytes - before + home.log.kept_bytes();
             let is_over = home.is_over(now, linger, self.limits.linger);
+            home.note_idle(&mut self.idle);
             match &mut home.copy {
                 Some(copy) if home.log.position().offset > 0 => {
                     // Whoever removes it tells the copy to forget all of it.
@@ -319,6 +325,7 @@ impl Engine {
         self.uses += 1;
         let Some(home) = self.channels.get_mut(name) else { return Err(TooManyChannels) };
         self.by_use.remove(&home.last_use);
+        self.idle.remove(&home.last_use);
         (home.last_use, home.unused) = (self.uses, None);
         home.log.set_retention(fresh.retention);
         self.by_use.insert(self.uses, name.clone());
@@ -345,6 +352,7 @@ impl Engine {
             home.log.forget_oldest();
             self.kept_bytes = self.kept_bytes - before + home.log.kept_bytes();
             self.evicted += (kept - home.log.kept()) as u64;
+            home.note_idle(&mut self.idle);
             // One that has a copy lingers, and its offsets go on.
             if home.copy.is_none() && home.is_idle() && name != *keep {
                 self.evicted += home.log.kept() as u64;

@@ -293,6 +293,33 @@ fn channels_that_are_too_many_stay_on_disk_as_they_are() {
 }
 
 #[test]
+fn a_channel_on_disk_that_nobody_needs_makes_place_for_whoever_follows_another() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let limits = LIMITS.replace("[limits]", "[listen]\nshards = 1\n[limits]\nchannels_max_total = 2");
+    let channels = CHANNELS.replace("channel", "history = { size = 0 }\nchannel");
+    let gateway = Gateway::configured(&format!("{}{limits}{channels}", engine(folder.path())));
+    let status = |channel: &str| gateway.ask_admin(Request::get(&format!("/channels/{channel}"))).status;
+    gateway.publish("a", "1");
+    gateway.publish("b", "1");
+    let mut first = WebSocket::enveloped(gateway.public(), "/c");
+    assert_eq!(first.envelope("open")["channel"], "c");
+    assert_eq!(["a", "b", "c"].map(status), [404, 200, 200], "the one used longest ago has gone");
+    let mut second = WebSocket::open(gateway.public(), "/d");
+    gateway.wait_subscribers("d", 1);
+    gateway.publish("d", "1");
+    assert_eq!(second.text(), "1");
+    let mut third = WebSocket::enveloped(gateway.public(), "/e");
+    assert_eq!(third.envelope("error")["code"], "limit", "somebody follows each of them");
+    assert_eq!(third.envelope("close")["code"], 1013);
+    assert_eq!(third.closed().0, 1013);
+    first.send(r#"{"type":"subscribe","channel":"e","id":1}"#);
+    first.envelope("reply");
+    assert_eq!(first.envelope("error")["channel"], "e");
+    gateway.publish("c", "it goes on with its own");
+    assert_eq!(first.envelope("message")["channel"], "c");
+}
+
+#[test]
 fn a_dropped_channel_stays_dropped() {
     let folder = tempfile::tempdir().expect("a folder");
     let engine = engine(folder.path());

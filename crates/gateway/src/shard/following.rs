@@ -190,6 +190,10 @@ impl Shard {
         match self.hub.session(id).map(tidegate_hub::Session::form) {
             Some(Form::Envelope) => {
                 self.send_error(id, Some(channel.public_part()), code, reason);
+                if self.is_own(id, channel) {
+                    let code = CloseCode::TRY_AGAIN_LATER;
+                    self.close(id, Closing { code, reason, ..Closing::default() });
+                }
             }
             Some(Form::Bare | Form::EventStream | Form::Lines | Form::LongPoll) => {
                 let code = CloseCode::TRY_AGAIN_LATER;
@@ -271,10 +275,7 @@ impl Shard {
         error: ErrorCode,
         reason: &str,
     ) {
-        let own = self
-            .hub
-            .session(id)
-            .is_some_and(|session| session.attachment.about.channel.public_part() == channel.public_part());
+        let own = self.is_own(id, channel);
         // Its home has forgotten the channel with all who followed it: it is told nothing.
         self.hub.unsubscribe(id, channel);
         if form == Form::Envelope {
@@ -287,5 +288,11 @@ impl Shard {
         if own || form != Form::Envelope {
             self.close(id, Closing { code, reason, ..Closing::default() });
         }
+    }
+
+    /// True if the connection was opened for `channel`: it does not outlast that.
+    fn is_own(&self, id: SessionId, channel: &ChannelName) -> bool {
+        let own = self.hub.session(id).map(|session| session.attachment.about.channel.public_part());
+        own == Some(channel.public_part())
     }
 }

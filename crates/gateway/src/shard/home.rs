@@ -212,7 +212,11 @@ impl Shard {
             Err(NotFollowed::Dormant)
         } else {
             self.end_other_kind(&channel, sourced);
-            let followed = self.engine.follow(&channel, shard, after, updates, fresh, Instant::now());
+            let now = Instant::now();
+            let mut followed = self.engine.follow(&channel, shard, after, updates, fresh, now);
+            if followed.is_err() && self.remove_idle() {
+                followed = self.engine.follow(&channel, shard, after, updates, fresh, now);
+            }
             followed.map_err(|_| NotFollowed::TooManyChannels)
         };
         if let Ok(recovery) = &mut recovery

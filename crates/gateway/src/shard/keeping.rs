@@ -410,9 +410,10 @@ impl Shard {
         }
     }
 
-    /// Makes a place for another channel.
-    fn remove_idle(&mut self) -> bool {
-        self.engine.idle().is_some_and(|channel| self.remove_over(&channel))
+    /// Makes a place for another channel, if the store can be told.
+    pub(super) fn remove_idle(&mut self) -> bool {
+        let telling = self.keeping.as_ref().is_some_and(|keeping| keeping.broken.is_none());
+        telling && self.engine.idle().is_some_and(|channel| self.remove_over(&channel))
     }
 
     /// Removes a channel that is over, if the store takes the order.

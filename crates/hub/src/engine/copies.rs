@@ -3,6 +3,7 @@
 //!
 //! Who keeps the copy, and how, is not known here.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -79,7 +80,12 @@ impl Engine {
     ) -> Option<Appended> {
         let copy = self.channels.get_mut(name)?.copy.as_mut()?;
         copy.staged = copy.staged.checked_sub(1)?;
-        self.append_to_log(name, item, compared, now)
+        let appended = self.append_to_log(name, item, compared, now);
+        // Its history may keep nothing.
+        if let Some(home) = self.channels.get(name) {
+            home.note_idle(&mut self.idle);
+        }
+        appended
     }
 
     /// Takes back what was staged last: the copy does not have it.
@@ -117,14 +123,20 @@ impl Engine {
         }
     }
 
-    /// A channel that keeps nothing and that nobody follows, of those used longest ago: one that can go when
-    /// there are too many.
-    #[must_use]
-    pub fn idle(&self) -> Option<ChannelName> {
-        let mut oldest = self.by_use.values().take(SWEEP_CHANNELS);
-        let idle = oldest
-            .find(|name| self.channels.get(*name).is_some_and(|home| home.copy.is_some() && home.is_idle()));
-        idle.cloned()
+    /// The channel with a copy that keeps nothing and that nobody follows, of those the one used longest ago: it can
+    /// go when there are too many. One whose history has aged out, or that came back to nothing, is known since the
+    /// last sweep.
+    pub fn idle(&mut self) -> Option<ChannelName> {
+        for _ in 0..SWEEP_CHANNELS {
+            let last_use = *self.idle.first()?;
+            let name = self.by_use.get(&last_use);
+            let is_idle = |name: &&ChannelName| self.channels.get(*name).is_some_and(Home::is_idle);
+            if let Some(name) = name.filter(is_idle) {
+                return Some(name.clone());
+            }
+            self.idle.remove(&last_use);
+        }
+        None
     }
 
     /// Channels that there may be beside those that there are.
@@ -163,6 +175,13 @@ impl Home {
     pub(super) fn is_idle(&self) -> bool {
         let is_staged = self.copy.as_ref().is_some_and(|copy| copy.staged > 0 || copy.leaving);
         self.log.kept() == 0 && self.followers.iter().all(|count| *count == 0) && !is_staged
+    }
+
+    /// Notes it among `idle` if it has a copy and is.
+    pub(super) fn note_idle(&self, idle: &mut BTreeSet<u64>) {
+        if self.copy.is_some() && self.is_idle() {
+            idle.insert(self.last_use);
+        }
     }
 
     /// Idle for `linger`; one with a copy for `copied` since its last publication, too.
@@ -290,6 +309,40 @@ mod tests {
         assert_eq!(engine.idle(), Some(name("a")));
         assert_eq!(append(&mut engine, "a", "", now).0, 2);
         assert_eq!(engine.idle(), None);
+    }
+
+    #[test]
+    fn one_that_is_idle_is_found_behind_any_number_that_are_not() {
+        const BUSY: usize = 2 * SWEEP_CHANNELS;
+        let limits = EngineLimits { max_channels: BUSY + 2, max_history_bytes: 2 * BUSY, ..LIMITS };
+        let (now, mut engine) = (Instant::now(), Engine::new(1, limits));
+        let left = Left { channel: name("idle"), epoch: Epoch(1), updates: Updates::Whole };
+        for number in 0..BUSY {
+            append(&mut engine, &number.to_string(), "1", now);
+        }
+        let none = Fresh { retention: Retention { size: 0, ..FRESH.retention }, ..FRESH };
+        engine.stage(&name("idle"), none).unwrap();
+        assert_eq!(engine.idle(), None, "something is under way");
+        engine.settle(&name("idle"), item("1"), None, now).unwrap();
+        assert_eq!(engine.idle(), Some(name("idle")));
+        engine.follow(&name("idle"), ShardId(0), None, Updates::Whole, none, now).unwrap();
+        assert_eq!(engine.idle(), None);
+        engine.leave(&left, ShardId(0));
+        assert_eq!(engine.idle(), Some(name("idle")));
+        engine.begin_removal(&name("idle"));
+        assert_eq!(engine.idle(), None);
+        engine.cancel_removal(&name("idle"));
+        let later = now + TTL + Duration::from_secs(1);
+        for _ in 0..=BUSY / SWEEP_CHANNELS {
+            engine.sweep(later, LINGER, true);
+        }
+        for number in 0..BUSY {
+            assert_eq!(engine.idle(), Some(name(&number.to_string())), "the longest ago first");
+            engine.remove(&name(&number.to_string()));
+        }
+        assert_eq!(engine.idle(), Some(name("idle")));
+        engine.remove(&name("idle"));
+        assert!(engine.idle().is_none() && engine.idle.is_empty());
     }
 
     #[test]

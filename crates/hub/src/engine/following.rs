@@ -96,6 +96,7 @@ impl Engine {
                 *count = count.saturating_sub(1);
             }
             self.empty.note_left(&left.channel, home);
+            home.note_idle(&mut self.idle);
         }
         home.followers.iter().sum()
     }

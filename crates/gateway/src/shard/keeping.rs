@@ -5,6 +5,7 @@
 //! up at once: no offset was heard of by anybody, so the channel goes on where it was.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
@@ -28,6 +29,9 @@ pub(crate) struct Keeping {
     first: u64,
     /// Publications of `under_way` that have a key, by their number.
     keys: HashMap<(ChannelName, Arc<str>), u64>,
+    /// Channels that are not in memory any more, and that the store did not come to remove: it is told again when it
+    /// is well, before anything else. They were under way together.
+    owed: Vec<(ChannelName, Range<u64>)>,
     /// Channels at home here that are on disk and were not read.
     dormant: Dormant,
     /// The configuration under which somebody was told that one of them is wanted.
@@ -40,6 +44,8 @@ enum UnderWay {
         position: Position,
         item: Item,
         key: Option<Arc<str>>,
+        /// The first of the offsets that it tells the store to forget.
+        forgotten_from: u64,
         /// The publisher, and those who repeated its key meanwhile.
         answers: Vec<Answer<Published>>,
         /// Publishers whose precondition does not hold once this one is kept, the last of its channel then.
@@ -51,14 +57,22 @@ enum UnderWay {
         answer: Answer<bool>,
     },
     /// Nobody waits for it.
-    Tidying,
+    Forgetting {
+        channel: ChannelName,
+        from: u64,
+    },
+    /// The channel is not in memory any more.
+    Removing {
+        channel: ChannelName,
+        offsets: Range<u64>,
+    },
 }
 
 impl Keeping {
     pub(crate) fn new(store: Store) -> Self {
         let (under_way, keys) = (VecDeque::new(), HashMap::new());
         let dormant = Dormant::default();
-        Self { store, term: 0, broken: None, under_way, first: 0, keys, dormant, told: 0 }
+        Self { store, term: 0, broken: None, under_way, first: 0, keys, owed: Vec::new(), dormant, told: 0 }
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -221,6 +235,7 @@ impl Shard {
             NotStaged::TooManyChannels => NotPublished::TooManyChannels,
             NotStaged::Leaving => NotPublished::Leaving,
         })?;
+        let forgotten_from = staged.forgotten.start;
         let act = Act::Append {
             channel: channel.clone(),
             position: staged.position,
@@ -232,9 +247,11 @@ impl Shard {
         let key_under_way = key.clone().map(|key| (channel.clone(), key));
         let (name, position) = (channel.clone(), staged.position);
         let (answers, refused) = (Vec::new(), Vec::new());
-        let under_way = UnderWay::Publication { channel: name, position, item, key, answers, refused };
+        let under_way =
+            UnderWay::Publication { channel: name, position, item, key, forgotten_from, answers, refused };
         if self.give(act, under_way).is_err() {
             self.engine.unstage_last(channel);
+            self.engine.tell_again(channel, forgotten_from);
             return Err(NotPublished::StoreBehind);
         }
         let keeping = self.keeping.as_mut().ok_or(NotPublished::Overloaded)?;
@@ -318,8 +335,14 @@ impl Shard {
             Word::Kept { term, number } => self.settle(term, number),
             Word::Broken { term, reason } => self.give_up(term, &reason),
             Word::Well { term } => {
-                if let Some(keeping) = self.keeping.as_mut().filter(|keeping| keeping.term == term) {
-                    keeping.broken = None;
+                let Some(keeping) = self.keeping.as_mut().filter(|keeping| keeping.term == term) else {
+                    return;
+                };
+                keeping.broken = None;
+                for (channel, offsets) in std::mem::take(&mut keeping.owed) {
+                    let under_way = UnderWay::Removing { channel: channel.clone(), offsets: offsets.clone() };
+                    // There was room for all of them before.
+                    let _ = keeping.give(self.id, Act::Remove { channel, offsets }, under_way, usize::MAX);
                 }
             }
         }
@@ -334,7 +357,7 @@ impl Shard {
             let Some(done) = keeping.under_way.pop_front() else { return };
             keeping.first += 1;
             match done {
-                UnderWay::Publication { channel, position, item, key, answers, refused } => {
+                UnderWay::Publication { channel, position, item, key, answers, refused, .. } => {
                     if let Some(key) = key {
                         self.note_key(&channel, &key, position);
                         self.forget_number(channel.clone(), key);
@@ -346,7 +369,7 @@ impl Shard {
                     let was_there = self.drop_channel(&channel, notice);
                     let _ = answer.send(Ok(was_there || was_dormant));
                 }
-                UnderWay::Tidying => {}
+                UnderWay::Forgetting { .. } | UnderWay::Removing { .. } => {}
             }
         }
     }
@@ -381,8 +404,9 @@ impl Shard {
         keeping.first += keeping.under_way.len() as u64;
         for given_up in std::mem::take(&mut keeping.under_way) {
             match given_up {
-                UnderWay::Publication { channel, answers, refused, .. } => {
+                UnderWay::Publication { channel, forgotten_from, answers, refused, .. } => {
                     self.engine.unstage_last(&channel);
+                    self.engine.tell_again(&channel, forgotten_from);
                     self.counters.store_refused += (answers.len() + refused.len()) as u64;
                     for answer in answers.into_iter().chain(refused) {
                         let _ = answer.send(Err(NotPublished::NotKept(Arc::clone(reason))));
@@ -392,7 +416,8 @@ impl Shard {
                     self.engine.cancel_removal(&channel);
                     let _ = answer.send(Err(NotPublished::NotKept(Arc::clone(reason))));
                 }
-                UnderWay::Tidying => {}
+                UnderWay::Forgetting { channel, from } => self.engine.tell_again(&channel, from),
+                UnderWay::Removing { channel, offsets } => keeping.owed.push((channel, offsets)),
             }
         }
     }
@@ -402,8 +427,12 @@ impl Shard {
         let telling = self.keeping.as_ref().is_some_and(|keeping| keeping.broken.is_none());
         let Swept { forgotten, over } = self.engine.sweep(now, linger, telling);
         for (channel, forgotten) in forgotten {
-            // What the store has no room for now is found and removed at the next start.
-            let _ = self.give(Act::Forget { channel, forgotten }, UnderWay::Tidying);
+            let under_way = UnderWay::Forgetting { channel: channel.clone(), from: forgotten.start };
+            if let Err(UnderWay::Forgetting { channel, from }) =
+                self.give(Act::Forget { channel, forgotten }, under_way)
+            {
+                self.engine.tell_again(&channel, from);
+            }
         }
         for channel in over {
             self.remove_over(&channel);
@@ -419,8 +448,8 @@ impl Shard {
     /// Removes a channel that is over, if the store takes the order.
     fn remove_over(&mut self, channel: &ChannelName) -> bool {
         let Some(offsets) = self.engine.begin_removal(channel) else { return false };
-        let act = Act::Remove { channel: channel.clone(), offsets };
-        let is_given = self.give(act, UnderWay::Tidying).is_ok();
+        let under_way = UnderWay::Removing { channel: channel.clone(), offsets: offsets.clone() };
+        let is_given = self.give(Act::Remove { channel: channel.clone(), offsets }, under_way).is_ok();
         if is_given {
             self.engine.remove(channel);
         } else {

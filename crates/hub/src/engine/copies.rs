@@ -95,6 +95,13 @@ impl Engine {
         }
     }
 
+    /// The copy has not heard that the offsets from `from` on are forgotten: it is told again.
+    pub fn tell_again(&mut self, name: &ChannelName, from: u64) {
+        if let Some(copy) = self.channels.get_mut(name).and_then(|home| home.copy.as_mut()) {
+            copy.told = copy.told.min(from);
+        }
+    }
+
     /// True while something is on its way to the copy of the log of `name`.
     #[must_use]
     pub fn is_staged(&self, name: &ChannelName) -> bool {
@@ -280,6 +287,21 @@ mod tests {
         let later = now + TTL + Duration::from_secs(1);
         assert_eq!(engine.sweep(later, Duration::ZERO, true).forgotten, [(name("a"), 3..6)]);
         assert_eq!(engine.sweep(later, Duration::ZERO, true), Swept::default());
+    }
+
+    #[test]
+    fn what_the_copy_has_not_heard_is_told_again() {
+        let (now, mut engine) = (Instant::now(), Engine::new(1, LIMITS));
+        for _ in 0..5 {
+            append(&mut engine, "a", "", now);
+        }
+        let forgotten = |engine: &mut Engine| engine.sweep(now, LINGER, true).forgotten;
+        assert_eq!(forgotten(&mut engine), [(name("a"), 2..3)]);
+        engine.tell_again(&name("a"), 2);
+        assert_eq!(forgotten(&mut engine), [(name("a"), 2..3)]);
+        assert_eq!(forgotten(&mut engine), []);
+        engine.tell_again(&name("a"), 3);
+        assert_eq!(forgotten(&mut engine), [], "it knows all before");
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub(super) mod ground;
 mod ledger;
 mod record;
 mod lives;
+#[cfg(feature = "durable")]
+mod forgetting;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};

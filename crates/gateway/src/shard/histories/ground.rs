@@ -88,6 +88,15 @@ impl Ground {
         self.writer = None;
     }
 
+    /// How many publications of a channel are on the disk. The process must have gone.
+    #[cfg(feature = "durable")]
+    pub(super) fn count_on_disk(&self, channel: &ChannelName) -> usize {
+        let folder = self.folder.as_ref().expect("a store");
+        let found = Disk::open(folder.path()).expect("a store").load(&|_: &ChannelName| true, usize::MAX, 0);
+        let channels = found.expect("channels").channels;
+        channels.iter().find(|one| one.channel == *channel).map_or(0, |one| one.records.len())
+    }
+
     /// The store writes what has gathered.
     pub(super) fn write(&mut self) {
         self.writer.iter_mut().for_each(Writer::write_waiting);

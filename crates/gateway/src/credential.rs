@@ -261,7 +261,7 @@ fn find(headers: &HeaderMap, own: &OwnParameters, websocket: bool, issuers: &[Is
     names.find_map(|name| Some(present(cookie(headers, name)?, Place::Cookie(name.clone()))))
 }
 
-fn of_subprotocols(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn of_subprotocols(headers: &HeaderMap) -> Option<&str> {
     let lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
     lines.flat_map(|line| line.split(',')).find_map(|name| name.trim().strip_prefix(SUBPROTOCOL_PREFIX))
 }

@@ -176,6 +176,9 @@ limits! {
     patch_max_pending: u32 = "64" in "1" to "10000", "Publications of one channel that wait to be compared; beyond it they go whole.";
     messages_max_pending: u32 = "16" in "1" to "10000", "Messages of one client that wait to be posted to the backend.";
 
+    // Watching.
+    inspect_max_watchers: u32 = "16" in "0" to "1000", "Watchers of the admin listener at the same time, each with 32 watches; beyond it 503.";
+
     // The process.
     drain_grace: Duration = "3s" in "0s" to "5m", "Time between the signal and the first close, for load balancers to notice.";
     drain_spread: Duration = "20s" in "0s" to "1h", "Time over which clients are closed, so that they do not come back all at once.";

@@ -48,6 +48,7 @@ pub(crate) struct Process {
     homes: foldhash::fast::FixedState,
     sources: AtomicU32,
     contexts: AtomicU32,
+    watchers: AtomicU32,
     /// Keys of the hash that names identities: nobody can choose headers that meet another's.
     opaque: [RandomState; 2],
     /// Places for documents that are compared away from the shards: what they take of the machine is bounded.
@@ -74,6 +75,16 @@ pub(crate) struct ContextSeat(Arc<Process>);
 impl Drop for ContextSeat {
     fn drop(&mut self) {
         self.0.contexts.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The place of one watcher among those that may be; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct WatcherSeat(Arc<Process>);
+
+impl Drop for WatcherSeat {
+    fn drop(&mut self) {
+        self.0.watchers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -145,6 +156,7 @@ impl Process {
             failures: Arc::default(),
             sources: AtomicU32::new(0),
             contexts: AtomicU32::new(0),
+            watchers: AtomicU32::new(0),
             opaque: [RandomState::new(), RandomState::new()],
             comparisons: Semaphore::new(COMPARISONS),
             homes: foldhash::fast::FixedState::with_seed(fastrand::u64(..)),
@@ -212,6 +224,11 @@ impl Process {
     /// A place for one more connection that keeps compression contexts, of at most `limit`.
     pub(crate) fn take_context(self: &Arc<Self>, limit: u32) -> Option<ContextSeat> {
         take(&self.contexts, limit).then(|| ContextSeat(Arc::clone(self)))
+    }
+
+    /// A place for one more watcher, of at most `limit`.
+    pub(crate) fn take_watcher(self: &Arc<Self>, limit: u32) -> Option<WatcherSeat> {
+        take(&self.watchers, limit).then(|| WatcherSeat(Arc::clone(self)))
     }
 
     /// A short name for a value that must not be shown, such as a credential: 128 bits, keyed.

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::deadline::Deadline;
 use crate::http::{Answer, Request};
 use crate::lines::Lines;
+use crate::websocket::Dial;
 
 /// Where the system chooses a port.
 const ANY_PORT: &str = "127.0.0.1:0";
@@ -162,6 +163,13 @@ impl Gateway {
     #[track_caller]
     pub fn ask_admin(&self, request: Request) -> Answer {
         request.header("Authorization", format_args!("Bearer {}", self.token)).send(self.admin())
+    }
+
+    /// A handshake of a watcher, with the token.
+    #[must_use]
+    pub fn dial_watch(&self) -> Dial {
+        let dial = Dial::new(self.admin(), "/watch").subprotocol("tidegate.watch.v1");
+        dial.header("Authorization", format_args!("Bearer {}", self.token))
     }
 
     /// Publishes text; gives the position.

@@ -19,9 +19,9 @@ pub mod backend;
 
 pub mod document;
 
-pub mod gateway;
-
 pub mod websocket;
+
+pub mod gateway;
 
 pub mod event_stream;
 

@@ -31,6 +31,8 @@ const ROUTES: &[(&str, &str, u16)] = &[
     ("DELETE", "/connections/9-0.0", 404),
     ("DELETE", "/connections/{id}?code=1", 400),
     ("DELETE", "/connections/{id}?code=4000&reason=why", 200),
+    ("GET", "/watch", 400),
+    ("POST", "/watch", 405),
     ("GET", "/", 404),
     ("GET", "/elsewhere", 404),
     ("PUT", "/channels/new", 405),

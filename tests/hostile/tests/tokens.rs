@@ -17,6 +17,7 @@ const CALLS: &[(&str, &str, bool)] = &[
     ("GET", "/connections", true),
     ("GET", "/connections/0-0.0", true),
     ("DELETE", "/connections/0-0.0", true),
+    ("GET", "/watch", true),
     ("GET", "/", true),
     ("GET", "/nothing", true),
     ("POST", "/publish/", true),

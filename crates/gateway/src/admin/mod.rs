@@ -4,6 +4,7 @@
 
 mod channels;
 mod connections;
+mod watch;
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -20,6 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use crate::access::check_host;
+use crate::credential::of_subprotocols;
 use crate::head_timer::timed;
 use crate::http_body::{Body, Visit, full, refusal_response};
 use crate::metrics::{self, Counters};
@@ -53,6 +55,7 @@ enum What {
     Channel,
     Connections,
     Connection,
+    Watch,
 }
 
 /// All calls of the admin listener; there are no others.
@@ -74,6 +77,7 @@ pub const ADMIN_CALLS: &[AdminCall] = &[
         needs_token: true,
         what: What::Connection,
     },
+    AdminCall { path: "/watch", methods: &["GET"], needs_token: true, what: What::Watch },
 ];
 
 impl AdminCall {
@@ -135,7 +139,7 @@ async fn serve_connection(shard: ShardRef, stream: TcpStream, token: Arc<Secret>
         }
     });
     let (stream, timer) = timed(stream, &limits);
-    if let Err(error) = builder(&limits, timer).serve_connection(stream, service).await {
+    if let Err(error) = builder(&limits, timer).serve_connection(stream, service).with_upgrades().await {
         tracing::debug!(event = "http_connection_failed", %remote, %error, "an admin connection ended");
     }
 }
@@ -151,7 +155,8 @@ async fn answer(
     let path = request.uri().path().to_owned();
     let call = ADMIN_CALLS.iter().find_map(|call| Some((call, call.rest(&path)?)));
     if call.is_none_or(|(call, _)| call.needs_token) {
-        check_token(visit, &generation, request.headers(), token)?;
+        let watching = call.is_some_and(|(call, _)| call.what == What::Watch);
+        check_token(visit, &generation, request.headers(), token, watching)?;
     }
     let Some((call, rest)) = call else {
         let sentence = "there is nothing of this name on the admin listener";
@@ -168,6 +173,7 @@ async fn answer(
         What::Channel => channels::handle(visit, &generation, rest, request).await,
         What::Connections => connections::list(visit, request.uri().query()).await,
         What::Connection => connections::handle(visit, rest, request.method(), request.uri().query()).await,
+        What::Watch => watch::handle(visit, &generation, request),
     }
 }
 
@@ -189,6 +195,7 @@ fn check_token(
     generation: &Generation,
     headers: &HeaderMap,
     token: &Secret,
+    watching: bool,
 ) -> Result<(), Refusal> {
     let (client, _) = visit.client(headers, &generation.settings);
     let failures = &visit.shard.process.failures;
@@ -199,7 +206,12 @@ fn check_token(
     if fields.next().is_none() && scheme.eq_ignore_ascii_case(b"bearer ") && token.is(candidate) {
         return Ok(());
     }
-    if !credential.is_empty() {
+    // Pages can set no other field for a WebSocket.
+    let offered = if watching && credential.is_empty() { of_subprotocols(headers) } else { None };
+    if offered.is_some_and(|candidate| token.is(candidate.as_bytes())) {
+        return Ok(());
+    }
+    if !credential.is_empty() || offered.is_some() {
         failures.note(client, Instant::now());
     }
     Err(Refusal::without_admin_token())

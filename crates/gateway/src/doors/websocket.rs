@@ -45,7 +45,7 @@ pub(crate) async fn handle(
     let upgrade = hyper::upgrade::on(&mut request);
     let (parts, body) = request.into_parts();
     // Nothing is agreed on before the request has been let in: this only judges the handshake.
-    let judged = accept(&parts, None)?;
+    let judged = accept(&parts, &[SUBPROTOCOL], None)?;
     let wish = read_wish(visit, generation, &parts, host, found, Door::WebSocket).await?;
     if judged.subprotocol.is_none() && wish.resume.updates != Updates::Whole {
         let sentence = "the query parameter 'updates' needs positions, which a bare WebSocket has not: \
@@ -57,7 +57,7 @@ pub(crate) async fn handle(
     let Wish { wanted, credentials, resume, .. } = wish;
     let OpenChannel { name, retention, sourced, set_cookie } = open(&visit.shard, wanted).await?;
 
-    let answer = |policy: Option<&Acceptance>| accept(&parts, policy);
+    let answer = |policy: Option<&Acceptance>| accept(&parts, &[SUBPROTOCOL], policy);
     let (accepted, agreed) = Agreed::by(&visit.shard.process, generation, &route, answer)?;
     let form = if accepted.subprotocol.is_some() { Form::Envelope } else { Form::Bare };
     let websocket = agreed.websocket(&generation.settings.limits, &route);
@@ -99,7 +99,12 @@ pub(crate) async fn handle(
     Ok(switching(&accepted, set_cookie))
 }
 
-fn accept(parts: &Parts, deflate: Option<&Acceptance>) -> Result<Accepted, Refusal> {
+/// Judges a handshake.
+pub(crate) fn accept(
+    parts: &Parts,
+    subprotocols: &[&str],
+    deflate: Option<&Acceptance>,
+) -> Result<Accepted, Refusal> {
     let judged = match protocol_of(parts) {
         Some(protocol) => server::accept_connect(
             &server::ConnectRequest {
@@ -107,10 +112,10 @@ fn accept(parts: &Parts, deflate: Option<&Acceptance>) -> Result<Accepted, Refus
                 protocol: Some(protocol),
                 headers: &fields(parts),
             },
-            &[SUBPROTOCOL],
+            subprotocols,
             deflate,
         ),
-        None => with_fields(parts, |request| server::accept(request, &[SUBPROTOCOL], deflate)),
+        None => with_fields(parts, |request| server::accept(request, subprotocols, deflate)),
     };
     judged.map_err(|refused| {
         let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_REQUEST);
@@ -147,7 +152,8 @@ fn fields(parts: &Parts) -> Vec<(&str, &[u8])> {
     parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
 }
 
-fn switching(accepted: &Accepted, set_cookie: Vec<HeaderValue>) -> Response<Body> {
+/// 101.
+pub(crate) fn switching(accepted: &Accepted, set_cookie: Vec<HeaderValue>) -> Response<Body> {
     let mut response = accepting(accepted, set_cookie);
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();

@@ -15,6 +15,7 @@ mod access;
 mod tokens;
 mod bounds;
 mod engine;
+mod inspect;
 mod listen;
 mod rules;
 mod summary;
@@ -30,6 +31,7 @@ use toml::de::DeTable;
 pub use self::access::{Access, AccessError, Network, Origin, Secret};
 pub use self::engine::{Embedded, Synced};
 pub use self::fault::{Fault, Faults};
+pub use self::inspect::{Capture, Inspect, WatchLevel};
 pub use self::listen::{Listen, ListenError, Listener, parse_address};
 pub use self::summary::summary;
 pub use crate::certificate::TlsFiles;
@@ -63,6 +65,8 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// Where channels are kept.
     pub engine: Embedded,
+    /// What may be seen of connections.
+    pub inspect: Inspect,
     /// Which rule a path reaches.
     pub routes: Routes,
     /// All limits.
@@ -194,6 +198,9 @@ impl Settings {
         let engine = top
             .section("engine", &vocabulary::ENGINE, faults)
             .map_or_else(Embedded::default, |section| engine::read(section, &folder, faults));
+        let inspect = top
+            .section("inspect", &vocabulary::INSPECT, faults)
+            .map_or_else(Inspect::default, |section| inspect::read(section, faults));
         let mut routes = rules::read(top.get("route"), &limits, faults);
         overrides.apply(&mut listen, &mut access, &mut routes, &limits);
         let listen_at = top.get("listen").map_or(0, |entry| entry.key_at);
@@ -213,7 +220,7 @@ impl Settings {
             );
         }
         let routes = build(routes, faults);
-        Self { listen, access, hosts, engine, routes, limits, shards, upstream_ca }
+        Self { listen, access, hosts, engine, inspect, routes, limits, shards, upstream_ca }
     }
 }
 

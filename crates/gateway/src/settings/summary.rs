@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use tidegate_hub::{Slow, Updates};
 
-use super::{Issuer, IssuerKeys, Settings, fault::shown};
+use super::{Inspect, Issuer, IssuerKeys, Settings, fault::shown};
 use crate::limits::TABLE;
 use crate::limits::quantity::{duration, duration_text, size};
 use crate::route::{Forward, Kind, Messages, Publish, Route, Subscribe};
@@ -59,6 +59,7 @@ fn push_head(text: &mut String, settings: &Settings) {
         ("trusted proxies", or_none(proxies.join(", "))),
         ("shards", settings.shards.map_or("one a core".to_owned(), |count| count.to_string())),
         ("engine", engine_text(settings)),
+        ("inspect", inspect_text(settings)),
         ("upstream ca", ca.map_or("the system's".to_owned(), |file| format!("the system's and {file}"))),
     ];
     push_columns(text, rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect());
@@ -73,6 +74,11 @@ fn engine_text(settings: &Settings) -> String {
             format!("embedded, on disk in {path}, sync {}", synced.name())
         }
     }
+}
+
+fn inspect_text(settings: &Settings) -> String {
+    let Inspect { capture, watch } = settings.inspect;
+    format!("capture {}, watch {}", capture.name(), watch.name())
 }
 
 fn route_cells(route: &Route, settings: &Settings) -> Vec<String> {

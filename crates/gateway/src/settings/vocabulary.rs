@@ -26,7 +26,7 @@ const REMOVE: &str = "remove it";
 
 pub(super) static TOP: Vocabulary = Vocabulary {
     name: "the file",
-    known: &["listen", "access", "engine", "upstream", "limits", "route"],
+    known: &["listen", "access", "engine", "inspect", "upstream", "limits", "route"],
     absent: &[
         ("centrifuge", REMOVE),
         ("presence", "write it in the routes that are to have it"),
@@ -66,6 +66,9 @@ pub(super) static ENGINE: Vocabulary = Vocabulary {
 
 pub(super) static EMBEDDED: Vocabulary =
     Vocabulary { name: "[engine].embedded", known: &["path", "sync"], absent: &[] };
+
+pub(super) static INSPECT: Vocabulary =
+    Vocabulary { name: "[inspect]", known: &["capture", "watch"], absent: &[] };
 
 pub(super) static UPSTREAM: Vocabulary = Vocabulary { name: "[upstream]", known: &["ca"], absent: &[] };
 
@@ -163,9 +166,9 @@ pub(super) static LIMITS: Vocabulary = Vocabulary {
 };
 
 /// Where a misplaced key may belong, the likeliest table first.
-static ALL: [&Vocabulary; 14] = [
-    &LISTEN, &TLS, &ACCESS, &TOKENS, &ENGINE, &EMBEDDED, &UPSTREAM, &ROUTE, &AUTO, &POLL, &STREAM, &HISTORY,
-    &LIMITS, &TOP,
+static ALL: [&Vocabulary; 15] = [
+    &LISTEN, &TLS, &ACCESS, &TOKENS, &ENGINE, &EMBEDDED, &INSPECT, &UPSTREAM, &ROUTE, &AUTO, &POLL, &STREAM,
+    &HISTORY, &LIMITS, &TOP,
 ];
 
 impl Vocabulary {

@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &Explain) -> Result<Exit, Failure> {
         Some(explanation) => explanation,
         None => words::explain(&what).map_err(|unknown| {
             Failure::new(Exit::Usage, format!("{}: {unknown}", escape(&what)))
-                .mend("ask for such as 1006, sec-websocket-accept, mask, upstream or 818537fa213d7f9f4d5158")
+                .mend("ask for such as TG-2101, 1006, sec-websocket-accept, mask, upstream or 818537fa213d7f9f4d5158")
         })?,
     };
     // A reader that has seen enough is no failure.
@@ -49,7 +49,7 @@ fn own(what: &str) -> Option<Explanation> {
         title: format!("error code {code}").into(),
         text: vec![meaning(code).into(), retry.into()],
         beware: None,
-        section: "Tidegate, docs/protocol.md; errors have words and no TG- numbers".into(),
+        section: "Tidegate, docs/protocol.md".into(),
     })
 }
 

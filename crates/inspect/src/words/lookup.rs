@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::explanation::{Explanation, Row, find};
-use super::{bytes, close_codes, headers, opcodes, statuses, topics};
+use super::{bytes, close_codes, headers, known, opcodes, statuses, topics};
 use crate::header::from_hex;
 
 /// Nothing is known under this name.
@@ -15,11 +15,16 @@ pub struct Unknown {
     pub near: Vec<&'static str>,
 }
 
-/// What is known of a close code, the status of an answer, a header, an opcode, a topic, or the bytes of frames in hex.
+/// What is known of an error of ours, a close code, the status of an answer, a header, an opcode, a topic, or the bytes
+/// of frames in hex.
 ///
 /// Four digits from 1000 to 4999 are a close code, other digits bytes; `0x` says that they are bytes.
 pub fn explain(what: &str) -> Result<Explanation, Unknown> {
     let name = what.trim().trim_end_matches(':').to_ascii_lowercase();
+    if known::is_asked_for(&name) {
+        let found = known::find(&name).map(known::Known::explanation);
+        return found.ok_or_else(|| Unknown { near: known::near(&name) });
+    }
     if let Some(row) = tables().find_map(|rows| find(rows, &name)) {
         return Ok(row.explanation());
     }
@@ -82,6 +87,12 @@ mod tests {
         for (what, expected) in [
             ("1006", "close code 1006 abnormal closure"),
             ("4999", "close code 4999"),
+            ("TG-2101", "TG-2101 no route"),
+            (" tg-4001 ", "TG-4001 max_connections"),
+            (
+                "TG-1006",
+                "nothing is known under this name; near it are TG-1004, TG-1003, TG-1002, TG-1001, TG-1101",
+            ),
             ("Sec-WebSocket-Accept:", "sec-websocket-accept"),
             ("GUID", "sec-websocket-accept"),
             ("masking", "mask"),

@@ -19,6 +19,8 @@ mod bits;
 
 mod bytes;
 
+pub mod known;
+
 mod lookup;
 
 pub use bits::draw;

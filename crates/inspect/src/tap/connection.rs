@@ -144,7 +144,7 @@ impl Tap {
     /// True if it has turned out to be no WebSocket.
     #[must_use]
     pub fn is_unseen(&self) -> bool {
-        matches!(self.stage, Stage::Unseen { .. })
+        matches!(self.stage, Stage::Unseen { .. } | Stage::Refused(_))
     }
 
     /// Takes bytes that went that way.
@@ -169,6 +169,29 @@ impl Tap {
             }
             Stage::Unseen { bytes: unseen } => *unseen += bytes.len() as u64,
             Stage::Ended => {}
+        }
+    }
+
+    /// Takes note that so many bytes went that way and were not seen. What can be read behind them is read.
+    pub fn handle_missing(&mut self, dir: Direction, count: u64, at: Timestamp, tell: &mut dyn FnMut(Event)) {
+        match &mut self.stage {
+            Stage::AwaitingHandshake(_) => self.pass_on("bytes of the handshake are missing", at, tell),
+            Stage::Frames(halves) if halves[index(dir)].lost().is_some() => {
+                halves[index(dir)].handle_missing(count, &mut |_| {});
+            }
+            Stage::Frames(_) => {
+                let mut is_readable = true;
+                self.with_half(dir, at, tell, |half, found| is_readable = half.handle_missing(count, found));
+                if !is_readable {
+                    let text = format!(
+                        "where the {}'s next frame begins is not known any more; it is looked for",
+                        dir.sender()
+                    );
+                    self.tell(at, Body::Note(Box::new(Note::new(Level::Warning, text))), tell);
+                }
+            }
+            Stage::Unseen { bytes } => *bytes = bytes.saturating_add(count),
+            Stage::Refused(_) | Stage::Ended => {}
         }
     }
 
@@ -268,8 +291,19 @@ impl Tap {
     }
 
     fn take_frames(&mut self, dir: Direction, bytes: &[u8], at: Timestamp, tell: &mut dyn FnMut(Event)) {
+        self.with_half(dir, at, tell, |half, found| half.handle_input(bytes, found));
+    }
+
+    /// Lets a direction do something, and tells what it finds.
+    fn with_half(
+        &mut self,
+        dir: Direction,
+        at: Timestamp,
+        tell: &mut dyn FnMut(Event),
+        act: impl FnOnce(&mut Half, &mut dyn FnMut(Found)),
+    ) {
         let Self { stage: Stage::Frames(halves), times, pings, first_close, conn, .. } = self else { return };
-        halves[index(dir)].handle_input(bytes, &mut |found| {
+        act(&mut halves[index(dir)], &mut |found| {
             let body = match found {
                 Found::Frame(mut frame) => {
                     times.note(&mut frame, at);
@@ -281,6 +315,11 @@ impl Tap {
                 }
                 Found::Message(message) => Body::Message(message),
                 Found::Unread(error) => Body::Note(Box::new(Note::new(Level::Warning, error.to_string()))),
+                Found::Again(passed) => {
+                    let text =
+                        format!("the {}'s frames go on; {passed} bytes were passed over", dir.sender());
+                    Body::Note(Box::new(Note::new(Level::Info, text)))
+                }
             };
             tell(Event { ts: at, conn: conn.clone(), body });
         });
@@ -359,6 +398,11 @@ impl Tap {
     }
 
     fn end_half(&mut self, half: &mut Half, dir: Direction, at: Timestamp, tell: &mut dyn FnMut(Event)) {
+        if let Some(count) = half.lost() {
+            let reason = format!("where the {}'s frames begin is not known", dir.sender());
+            let dropped = Dropped { what: "bytes".to_owned(), count, reason };
+            return self.tell(at, Body::Dropped(dropped), tell);
+        }
         let conn = &self.conn;
         let times = &mut self.times;
         let mut within = false;

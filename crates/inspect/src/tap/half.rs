@@ -23,6 +23,8 @@ pub(super) enum Found {
     Message(Box<Message>),
     /// Why something cannot be shown.
     Unread(OnlookerError),
+    /// Frames can be told apart again; so many bytes were passed over.
+    Again(u64),
 }
 
 /// One direction.
@@ -38,6 +40,10 @@ pub(super) struct Half {
     current: Option<Arriving>,
     message: Option<Assembling>,
     messages_begun: u64,
+    /// Bytes that were passed over since it is not known where frames begin.
+    lost: Option<u64>,
+    /// Fragments may follow whose first one was not seen.
+    is_after_gap: bool,
     /// What the first Close frame said: the code, if it had one.
     pub(super) closed: Option<(Option<u16>, String)>,
     pub(super) counts: Counts,
@@ -55,6 +61,8 @@ struct Arriving {
     payload: Vec<u8>,
     plain: Vec<u8>,
     inflated: u64,
+    /// Some of its payload was not seen; what was kept is what came before.
+    is_cut: bool,
 }
 
 /// A message whose frames come.
@@ -65,7 +73,7 @@ struct Assembling {
     fragments: u32,
     wire: u64,
     compressed: bool,
-    /// It cannot be decompressed.
+    /// It cannot be decompressed, or some of it was not seen.
     is_unread: bool,
     length: u64,
     /// Of a message of several frames.
@@ -95,13 +103,23 @@ impl Half {
             current: None,
             message: None,
             messages_begun: 0,
+            lost: None,
+            is_after_gap: false,
             closed: None,
             counts: Counts::default(),
         }
     }
 
     /// Takes bytes, and tells what has come whole with them.
-    pub(super) fn handle_input(&mut self, mut bytes: &[u8], tell: &mut impl FnMut(Found)) {
+    pub(super) fn handle_input(&mut self, mut bytes: &[u8], tell: &mut dyn FnMut(Found)) {
+        if let Some(passed) = self.lost {
+            if !begins_frames(bytes, self.side(), self.extensions) {
+                self.lost = Some(passed.saturating_add(bytes.len() as u64));
+                return;
+            }
+            self.lost = None;
+            tell(Found::Again(passed));
+        }
         while !bytes.is_empty() {
             if self.current.is_none() {
                 let Some(header) = self.take_header(&mut bytes) else { return };
@@ -114,8 +132,63 @@ impl Half {
         }
     }
 
+    /// Takes note that so many bytes were not seen. Gives false if frames cannot be told apart behind them; then they are
+    /// looked for at the beginning of each further piece.
+    pub(super) fn handle_missing(&mut self, count: u64, tell: &mut dyn FnMut(Found)) -> bool {
+        if let Some(passed) = &mut self.lost {
+            *passed = passed.saturating_add(count);
+            return false;
+        }
+        match &mut self.current {
+            Some(current) if count <= current.left() => {
+                current.received += count;
+                current.is_cut = true;
+                let (is_data, is_whole) = (current.place.is_some(), current.is_whole());
+                if let Some(message) = self.message.as_mut().filter(|_| is_data) {
+                    message.wire = message.wire.saturating_add(count);
+                    message.length =
+                        message.length.saturating_add(if message.compressed { 0 } else { count });
+                    message.is_unread = true;
+                    let inflater = self.inflater.as_mut().filter(|_| message.compressed);
+                    inflater.into_iter().for_each(OnlookerInflater::skip);
+                }
+                if is_whole {
+                    self.end_frame(tell);
+                }
+                true
+            }
+            _ => {
+                self.lose_place(count, tell);
+                false
+            }
+        }
+    }
+
+    /// Bytes that were passed over at the end.
+    pub(super) fn lost(&self) -> Option<u64> {
+        self.lost
+    }
+
+    /// Nobody knows where the next frame begins; the current one ends as far as it came.
+    fn lose_place(&mut self, count: u64, tell: &mut dyn FnMut(Found)) {
+        self.handle_end(tell);
+        if let Some(inflater) = &mut self.inflater {
+            inflater.skip();
+        }
+        self.message = None;
+        self.is_after_gap = true;
+        self.lost = Some(count);
+    }
+
+    fn side(&self) -> Side {
+        match self.dir {
+            Direction::ToServer => Side::Client,
+            Direction::ToClient => Side::Server,
+        }
+    }
+
     /// Says that no more bytes come: what is unfinished is told as far as it came. Gives the beginning of a header.
-    pub(super) fn handle_end(&mut self, tell: &mut impl FnMut(Found)) -> &[u8] {
+    pub(super) fn handle_end(&mut self, tell: &mut dyn FnMut(Found)) -> &[u8] {
         if let Some(current) = self.current.take() {
             self.count(&current);
             tell(Found::Frame(Box::new(current.into_frame(self.dir, self.payload_max_bytes))));
@@ -145,11 +218,7 @@ impl Half {
 
     fn begin(&mut self, header: WireHeader) {
         let mut violations = Vec::new();
-        let side = match self.dir {
-            Direction::ToServer => Side::Client,
-            Direction::ToClient => Side::Server,
-        };
-        if let Err(error) = Header::decode(header.as_bytes(), side, self.extensions) {
+        if let Err(error) = Header::decode(header.as_bytes(), self.side(), self.extensions) {
             violations.push(Violation::of(error.rule(), error.to_string()));
         }
         if self.closed.is_some() {
@@ -171,6 +240,7 @@ impl Half {
             payload: Vec::new(),
             plain: Vec::new(),
             inflated: 0,
+            is_cut: false,
         });
         if let Some(message) = &mut self.message
             && place.is_some()
@@ -194,6 +264,7 @@ impl Half {
                 let compressed = header.rsv()[0] && self.extensions.deflate.is_some();
                 let message = Assembling::new(self.messages_begun, opcode, compressed, header.fin());
                 self.messages_begun += 1;
+                self.is_after_gap = false;
                 let place = (message.number, 0);
                 *begun = Some(message);
                 Some(place)
@@ -203,6 +274,7 @@ impl Half {
                 message.fragments = fragment.saturating_add(1);
                 Some((message.number, fragment))
             }
+            (Some(Opcode::Continuation), None) if self.is_after_gap => None,
             (Some(Opcode::Continuation), None) => {
                 broken(MessageError::NothingToContinue);
                 None
@@ -212,7 +284,7 @@ impl Half {
     }
 
     /// Takes what the input has of the current payload, in pieces.
-    fn take_payload(&mut self, bytes: &mut &[u8], tell: &mut impl FnMut(Found)) {
+    fn take_payload(&mut self, bytes: &mut &[u8], tell: &mut dyn FnMut(Found)) {
         let mut room = [0; PIECE_BYTES];
         while let Some(current) = &mut self.current {
             let left = usize::try_from(current.left()).unwrap_or(usize::MAX);
@@ -232,7 +304,9 @@ impl Half {
                 }
             };
             current.received += length as u64;
-            keep(&mut current.payload, piece, self.payload_max_bytes);
+            if !current.is_cut {
+                keep(&mut current.payload, piece, self.payload_max_bytes);
+            }
             if current.place.is_some() {
                 self.take_data(piece, tell);
             }
@@ -240,7 +314,7 @@ impl Half {
     }
 
     /// Takes unmasked payload of a message.
-    fn take_data(&mut self, piece: &[u8], tell: &mut impl FnMut(Found)) {
+    fn take_data(&mut self, piece: &[u8], tell: &mut dyn FnMut(Found)) {
         let most = self.payload_max_bytes;
         let (Some(current), Some(message)) = (&mut self.current, &mut self.message) else { return };
         message.wire = message.wire.saturating_add(piece.len() as u64);
@@ -260,14 +334,14 @@ impl Half {
         }
     }
 
-    fn end_frame(&mut self, tell: &mut impl FnMut(Found)) {
+    fn end_frame(&mut self, tell: &mut dyn FnMut(Found)) {
         let Some(mut current) = self.current.take() else { return };
         let message = match current.place {
             Some(_) if current.header.fin() => self.message.take(),
             _ => None,
         };
         let message = message.map(|message| self.end_message(message, &mut current, tell));
-        if current.header.opcode() == Some(Opcode::Close) {
+        if current.header.opcode() == Some(Opcode::Close) && !current.is_cut {
             self.note_close(&mut current);
         }
         self.count(&current);
@@ -282,7 +356,7 @@ impl Half {
         &mut self,
         mut message: Assembling,
         current: &mut Arriving,
-        tell: &mut impl FnMut(Found),
+        tell: &mut dyn FnMut(Found),
     ) -> Assembling {
         if let Some(inflater) = self.inflater.as_mut().filter(|_| message.compressed) {
             let result = inflater.finish();
@@ -335,7 +409,7 @@ impl Arriving {
 
     fn into_frame(self, dir: Direction, most: usize) -> Frame {
         let wire = self.wire();
-        let plain = |bytes: Vec<u8>| Payload { truncated: self.inflated > most as u64, bytes };
+        let plain = |bytes: Vec<u8>| Payload { truncated: self.is_cut || self.inflated > most as u64, bytes };
         Frame {
             dir,
             header: self.header,
@@ -345,7 +419,7 @@ impl Arriving {
             inflated: self.compressed.then_some(self.inflated),
             since_us: None,
             rtt_us: None,
-            payload: Payload { truncated: self.received > most as u64, bytes: self.payload },
+            payload: Payload { truncated: self.is_cut || self.received > most as u64, bytes: self.payload },
             plain: self.compressed.then(|| plain(self.plain)),
             violations: self.violations,
         }
@@ -371,6 +445,9 @@ impl Assembling {
     /// Takes the next bytes as the application sees them.
     fn take(&mut self, bytes: &[u8], most: usize, violations: &mut Vec<Violation>) {
         self.length = self.length.saturating_add(bytes.len() as u64);
+        if self.is_unread {
+            return;
+        }
         if self.opcode == Opcode::Text
             && let Some(at) = self.utf8.push(bytes)
         {
@@ -396,8 +473,27 @@ impl Assembling {
     }
 }
 
+/// Whether these bytes look like frames from their first byte on: each header keeps the rules, and those that are here
+/// whole follow each other.
+fn begins_frames(mut bytes: &[u8], side: Side, extensions: Extensions) -> bool {
+    let mut found = 0;
+    while !bytes.is_empty() {
+        match Header::decode(bytes, side, extensions) {
+            Err(_) => return false,
+            // The rest of a header comes later.
+            Ok(None) => return found > 0,
+            Ok(Some((header, length))) => {
+                found += 1;
+                let payload = usize::try_from(header.payload_length).unwrap_or(usize::MAX);
+                bytes = bytes.get(length.saturating_add(payload)..).unwrap_or_default();
+            }
+        }
+    }
+    found > 0
+}
+
 /// A payload that cannot be read breaks a rule, or is beyond what is looked at.
-fn unread(error: OnlookerError, current: &mut Arriving, tell: &mut impl FnMut(Found)) {
+fn unread(error: OnlookerError, current: &mut Arriving, tell: &mut dyn FnMut(Found)) {
     let rule = match error {
         OnlookerError::Corrupt => MessageError::NotDeflate,
         OnlookerError::Incomplete => MessageError::DeflateIncomplete,

@@ -94,6 +94,12 @@ impl OnlookerInflater {
         self.note(result)
     }
 
+    /// Says that bytes of the current message were not seen; its rest is not to be handed in either.
+    pub fn skip(&mut self) {
+        self.inflater = None;
+        self.is_lost |= self.direction.takeover;
+    }
+
     /// Without its context the next message cannot be read; without takeover there is none to lose.
     fn note(&mut self, result: Result<(), OnlookerError>) -> Result<(), OnlookerError> {
         if result.is_err() {

@@ -8,7 +8,7 @@ use tidegate_websocket::deflate::Parameters;
 
 use crate::event::{Body, Direction, End, Event};
 use crate::head::Secrets;
-use crate::recording::{Format, LineReader, RecordingError, Writer, read_har};
+use crate::recording::{CaptureReader, Format, LineReader, RecordingError, Writer, read_har};
 use crate::tap::{Settings, Tap};
 use crate::timestamp::Timestamp;
 
@@ -42,9 +42,10 @@ pub fn fuzz_tap(data: &[u8]) {
 /// What is read can be written as lines and is the same when it is read again; a fault lies within the file.
 pub fn fuzz_recording(data: &[u8]) {
     let [form, file @ ..] = data else { return };
-    let read = match form % 2 {
+    let read = match form % 3 {
         0 => read_lines(file),
-        _ => read_har(file),
+        1 => read_har(file),
+        _ => read_capture(file),
     };
     let events = match read {
         Ok(events) => events,
@@ -68,6 +69,21 @@ fn read_lines(file: &[u8]) -> Result<Vec<Event>, RecordingError> {
     let mut reader = LineReader::default();
     let lines = file.split_inclusive(|byte| *byte == b'\n').map(|line| reader.handle_line(line));
     lines.filter_map(Result::transpose).collect()
+}
+
+/// However the file is cut, the same is told, up to the same fault.
+fn read_capture(file: &[u8]) -> Result<Vec<Event>, RecordingError> {
+    let read = |piece: usize| {
+        let mut reader = CaptureReader::new(Settings::default());
+        let mut events = Vec::new();
+        let mut pieces = file.chunks(piece);
+        let result = pieces.try_for_each(|piece| reader.handle_input(piece, &mut |event| events.push(event)));
+        let ended = reader.handle_end(&mut |event| events.push(event));
+        (events, result.and(ended))
+    };
+    let (events, result) = read(file.len().max(1));
+    assert_eq!((&events, &result), (&read(7).0, &read(7).1), "what is told depends on how the file is cut");
+    result.map(|()| events)
 }
 
 fn is_open(mode: u8) -> bool {
@@ -137,10 +153,10 @@ mod tests {
     proptest! {
         #[test]
         fn recordings_with_faults_say_where(
-            form in 0u8..2, events in prop::collection::vec(samples::event(), 1..4),
+            form in 0u8..3, events in prop::collection::vec(samples::event(), 1..4),
             at in any::<prop::sample::Index>(), with in prop::collection::vec(any::<u8>(), 0..3), gone in 0usize..3,
         ) {
-            let format = if form == 0 { Format::Jsonl } else { Format::Har };
+            let format = [Format::Jsonl, Format::Har, Format::Pcapng][usize::from(form)];
             let mut file = recorded(format, &events);
             let at = at.index(file.len());
             let until = (at + gone).min(file.len());

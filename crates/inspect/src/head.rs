@@ -101,6 +101,35 @@ impl Handshake {
     }
 }
 
+impl Handshake {
+    /// Puts a word where its secrets are, and lists where they were.
+    pub fn hide_secrets(&mut self) {
+        let shown = self.start.split(' ').map(hide_in_target).collect::<Vec<_>>().join(" ");
+        if shown != self.start {
+            self.start = shown;
+            self.note_hidden("query".to_owned());
+        }
+        let mut names = Vec::new();
+        for (name, value) in &mut self.headers {
+            let shown = hide_in_field(name, value).into_owned();
+            if shown != *value {
+                *value = shown;
+                names.push(name.clone());
+            }
+        }
+        names.into_iter().for_each(|name| self.note_hidden(name));
+        if !self.hidden.is_empty() {
+            self.raw = None;
+        }
+    }
+
+    fn note_hidden(&mut self, name: String) {
+        if !self.hidden.contains(&name) {
+            self.hidden.push(name);
+        }
+    }
+}
+
 fn empty(dir: Direction, http: &str) -> Handshake {
     Handshake {
         dir,
@@ -139,25 +168,10 @@ fn status(start: &str) -> Option<u16> {
     words.next()?.parse().ok()
 }
 
-/// The same head with its secrets replaced, and a list of where they were.
+/// The same head, with its secrets or without.
 fn hidden(mut head: Handshake, secrets: Secrets) -> Handshake {
-    if secrets == Secrets::Show {
-        return head;
-    }
-    let shown = head.start.split(' ').map(hide_in_target).collect::<Vec<_>>().join(" ");
-    if shown != head.start {
-        head.start = shown;
-        head.hidden.push("query".to_owned());
-    }
-    for (name, value) in &mut head.headers {
-        let shown = hide_in_field(name, value).into_owned();
-        if shown != *value {
-            *value = shown;
-            head.hidden.push(name.clone());
-        }
-    }
-    if !head.hidden.is_empty() {
-        head.raw = None;
+    if secrets == Secrets::Hide {
+        head.hide_secrets();
     }
     head
 }

@@ -1,7 +1,7 @@
 //! Recordings: events as lines of JSON, as HAR 1.2 the way Chrome writes it, or as pcapng; written and read again.
 //!
 //! Lines lose nothing. HAR has messages, and what else there was under a key of ours; pcapng has the bytes, plain, in
-//! TCP that was never on a network. Files are the caller's; here are bytes.
+//! TCP that was never on a network, and captures of such as was are read, too. Files are the caller's; here are bytes.
 
 mod fault;
 
@@ -21,9 +21,12 @@ mod pcapng;
 
 mod writer;
 
+mod capture;
+
 #[cfg(test)]
 mod tests;
 
+pub use capture::CaptureReader;
 pub use fault::RecordingError;
 pub use har_reader::read_har;
 pub use jsonl::LineReader;

@@ -241,7 +241,7 @@ pub(crate) struct Publish {
 #[derive(Debug, Args)]
 #[command(after_help = INSPECT_HELP)]
 pub(crate) struct Inspect {
-    /// The server's ws:// or wss:// URL, or a recording: a file that ends in .jsonl or .har
+    /// The server's ws:// or wss:// URL, or a recording: a file that ends in .jsonl, .har or .pcapng, or any capture
     pub(crate) target: String,
     /// Where clients connect instead [default: a free port of this machine]
     #[arg(long, value_name = "ADDRESS", value_parser = address, default_value = "127.0.0.1:0", hide_default_value = true)]
@@ -261,6 +261,9 @@ pub(crate) struct Inspect {
     /// End after N connections
     #[arg(short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) n: Option<u64>,
+    /// Show and record credentials too: cookies, tokens, secret parameters of the query
+    #[arg(long)]
+    pub(crate) show_secrets: bool,
     /// Let the client's own Host header go to the server
     #[arg(long)]
     pub(crate) keep_host: bool,
@@ -276,7 +279,7 @@ const INSPECT_HELP: &str = "\
 Columns: time in UTC, connection, way (↑ to the server, ↓ to the client), opcode, the bits FIN, RSV1 to 3 and MASK of the
 header, bytes as applications see them, bytes on the wire, what it holds.
 
-Cookies, tokens and the like are hidden. Bytes pass as they came, but for the Host of the first request.";
+Cookies, tokens and the like are hidden unless --show-secrets is given. Bytes pass as they came, but for the Host of the first request.";
 
 /// Say in plain words what a close code, a header, an error code or the bytes of a frame are
 #[derive(Debug, Args)]

@@ -23,6 +23,8 @@ mod explain;
 
 mod serve;
 
+mod recorded;
+
 mod demo;
 
 mod demo_command;

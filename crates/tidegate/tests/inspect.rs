@@ -154,12 +154,24 @@ fn recordings_are_read_again_and_become_others() {
 }
 
 #[test]
+fn secrets_are_shown_and_recorded_only_when_that_is_asked_for() {
+    let folder = tempdir().unwrap();
+    let jsonl = path(folder.path(), "a.jsonl");
+    let shown = conversation(&["--show-secrets", "--record", &jsonl]);
+    check(&shown.stdout, &["> Authorization: Bearer s3cret"]);
+    check(&fs::read_to_string(&jsonl).unwrap(), &["s3cret"]);
+    // Files of others hide nothing either.
+    assert!(!run(&["inspect", &jsonl], "").stdout.contains("s3cret"));
+    check(&run(&["inspect", &jsonl, "--show-secrets"], "").stdout, &["s3cret"]);
+}
+
+#[test]
 fn usage_2() {
     for arguments in [
         &["inspect"][..],
         &["inspect", "ftp://x/"],
         &["inspect", "nothing"],
-        &["inspect", "x.pcapng"],
+        &["inspect", "x.txt"],
         &["inspect", "ws://127.0.0.1:1/", "--record", "a.txt"],
         &["inspect", "ws://127.0.0.1:1/", "--filter", "op:x"],
     ] {

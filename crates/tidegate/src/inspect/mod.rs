@@ -7,8 +7,6 @@ mod rows;
 
 mod output;
 
-mod recorded;
-
 mod request;
 
 mod relay;
@@ -17,16 +15,25 @@ mod proxy;
 
 use crate::arguments::Inspect;
 use crate::exit::{Exit, Failure};
+use crate::recorded;
 use output::Output;
+use tidegate_inspect::head::Secrets;
 
 pub(crate) fn run(arguments: &Inspect) -> Result<Exit, Failure> {
     let mut output = Output::new(arguments)?;
     match arguments.target.contains("://") {
         true => proxy::run(arguments, output),
         false => {
-            let read = recorded::read(&arguments.target, &mut output);
+            let read = recorded::read(&arguments.target, secrets(arguments), &mut |event| {
+                output.take(&event);
+                !output.is_idle()
+            });
             let ended = output.end();
             read.and(ended).map(|()| Exit::Done)
         }
     }
+}
+
+fn secrets(arguments: &Inspect) -> Secrets {
+    if arguments.show_secrets { Secrets::Show } else { Secrets::Hide }
 }

@@ -16,6 +16,7 @@ use url::{Position, Url};
 
 use super::output::Output;
 use super::relay::{Relayed, Target, relay};
+use super::secrets;
 use crate::arguments::Inspect;
 use crate::connect::trust;
 use crate::exit::{Exit, Failure, say};
@@ -52,7 +53,7 @@ fn target(arguments: &Inspect) -> Result<Target, Failure> {
     }
     let options =
         Options { trust: trust(arguments.cacert.as_ref(), arguments.insecure), ..Options::default() };
-    Ok(Target { url: url.clone(), options, keeps_host: arguments.keep_host })
+    Ok(Target { url: url.clone(), options, keeps_host: arguments.keep_host, secrets: secrets(arguments) })
 }
 
 async fn serve(

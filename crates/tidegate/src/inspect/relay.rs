@@ -11,6 +11,7 @@ use std::time::Duration;
 use tidegate_client::{Options, Reached, reach_server};
 use tidegate_inspect::Event;
 use tidegate_inspect::event::{Body, Direction, End, Handshake};
+use tidegate_inspect::head::Secrets;
 use tidegate_inspect::tap::{Settings, Tap};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -33,6 +34,7 @@ pub(super) struct Target {
     pub(super) options: Options,
     /// The client's own Host goes on.
     pub(super) keeps_host: bool,
+    pub(super) secrets: Secrets,
 }
 
 /// How a connection ended.
@@ -72,6 +74,7 @@ pub(super) async fn relay(
     let Reached { stream: server, authority, .. } = reached;
     let scheme = if target.url.starts_with("wss") || target.url.starts_with("https") { "wss" } else { "ws" };
     let settings = if output.borrow().records() { Settings::for_recording() } else { Settings::default() };
+    let settings = Settings { secrets: target.secrets, ..settings };
     let refused = Rc::new(Notify::new());
     let shared = RefCell::new(Shared {
         tap: Tap::new(Some(conn), Some(format!("{scheme}://{authority}")), settings),

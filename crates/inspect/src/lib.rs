@@ -15,6 +15,8 @@ pub mod timestamp;
 
 pub mod inert;
 
+pub mod silence;
+
 pub mod header;
 
 pub mod payload;

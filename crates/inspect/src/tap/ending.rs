@@ -7,17 +7,7 @@ use tidegate_websocket::CloseCode;
 
 use super::half::Half;
 use crate::event::{Close, Direction, End};
-
-/// Seconds of silence after which well-known things between client and server give a connection up.
-const SILENCES: [(u64, &str); 7] = [
-    (55, "the router of Heroku"),
-    (60, "nginx (proxy_read_timeout), HAProxy (timeout tunnel) or an AWS load balancer (idle timeout)"),
-    (100, "Cloudflare"),
-    (240, "Azure's load balancer"),
-    (300, "a proxy or firewall with a limit of five minutes"),
-    (350, "AWS's network load balancer or NAT gateway"),
-    (600, "Google Cloud's or another proxy with a limit of ten minutes"),
-];
+use crate::silence;
 
 /// How the bytes of a direction ended, and when it was seen.
 #[derive(Debug, Clone, Copy)]
@@ -82,12 +72,8 @@ fn named(code: CloseCode) -> String {
 
 fn without_close(ended: Ended) -> String {
     let mut text = format!("no Close frame either way (1006): {}", end_words(ended));
-    let seconds = (ended.idle_us + 500_000) / 1_000_000;
-    let limit = SILENCES.iter().find(|(silence, _)| silence.abs_diff(seconds) <= 1);
-    if let Some((silence, who)) = limit {
-        text.push_str(&format!(
-            "; {silence} s is where {who} gives up: send Pings more often, or raise its limit"
-        ));
+    if let Some(limit) = silence::limit_near(ended.idle_us) {
+        text.push_str(&format!("; {limit}"));
     }
     text
 }

@@ -88,15 +88,15 @@ impl Agreed {
         self.seat.is_some()
     }
 
+    /// What both sides agreed on.
+    pub(crate) fn extensions(&self) -> Extensions {
+        self.extensions
+    }
+
     /// The word for it on the admin listener.
     pub(crate) fn name(&self) -> Option<&'static str> {
         let word = if self.seat.is_some() { Compression::Takeover } else { Compression::Shared };
         self.extensions.deflate.map(|_| word.name())
-    }
-
-    /// The parameters, as they stood in the answer.
-    pub(crate) fn parameters(&self) -> Option<String> {
-        self.extensions.header_value()
     }
 }
 

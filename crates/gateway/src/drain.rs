@@ -8,7 +8,7 @@ use tidegate_websocket::CloseCode;
 use tokio::time::sleep;
 
 use crate::limits::Limits;
-use crate::shard::{Closing, ShardRef};
+use crate::shard::{Cause, Closing, ShardRef};
 
 /// When a client may come back, drawn evenly from it, in milliseconds.
 const COME_BACK_MS: std::ops::RangeInclusive<u64> = 500..=20_000;
@@ -63,6 +63,7 @@ fn close(shard: &ShardRef, id: SessionId) {
     let reconnect_in_ms = Some(fastrand::u64(COME_BACK_MS));
     let code = CloseCode::SERVICE_RESTART;
     shard.with(|shard| {
-        shard.close(id, Closing { code, reason: "restarting", reconnect_in_ms, ..Closing::default() });
+        let (reason, cause) = ("restarting", Cause::Shutdown);
+        shard.close(id, Closing { code, reason, reconnect_in_ms, cause, ..Closing::default() });
     });
 }

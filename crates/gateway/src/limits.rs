@@ -178,6 +178,7 @@ limits! {
 
     // Watching.
     inspect_max_watchers: u32 = "16" in "0" to "1000", "Watchers of the admin listener at the same time, each with 32 watches; beyond it 503.";
+    inspect_ring: u32 = "256" in "0" to "65536", "Connections that have ended, on each shard, whose rows and closes are told for 15 minutes.";
 
     // The process.
     drain_grace: Duration = "3s" in "0s" to "5m", "Time between the signal and the first close, for load balancers to notice.";

@@ -466,6 +466,7 @@ pub(crate) async fn keep_house(shard: &ShardRef) {
                 shard.forget_channel(&channel);
             }
             shard.sweep_history(now, linger);
+            shard.endings.sweep(now);
             shard.encoder.let_go();
             shard.publish_owed()
         });

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream};
 use tidegate_hub::SessionId;
 
-use crate::shard::{ShardRef, StreamPart};
+use crate::shard::{Gone, ShardRef, StreamPart};
 
 /// What a stream is asked for at once; what it has of it is written.
 const PORTION_BYTES: usize = 32 * 1024;
@@ -27,6 +27,8 @@ pub(crate) struct Tunnel {
     ended: bool,
     /// Our side is ended.
     finished: bool,
+    /// How it ended; that the connection under it did tells nobody but by dropping it.
+    gone: Gone,
 }
 
 /// How a stream has ended.
@@ -51,7 +53,7 @@ enum Over {
 impl Tunnel {
     /// A tunnel for a session that was attached as a stream.
     pub(crate) fn new(shard: ShardRef, id: SessionId, receive: RecvStream) -> Self {
-        Self { shard, id, receive, held: Vec::new(), ended: false, finished: false }
+        Self { shard, id, receive, held: Vec::new(), ended: false, finished: false, gone: Gone::Under }
     }
 
     /// Carries bytes both ways until the session or the stream ends.
@@ -77,6 +79,7 @@ impl Tunnel {
             && !self.shard.look(|shard| shard.keeps_rest(self.id))
             && (self.finished || !self.shard.look(|shard| shard.is_ending(self.id)))
         {
+            self.gone = Gone::StreamEnded;
             self.shard.tidy(|shard| shard.stream_ended(self.id));
             // As a socket that is closed: nothing more will come from here either.
             let _ = self.finished || send.send_data(Bytes::new(), true).is_ok();
@@ -84,7 +87,10 @@ impl Tunnel {
         }
         // It would be heard of by reading, but not after the client's last byte.
         match send.poll_reset(context) {
-            Poll::Ready(_) => Poll::Ready(Over::Lost),
+            Poll::Ready(reset) => {
+                self.gone = reset.map_or_else(|error| gone_by(&error), |_| Gone::StreamReset);
+                Poll::Ready(Over::Lost)
+            }
             Poll::Pending => Poll::Pending,
         }
     }
@@ -102,7 +108,10 @@ impl Tunnel {
                     self.held.extend_from_slice(&bytes);
                 }
                 Some(Ok(bytes)) => self.take(&bytes),
-                Some(Err(_)) => return Poll::Ready(Over::Lost),
+                Some(Err(error)) => {
+                    self.gone = gone_by(&error);
+                    return Poll::Ready(Over::Lost);
+                }
                 None => self.ended = true,
             }
         }
@@ -148,7 +157,17 @@ impl Tunnel {
 
 impl Drop for Tunnel {
     fn drop(&mut self) {
-        self.shard.with(|shard| shard.stream_dropped(self.id));
+        let gone = self.gone;
+        self.shard.with(|shard| shard.stream_dropped(self.id, gone));
+    }
+}
+
+/// What an error of a stream says of its end.
+fn gone_by(error: &h2::Error) -> Gone {
+    match error.get_io() {
+        _ if error.is_reset() => Gone::StreamReset,
+        Some(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Gone::Reset,
+        _ => Gone::Under,
     }
 }
 

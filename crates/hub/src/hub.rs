@@ -181,6 +181,13 @@ impl<T> Hub<T> {
         self.sessions.iter().map(|(index, session)| (id_of(index, session), session))
     }
 
+    /// The sessions behind a place, in the order of their places; all without one. Lists that are made in portions
+    /// go on by it.
+    pub fn sessions_behind(&self, place: Option<u32>) -> impl Iterator<Item = SessionId> {
+        let first = place.map_or(0, |place| place as usize + 1);
+        (first..self.sessions.capacity()).filter_map(|index| self.id_at(index))
+    }
+
     /// How many sessions there are.
     #[must_use]
     pub fn len(&self) -> usize {

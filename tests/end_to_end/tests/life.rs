@@ -115,6 +115,30 @@ fn what_waits_in_queues_still_goes_out_before_the_end() {
 }
 
 #[test]
+fn while_it_drains_it_says_that_it_was_the_end_of_the_process() {
+    let gateway = Gateway::configured(&draining("0s", "0s", "20s"));
+    let (mut answers, stays) = (open(&gateway, "/a"), open(&gateway, "/b"));
+    gateway.signal(Signal::TERM);
+    restarted(&mut answers);
+    drop(answers);
+    let deadline = Deadline::of_patience();
+    let close = loop {
+        let list = gateway.ask_admin(Request::get("/connections?state=closed")).json();
+        if let Some(row) =
+            list["connections"].as_array().expect("a list").iter().find(|row| row["path"] == "/a")
+        {
+            break row["close"].clone();
+        }
+        assert!(deadline.left().is_some(), "{list}");
+    };
+    assert_eq!((close["by"].as_str(), close["code"].as_u64()), (Some("gateway"), Some(1012)), "{close}");
+    let what = close["what_happened"].as_str().expect("a sentence");
+    assert!(what.contains("shutting down or restarting"), "{what}");
+    drop(stays);
+    assert_eq!(gateway.ended().code, Some(0));
+}
+
+#[test]
 fn who_takes_nothing_holds_the_end_up_only_to_the_deadline() {
     let gateway = Gateway::configured(&draining("0s", "0s", "2s"));
     let stuck = open(&gateway, "/a");

@@ -8,34 +8,56 @@ use tidegate_websocket::CloseCode;
 
 use super::{ask_all, json as json_response, limit, parameter};
 use crate::http_body::{Body, Visit};
-use crate::metrics::door_name;
 use crate::refusal::Refusal;
-use crate::shard::connection::TlsVersion;
-use crate::shard::{Closing, Shard};
+use crate::shard::row::{ROWS_A_TURN, Row};
+use crate::shard::{Cause, Closing, Shard};
 
-/// Channels of one connection that a list shows.
-const CHANNELS_SHOWN: usize = 128;
-
-/// `GET /connections?after=ID&limit=N`: by shard and place, so that a page is cheap.
+/// `GET /connections?after=ID&limit=N`: by shard and place, so that a page is cheap. With `state=closed` those that
+/// ended lately, newest first, of each shard.
 pub(super) async fn list(visit: &Visit, query: Option<&str>) -> Result<Response<Body>, Refusal> {
     let limit = limit(query)?;
     let after = parameter(query, "after").map(|text| parse(&text)).transpose()?;
-    let lists = ask_all(&visit.shard, move |shard: &mut Shard| {
-        let own = shard.id;
-        let beyond = |id: SessionId| match after {
-            None => true,
-            Some((at, last)) => own > at || (own == at && id.index() > last.index()),
-        };
-        let ids: Vec<_> =
-            shard.hub.sessions().map(|(id, _)| id).filter(|id| beyond(*id)).take(limit + 1).collect();
-        ids.into_iter().filter_map(|id| describe(shard, id)).collect::<Vec<_>>()
-    })
-    .await;
-    let mut all: Vec<Value> = lists.into_iter().flatten().collect();
-    let more = all.len() > limit;
-    all.truncate(limit);
-    let next = all.last().filter(|_| more).map(|last| last["id"].clone());
+    let mut rows = match parameter(query, "state").as_deref() {
+        None | Some("open") => open_rows(visit, after, limit + 1).await,
+        Some("closed") => closed_rows(visit, limit).await,
+        Some(_) => {
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, "'state' is 'open' or 'closed'"));
+        }
+    };
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(Row::id);
+    let all: Vec<Value> = rows.iter().map(Row::to_json).collect();
     Ok(json_response(StatusCode::OK, json!({ "connections": all, "next": next }).to_string()))
+}
+
+/// So many rows at the most, gathered in portions.
+async fn open_rows(visit: &Visit, after: Option<(ShardId, SessionId)>, most: usize) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let first = after.map_or(0, |(shard, _)| shard.0);
+    for target in first..visit.shard.process.shards {
+        let mut place = after.filter(|(shard, _)| shard.0 == target).map(|(_, session)| session.index());
+        while rows.len() < most {
+            let portion = ROWS_A_TURN.min(most - rows.len());
+            let asked = visit.shard.ask(ShardId(target), move |shard| shard.rows(place, portion));
+            let Some((mut found, next)) = asked.await else { break };
+            rows.append(&mut found);
+            place = next;
+            if next.is_none() {
+                break;
+            }
+        }
+    }
+    rows
+}
+
+async fn closed_rows(visit: &Visit, most: usize) -> Vec<Row> {
+    let lists =
+        ask_all(&visit.shard, |shard: &mut Shard| shard.endings.rows().cloned().collect::<Vec<_>>()).await;
+    let mut rows: Vec<Row> = lists.into_iter().flatten().collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.ending.as_ref().map(|ending| ending.at)));
+    rows.truncate(most);
+    rows
 }
 
 /// `GET` and `DELETE` of one connection.
@@ -48,14 +70,16 @@ pub(super) async fn handle(
     let (shard, session) = parse(id)?;
     let gone = || Refusal::new(StatusCode::NOT_FOUND, "there is no such connection: it may have ended");
     if *method != Method::DELETE {
-        let found = visit.shard.ask(shard, move |shard| describe(shard, session)).await.flatten();
-        return Ok(json_response(StatusCode::OK, found.ok_or_else(gone)?.to_string()));
+        let look =
+            move |shard: &mut Shard| shard.row(session).or_else(|| shard.endings.row(session).cloned());
+        let found = visit.shard.ask(shard, look).await.flatten().ok_or_else(gone)?;
+        return Ok(json_response(StatusCode::OK, found.to_json().to_string()));
     }
     let code = close_code(query)?;
     let reason = parameter(query, "reason").unwrap_or_default();
     let closed = visit.shard.ask(shard, move |shard| {
         let there = shard.hub.session(session).is_some();
-        shard.close(session, Closing { code, reason: &reason, ..Closing::default() });
+        shard.close(session, Closing { code, reason: &reason, cause: Cause::Operator, ..Closing::default() });
         there
     });
     match closed.await {
@@ -79,32 +103,4 @@ fn parse(id: &str) -> Result<(ShardId, SessionId), Refusal> {
         .and_then(|(shard, session)| Some((ShardId(shard.parse().ok()?), session.parse().ok()?)));
     parts
         .ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "this is not a connection's id, such as 0-1a.3"))
-}
-
-fn describe(shard: &mut Shard, id: SessionId) -> Option<Value> {
-    let session = shard.hub.session(id)?;
-    let about = &session.attachment.about;
-    let authority = about.credentials.authority();
-    let user = authority.and_then(|authority| authority.user.as_deref());
-    let info = authority.and_then(|authority| authority.info.as_deref());
-    let info: Option<Value> = info.and_then(|info| serde_json::from_str(info).ok());
-    let all = shard.hub.subscriptions(id).map(ToString::to_string);
-    let channels: Vec<_> = all.take(CHANNELS_SHOWN).collect();
-    Some(json!({
-        "id": shard.name_of(id),
-        "door": door_name(session.form()),
-        "transport": if about.http2 { "h2" } else { "h1" },
-        "compression": about.agreed.name(),
-        "compression_parameters": about.agreed.parameters(),
-        "remote": about.remote.to_string(),
-        "tls": about.tls.map(TlsVersion::name),
-        "route": about.route.pattern.as_str(),
-        "user": user,
-        "info": info,
-        "channels": channels,
-        "opened": about.opened,
-        "queue_bytes": session.queue.bytes(),
-        "queue_messages": session.queue.messages(),
-        "closing": session.is_ending(),
-    }))
 }

@@ -151,7 +151,6 @@ pub(super) static LIMITS: Vocabulary = Vocabulary {
         ("callback_queue", REMOVE),
         ("conn_max_age", REMOVE),
         ("deflate_enabled", "remove it, and write compression = \"off\" in routes that shall not compress"),
-        ("inspect_ring", REMOVE),
         ("log_queue", REMOVE),
         ("memory_limit", REMOVE),
         ("position_check", REMOVE),

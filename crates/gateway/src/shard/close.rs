@@ -8,6 +8,7 @@ use tidegate_websocket::{CloseCode, ProtocolError};
 
 use super::Shard;
 use super::connection::End;
+use super::ending::{Cause, Ended};
 
 /// A close that the gateway begins.
 #[derive(Debug, Clone, Copy)]
@@ -19,11 +20,19 @@ pub(crate) struct Closing<'a> {
     pub(crate) reconnect_in_ms: Option<u64>,
     /// What waits in the queue gives way, because the client does not take it.
     pub(crate) drop_queue: bool,
+    /// What decided it, for people.
+    pub(crate) cause: Cause,
 }
 
 impl Default for Closing<'_> {
     fn default() -> Self {
-        Self { code: CloseCode::NORMAL, reason: "", reconnect_in_ms: None, drop_queue: false }
+        Self {
+            code: CloseCode::NORMAL,
+            reason: "",
+            reconnect_in_ms: None,
+            drop_queue: false,
+            cause: Cause::Gateway,
+        }
     }
 }
 
@@ -58,7 +67,7 @@ impl Shard {
         }
         let dropped = self.hub.send_last(id, Bytes::from(last), closing.drop_queue);
         self.counters.dropped("slow_consumer", dropped);
-        self.log_close(id, closing.code.get(), closing.reason);
+        self.log_close(id, Ended { code: closing.code.get(), cause: closing.cause }, closing.reason);
         self.look_anew(id);
     }
 
@@ -83,12 +92,15 @@ impl Shard {
                 "a client does not take what it asked for: closing it with 1013"
             );
             let code = CloseCode::TRY_AGAIN_LATER;
-            self.close(id, Closing { code, reason: "slow_consumer", drop_queue: true, ..Closing::default() });
+            let most = self.generation.settings.limits.ws_out_queue_msgs;
+            let cause = if messages >= most { Cause::QueueMessages } else { Cause::QueueBytes };
+            let reason = "slow_consumer";
+            self.close(id, Closing { code, reason, drop_queue: true, cause, ..Closing::default() });
         }
     }
 
     /// The client's Close came; `replies` ends with our answer to it.
-    pub(super) fn peer_closed(&mut self, id: SessionId, code: Option<u16>, replies: &[u8]) {
+    pub(super) fn peer_closed(&mut self, id: SessionId, code: Option<u16>, reason: &str, replies: &[u8]) {
         let now = self.wheel.now();
         let Some(session) = self.hub.session_mut(id) else { return };
         let code = code.unwrap_or(CloseCode::NO_STATUS.get());
@@ -99,7 +111,7 @@ impl Shard {
         // With nothing left to write the flush that follows ends the connection.
         self.hub.mark_dirty(id);
         if !begun_here {
-            self.log_close(id, code, "closed by the client");
+            self.log_close(id, Ended { code, cause: Cause::Client }, reason);
         }
         self.look_anew(id);
     }
@@ -110,7 +122,10 @@ impl Shard {
         let rule = error.rule();
         let Some(session) = self.hub.session_mut(id) else { return };
         session.attachment.end = End::Closing(rule.code.get());
-        let first = session.attachment.ended_with.replace(rule.code.get()).is_none();
+        let code = rule.code;
+        let cause = if code == CloseCode::MESSAGE_TOO_BIG { Cause::MessageBytes } else { Cause::Protocol };
+        let first = session.attachment.ended.is_none();
+        session.attachment.ended.get_or_insert(Ended { code: code.get(), cause });
         session.attachment.clock.closing = now;
         let remote = session.attachment.about.remote;
         self.hub.send_last(id, Bytes::copy_from_slice(replies), false);
@@ -118,6 +133,7 @@ impl Shard {
         if !first {
             return;
         }
+        self.endings.keep_reason(id, &error.to_string());
         self.counters.protocol_errors += 1;
         self.counters.closed_with(rule.code.get());
         tracing::info!(
@@ -132,13 +148,17 @@ impl Shard {
     }
 
     /// Notes an end, once for each connection: when it is decided, not when the last byte has gone.
-    pub(super) fn log_close(&mut self, id: SessionId, code: u16, reason: &str) {
+    pub(super) fn log_close(&mut self, id: SessionId, ended: Ended, reason: &str) {
         let Some(session) = self.hub.session_mut(id) else { return };
-        if session.attachment.ended_with.is_some() {
+        if session.attachment.ended.is_some() {
             return;
         }
-        session.attachment.ended_with = Some(code);
+        session.attachment.ended = Some(ended);
         let about = &session.attachment.about;
+        let code = ended.code;
+        if !matches!(ended.cause, Cause::Bytes | Cause::Answered | Cause::Shutdown) {
+            self.endings.keep_reason(id, reason);
+        }
         tracing::debug!(
             event = "connection_closed",
             connection = %format_args!("{}-{id}", self.id.0),

@@ -14,6 +14,8 @@ use tidegate_websocket::timing::{Timeouts, Timing};
 use tidegate_websocket::{self as websocket, CloseCode};
 use tokio::sync::Notify;
 
+use super::ending::Ended;
+use super::tally::Tally;
 use super::wheel::{Tick, ticks};
 use crate::access::Credentials;
 use crate::compression::Agreed;
@@ -40,12 +42,13 @@ pub(crate) struct Connection {
     /// What came and was beyond what it may say in one turn: of one read, or of one window of HTTP/2.
     pub(crate) rest: Rest,
     /// Its letters that wait for their server.
-    pub(crate) letters: u32,
+    pub(crate) letters: u16,
     /// Of which inbox its last turn was, where turns are bounded by letters.
     pub(crate) spoke: u32,
     pub(crate) end: End,
-    /// The code that the end was noted with.
-    pub(crate) ended_with: Option<u16>,
+    /// How its end was noted.
+    pub(crate) ended: Option<Ended>,
+    pub(crate) tally: Tally,
 }
 
 /// What bytes leave through.
@@ -122,7 +125,7 @@ pub(crate) struct About {
     pub(crate) remote: IpAddr,
     /// Where requests on this client's behalf take their credentials and their Origin from.
     pub(crate) credentials: Credentials,
-    /// In seconds since 1970.
+    /// In milliseconds since 1970.
     pub(crate) opened: u64,
     /// The version of TLS that it came by; `None` without TLS.
     pub(crate) tls: Option<TlsVersion>,
@@ -142,9 +145,10 @@ pub(crate) enum TlsVersion {
     V1_3,
 }
 
-/// The present time in seconds.
+/// The present time in milliseconds.
 pub(crate) fn since_1970() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl TlsVersion {
@@ -266,7 +270,8 @@ impl Connection {
             letters: 0,
             spoke: 0,
             end: End::Open,
-            ended_with: None,
+            ended: None,
+            tally: Tally::default(),
         }
     }
 }
@@ -281,7 +286,7 @@ mod tests {
     fn a_session_is_small() {
         // All that an idle WebSocket has for itself, beside its entry of the wheel and its place in an audience. A
         // build with checks keeps eight bytes more, in each socket of mio.
-        assert!(size_of::<Session<Connection>>() <= 288, "{}", size_of::<Session<Connection>>());
+        assert!(size_of::<Session<Connection>>() <= 320, "{}", size_of::<Session<Connection>>());
         assert!(size_of::<About>() <= 120, "{}", size_of::<About>());
     }
 

@@ -14,7 +14,9 @@ use tidegate_hub::{SendQueue, SessionId};
 
 use super::Shard;
 use super::connection::{Connection, End, Transport};
+use super::ending::{Cause, Ended, Gone};
 use super::records::{self, Wire};
+use super::tally::Tally;
 use super::wheel::Tick;
 use crate::metrics::Counters;
 
@@ -46,15 +48,25 @@ impl Waiting {
     }
 
     /// Counts what was taken: gives its bytes.
-    pub(super) fn count_sent(self, queue: &SendQueue, counters: &mut Counters) -> usize {
+    pub(super) fn count_sent(
+        self,
+        queue: &SendQueue,
+        counters: &mut Counters,
+        tally: &mut Tally,
+        now: Tick,
+    ) -> usize {
         let left = Self::of(queue);
         let sent = Self { bytes: self.bytes - left.bytes, messages: self.messages - left.messages };
-        sent.count_all(counters);
+        if sent.bytes > 0 {
+            sent.count_all(counters, tally, now);
+        }
         sent.bytes
     }
 
     /// The same where all was taken.
-    fn count_all(self, counters: &mut Counters) {
+    #[inline]
+    fn count_all(self, counters: &mut Counters, tally: &mut Tally, now: Tick) {
+        tally.count_sent(self.bytes, self.messages, now);
         counters.sent_bytes += self.bytes as u64;
         counters.written_messages += u64::from(self.messages);
     }
@@ -70,20 +82,22 @@ impl Shard {
                 let waiting = Waiting::of(&session.queue);
                 let flushed = write_all_it_takes(stream, &mut session.queue, &mut self.counters.writes);
                 if flushed == Flushed::Empty && connection.end == End::Open {
-                    waiting.count_all(&mut self.counters);
+                    waiting.count_all(&mut self.counters, &mut connection.tally, self.wheel.now());
                     connection.clock.stalled = Tick(0);
                     if session.is_behind() {
                         self.catch_up(id);
                     }
                     return;
                 }
-                let sent = waiting.count_sent(&session.queue, &mut self.counters);
+                let (tally, now) = (&mut connection.tally, self.wheel.now());
+                let sent = waiting.count_sent(&session.queue, &mut self.counters, tally, now);
                 (flushed, sent > 0)
             }
             Transport::Tls { stream, tls, .. } => {
                 let waiting = Waiting::of(&session.queue);
                 let flushed = seal_all_it_takes(stream, tls, &mut session.queue, &mut self.counters.writes);
-                waiting.count_sent(&session.queue, &mut self.counters);
+                let (tally, now) = (&mut connection.tally, self.wheel.now());
+                waiting.count_sent(&session.queue, &mut self.counters, tally, now);
                 flushed
             }
             transport @ (Transport::Body { .. } | Transport::Stream { .. } | Transport::LongPoll(_)) => {
@@ -115,6 +129,7 @@ impl Shard {
                 }
             }
             Flushed::Blocked => {
+                connection.tally.note_queue(session.queue.bytes());
                 let first = connection.clock.stalled == Tick(0);
                 if first || progress {
                     connection.clock.stalled = now;
@@ -124,14 +139,16 @@ impl Shard {
                 }
             }
             Flushed::Handed => {
+                connection.tally.note_queue(session.queue.bytes());
                 if connection.clock.stalled == Tick(0) && !session.queue.is_empty() {
                     connection.clock.stalled = now;
                     self.look_anew(id);
                 }
             }
             Flushed::Broken => {
-                self.log_close(id, 1006, "the connection broke while writing");
-                self.forget(id);
+                let ended = Ended { code: 1006, cause: Cause::Bytes };
+                self.log_close(id, ended, "the connection broke while writing");
+                self.forget(id, Gone::WriteFailed);
             }
         }
     }
@@ -245,7 +262,8 @@ impl Shard {
         if !session.queue.is_empty() {
             let waiting = Waiting::of(&session.queue);
             let bytes = session.queue.take_joined();
-            waiting.count_sent(&session.queue, &mut self.counters);
+            let (tally, now) = (&mut session.attachment.tally, self.wheel.now());
+            waiting.count_sent(&session.queue, &mut self.counters, tally, now);
             self.catch_up(id);
             return BodyPart::Bytes(bytes);
         }
@@ -261,9 +279,12 @@ impl Shard {
     /// The HTTP answer is over, whoever ended it.
     pub(crate) fn body_dropped(&mut self, id: SessionId) {
         let Some(session) = self.hub.session(id) else { return };
-        if session.attachment.end == End::Open {
-            self.log_close(id, 1006, "the client ended the stream");
-        }
-        self.forget(id);
+        let gone = match session.attachment.end {
+            End::Closing(_) | End::AwaitEof(_) if session.queue.is_empty() => Gone::Answered,
+            End::Open | End::Closing(_) | End::AwaitEof(_) => Gone::Broken,
+        };
+        // An end that was begun has been noted then.
+        self.log_close(id, Ended { code: 1006, cause: Cause::Bytes }, "the client ended the stream");
+        self.forget(id, gone);
     }
 }

@@ -10,7 +10,7 @@ use tidegate_protocol::{ErrorCode, close_code, envelope, event_stream, lines};
 use tidegate_websocket::CloseCode;
 
 use super::crossing::{Followed, NOT_READ, NotFollowed, Notice};
-use super::{Closing, Shard};
+use super::{Cause, Closing, Shard};
 
 /// What an `open` says.
 #[derive(Debug, Clone, Copy)]
@@ -286,7 +286,12 @@ impl Shard {
             self.send(id, frame, 1);
         }
         if own || form != Form::Envelope {
-            self.close(id, Closing { code, reason, ..Closing::default() });
+            let cause = match error {
+                ErrorCode::Upstream | ErrorCode::Unauthorized => Cause::Backend,
+                ErrorCode::NotFound => Cause::Operator,
+                _ => Cause::Gateway,
+            };
+            self.close(id, Closing { code, reason, cause, ..Closing::default() });
         }
     }
 

@@ -15,6 +15,7 @@ use tidegate_websocket::CloseCode;
 use tokio::sync::Notify;
 
 use super::connection::{About, Begun, Closed, End, LongPoll, Transport};
+use super::ending::{Cause, Ended};
 use super::flush::Waiting;
 use super::{Closing, Shard};
 
@@ -86,7 +87,7 @@ impl Shard {
         let bytes = session.queue.bytes() + end.len();
         session.attachment.end = End::Closing(CloseCode::NORMAL.get());
         let channel = session.attachment.about.channel.clone();
-        self.log_close(id, CloseCode::NORMAL.get(), "answered");
+        self.log_close(id, Ended { code: CloseCode::NORMAL.get(), cause: Cause::Answered }, "answered");
         self.unsubscribe(id, &channel);
         self.hub.send_last(id, end, false);
         let position = Position { offset: position.offset + u64::from(count), ..position };
@@ -101,7 +102,7 @@ impl Shard {
         session.attachment.clock.stalled = now;
         let waiting = Waiting::of(&session.queue);
         let portion = session.queue.take_portion(most);
-        waiting.count_sent(&session.queue, &mut self.counters);
+        waiting.count_sent(&session.queue, &mut self.counters, &mut session.attachment.tally, now);
         self.look_anew(id);
         portion
     }

@@ -12,7 +12,12 @@
 pub(crate) mod wheel;
 mod expiries;
 pub(crate) mod crossing;
+mod ending;
+mod tally;
+mod recent;
 pub(crate) mod connection;
+pub(crate) mod row;
+mod endings;
 mod packer;
 mod answers;
 pub(crate) mod encoder;
@@ -54,6 +59,7 @@ use self::compare::Comparisons;
 use self::connection::{About, Bucket, Connection, Transport};
 use self::crossing::{Crossing, Follow, MAILBOX_BATCHES, Resume};
 use self::encoder::Encoder;
+use self::endings::Endings;
 use self::expiries::Expiries;
 use self::inbox::Inbox;
 use self::packer::Packed;
@@ -64,6 +70,7 @@ use crate::process::{Generation, Process};
 use crate::sources::Sources;
 
 pub(crate) use self::close::Closing;
+pub(crate) use self::ending::{Cause, Gone};
 pub(crate) use self::flush::BodyPart;
 pub(crate) use self::home::{NotPublished, Published, Submission};
 pub(crate) use self::inbox::Said;
@@ -125,13 +132,17 @@ pub(crate) struct Shard {
     scratch: Box<[u8]>,
     replies: Vec<u8>,
     /// Sessions whose clients have gone: they are forgotten in the next round.
-    leaving: Vec<SessionId>,
+    leaving: Vec<(SessionId, Gone)>,
     /// The same for streams, whose tasks run between two rounds: these are forgotten in the round after it.
-    departed: Vec<SessionId>,
+    departed: Vec<(SessionId, Gone)>,
     /// Sessions that had more to say than their share of a round, each once.
     unread: VecDeque<SessionId>,
     wheel: Wheel,
     expiries: Expiries,
+    /// How connections ended lately.
+    pub(crate) endings: Endings,
+    /// Round trips are measured from here.
+    started: Instant,
     me: Weak<RefCell<Shard>>,
     wake: Rc<Notify>,
 }
@@ -207,6 +218,8 @@ impl Shard {
                 unread: VecDeque::new(),
                 wheel: Wheel::new(Instant::now()),
                 expiries: Expiries::new(Instant::now(), SystemTime::now()),
+                endings: Endings::default(),
+                started: Instant::now(),
                 me: Weak::clone(me),
                 wake: Rc::clone(&wake),
             })
@@ -226,8 +239,8 @@ impl Shard {
         self.encoder.packer.begin_round();
         self.comparisons.begin_round();
         // What they said last has been taken from the inbox since.
-        for id in std::mem::take(&mut self.leaving) {
-            self.forget(id);
+        for (id, gone) in std::mem::take(&mut self.leaving) {
+            self.forget(id, gone);
         }
         self.leaving.append(&mut self.departed);
         let more_events = self.read_ready()?;
@@ -465,26 +478,6 @@ impl Shard {
     fn leave(&mut self, session: SessionId, left: Left) {
         let home = self.process.home_of(&left.channel);
         self.cross(home, Crossing::Leave { left, session, shard: self.id });
-    }
-
-    /// Forgets a session: its subscriptions end, its socket is closed by being dropped.
-    pub(crate) fn forget(&mut self, id: SessionId) {
-        self.forget_for(id, "gone");
-    }
-
-    /// The same, for a reason that what is lost with it is counted by.
-    fn forget_for(&mut self, id: SessionId, reason: &'static str) {
-        let Some(session) = self.hub.session(id) else { return };
-        let form = session.form();
-        self.counters.dropped(reason, session.queue.messages());
-        let Some((mut connection, left)) = self.hub.detach(id) else { return };
-        // The task that serves it sees that it is gone.
-        connection.transport.wake();
-        self.counters.closed(form);
-        self.counters.deflate_contexts -= u64::from(connection.about.agreed.holds_contexts());
-        for left in left {
-            self.leave(id, left);
-        }
     }
 
     /// Takes one from the publishers' allowance.

@@ -2,7 +2,7 @@
 //! protocol into the inbox. What a message means is decided above the shard.
 
 use std::io::{self, Read};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidegate_hub::{Form, Payload, SessionId};
 use tidegate_websocket::connection::Event;
@@ -10,6 +10,7 @@ use tidegate_websocket::message::Message;
 use tidegate_websocket::{CloseCode, Input, ProtocolError};
 
 use super::connection::{Connection, End, Transport};
+use super::ending::{Cause, Ended, Gone};
 use super::inbox::{READS_A_ROUND, Said};
 use super::records::{self, Opened};
 use super::wheel::Tick;
@@ -19,8 +20,8 @@ use super::{Closing, SCRATCH_BYTES, Shard};
 enum Step {
     Said(Said),
     Alive,
-    TooMany(&'static str),
-    PeerClosed(Option<u16>),
+    TooMany(Cause),
+    PeerClosed(Option<u16>, Box<str>),
     Broken(ProtocolError),
 }
 
@@ -32,7 +33,7 @@ enum Reading {
     /// Nothing more for now.
     Drained,
     /// The end of the peer's bytes, or an error.
-    Ended,
+    Ended(Gone),
 }
 
 impl Shard {
@@ -78,7 +79,7 @@ impl Shard {
         let most = self.generation.settings.limits.messages_max_pending as usize;
         let Some(session) = self.hub.session_mut(id) else { return };
         let connection = &mut session.attachment;
-        connection.letters = u32::try_from(waiting).unwrap_or(u32::MAX);
+        connection.letters = u16::try_from(waiting).unwrap_or(u16::MAX);
         let was_paused = std::mem::replace(&mut connection.paused, waiting >= most);
         if was_paused && !connection.paused {
             connection.clock.excuse(now);
@@ -137,8 +138,8 @@ impl Shard {
                 Reading::Short if closed => {}
                 Reading::Full => {}
                 Reading::Short | Reading::Drained => break,
-                Reading::Ended => {
-                    self.peer_ended(id);
+                Reading::Ended(gone) => {
+                    self.peer_ended(id, gone);
                     break;
                 }
             }
@@ -165,27 +166,34 @@ impl Shard {
             Transport::Tls { stream, .. } => {
                 let (sealed, plain) = scratch.split_at_mut(SCRATCH_BYTES / 2);
                 let (count, reading) = read_socket(stream, sealed);
-                if self.open_records(id, &sealed[..count], plain) { reading } else { Reading::Ended }
+                match self.open_records(id, &sealed[..count], plain) {
+                    Ok(()) => reading,
+                    Err(gone) => Reading::Ended(gone),
+                }
             }
             Transport::Body { .. } | Transport::Stream { .. } | Transport::LongPoll(_) => Reading::Drained,
         }
     }
 
-    /// Takes records off bytes of the socket, and hands on what was in them. False at the end of what the
-    /// client says, or if it broke TLS.
-    fn open_records(&mut self, id: SessionId, mut sealed: &[u8], plain: &mut [u8]) -> bool {
+    /// Takes records off bytes of the socket, and hands on what was in them. An error is the end of what the
+    /// client says, or that it broke TLS.
+    fn open_records(&mut self, id: SessionId, mut sealed: &[u8], plain: &mut [u8]) -> Result<(), Gone> {
         loop {
-            let Some(session) = self.hub.session_mut(id) else { return true };
-            let Transport::Tls { tls, .. } = &mut session.attachment.transport else { return true };
+            let Some(session) = self.hub.session_mut(id) else { return Ok(()) };
+            let Transport::Tls { tls, .. } = &mut session.attachment.transport else { return Ok(()) };
             let opened = records::open(tls, &mut sealed, plain);
             match opened {
                 Opened::Bytes(count) => self.take_bytes(id, &mut plain[..count]),
-                Opened::Nothing | Opened::Ended => {
+                Opened::Nothing | Opened::Ended | Opened::Broken => {
                     // Answers of TLS itself: to a change of keys, or the alert that says what was wrong.
                     if tls.wants_write() {
                         self.hub.mark_dirty(id);
                     }
-                    return matches!(opened, Opened::Nothing);
+                    return match opened {
+                        Opened::Ended => Err(Gone::CloseNotify),
+                        Opened::Broken => Err(Gone::BadTls),
+                        Opened::Nothing | Opened::Bytes(_) => Ok(()),
+                    };
                 }
             }
         }
@@ -203,7 +211,7 @@ impl Shard {
             if spoke == connection.spoke {
                 0
             } else {
-                most.saturating_sub(connection.letters).max(1) as usize
+                most.saturating_sub(u32::from(connection.letters)).max(1) as usize
             }
         } else {
             usize::MAX
@@ -235,6 +243,7 @@ impl Shard {
     fn take_bytes(&mut self, id: SessionId, bytes: &mut [u8]) {
         let Some(session) = self.hub.session_mut(id) else { return };
         let connection = &mut session.attachment;
+        connection.tally.count_received(bytes.len(), self.wheel.now());
         self.counters.received_bytes += bytes.len() as u64;
         if connection.about.agreed.inflates() {
             self.counters.inflated_bytes += bytes.len() as u64;
@@ -265,12 +274,13 @@ impl Shard {
             }
         }
         match end {
-            Some(Step::PeerClosed(code)) => self.peer_closed(id, code, &replies),
+            Some(Step::PeerClosed(code, reason)) => self.peer_closed(id, code, &reason, &replies),
             Some(Step::Broken(error)) => self.peer_broke(id, error, &replies),
-            Some(Step::TooMany(reason)) => {
+            Some(Step::TooMany(cause)) => {
                 // The rest goes through the protocol, so that it stands between two frames when more comes.
                 while self.next_step(id, &mut input, &mut replies, now).is_some() {}
-                self.close(id, Closing { code: CloseCode::POLICY_VIOLATION, reason, ..Closing::default() });
+                let (code, reason) = (CloseCode::POLICY_VIOLATION, cause.limit().unwrap_or_default());
+                self.close(id, Closing { code, reason, cause, ..Closing::default() });
             }
             Some(Step::Said(_) | Step::Alive) | None => {
                 if !replies.is_empty() {
@@ -304,24 +314,28 @@ impl Shard {
         let event = websocket.handle_input(input, replies)?;
         let rate = limits.ws_max_frames_per_s;
         if !connection.frames.take(rate, rate.saturating_mul(2), now) {
-            return Some(Step::TooMany("ws_max_frames_per_s"));
+            return Some(Step::TooMany(Cause::Frames));
         }
         Some(match event {
             Event::Message(message) => {
                 self.counters.received_messages += 1;
+                connection.tally.received_messages = connection.tally.received_messages.wrapping_add(1);
                 if connection.about.agreed.inflates() {
                     self.counters.inflated_to_bytes += message.as_bytes().len() as u64;
                 }
                 Step::Said(Said::Message(payload_of(message)))
             }
-            Event::Ping(_) | Event::Pong(_) => {
+            event @ (Event::Ping(_) | Event::Pong(_)) => {
+                if matches!(event, Event::Pong(_)) {
+                    connection.tally.pong_came(micros_since(self.started));
+                }
                 if connection.control_frames.take(control_rate, control_rate.saturating_mul(2), now) {
                     Step::Alive
                 } else {
-                    Step::TooMany("ws_max_control_frames_per_s")
+                    Step::TooMany(Cause::ControlFrames)
                 }
             }
-            Event::Close(close) => Step::PeerClosed(close.code.map(CloseCode::get)),
+            Event::Close(close) => Step::PeerClosed(close.code.map(CloseCode::get), close.reason.into()),
             Event::Error(error) => Step::Broken(error),
         })
     }
@@ -340,17 +354,20 @@ impl Shard {
     }
 
     /// The peer's bytes have ended.
-    fn peer_ended(&mut self, id: SessionId) {
+    fn peer_ended(&mut self, id: SessionId, gone: Gone) {
         self.log_end_of_peer(id);
-        self.leaving.push(id);
+        self.leaving.push((id, gone));
     }
 
     pub(super) fn log_end_of_peer(&mut self, id: SessionId) {
         let Some(session) = self.hub.session(id) else { return };
-        match session.attachment.end {
-            End::AwaitEof(code) => self.log_close(id, code, "closing handshake complete"),
-            End::Closing(code) => self.log_close(id, code, "the client ended before our close was answered"),
-            End::Open => self.log_close(id, 1006, "the client ended without a close frame"),
+        // An end that was begun has been noted then.
+        if session.attachment.end == End::Open {
+            self.log_close(
+                id,
+                Ended { code: 1006, cause: Cause::Bytes },
+                "the client ended without a close frame",
+            );
         }
     }
 }
@@ -359,14 +376,19 @@ impl Shard {
 fn read_socket(stream: &mut mio::net::TcpStream, into: &mut [u8]) -> (usize, Reading) {
     loop {
         return match stream.read(into) {
-            Ok(0) => (0, Reading::Ended),
+            Ok(0) => (0, Reading::Ended(Gone::Fin)),
             Ok(count) if count == into.len() => (count, Reading::Full),
             Ok(count) => (count, Reading::Short),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => (0, Reading::Drained),
-            Err(_) => (0, Reading::Ended),
+            Err(error) => (0, Reading::Ended(Gone::of(&error))),
         };
     }
+}
+
+/// Microseconds since a moment.
+pub(super) fn micros_since(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 fn payload_of(message: Message<'_>) -> Payload {

@@ -28,12 +28,14 @@ pub(super) enum Opened {
     Bytes(usize),
     /// All is taken; what is left is the beginning of a record.
     Nothing,
-    /// The client has said that nothing follows, or it broke TLS.
+    /// The client has said that nothing follows.
     Ended,
+    /// It broke TLS.
+    Broken,
 }
 
 /// Opens the next records of `sealed` until there are bytes of the client. To be called until it gives
-/// [`Opened::Nothing`] or [`Opened::Ended`]: only then is `sealed` used up.
+/// something else: only then is `sealed` used up.
 pub(super) fn open(tls: &mut ServerConnection, sealed: &mut &[u8], plain: &mut [u8]) -> Opened {
     let large = sealed.len() > READ_PORTION;
     loop {
@@ -41,7 +43,7 @@ pub(super) fn open(tls: &mut ServerConnection, sealed: &mut &[u8], plain: &mut [
             Ok(0) => return Opened::Ended,
             Ok(count) => return Opened::Bytes(count),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => return Opened::Ended,
+            Err(_) => return Opened::Broken,
         }
         if sealed.is_empty() {
             if large {
@@ -52,7 +54,7 @@ pub(super) fn open(tls: &mut ServerConnection, sealed: &mut &[u8], plain: &mut [
         let processed = tls.read_tls(sealed).map(|_| tls.process_new_packets());
         if let Err(error) = processed.and_then(|processed| processed.map_err(io::Error::other)) {
             tracing::debug!(event = "tls_broken", %error, "a client broke TLS");
-            return Opened::Ended;
+            return Opened::Broken;
         }
     }
 }

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use tidegate_hub::SessionId;
 
 use super::connection::{End, Transport};
+use super::ending::{Cause, Ended, Gone};
 use super::flush::Waiting;
 use super::wheel::Tick;
 use super::{SCRATCH_BYTES, Shard};
@@ -70,7 +71,7 @@ impl Shard {
             session.queue.advance(portion.len());
             portion
         };
-        waiting.count_sent(&session.queue, &mut self.counters);
+        waiting.count_sent(&session.queue, &mut self.counters, &mut session.attachment.tally, now);
         let (is_empty, is_behind) = (session.queue.is_empty(), session.is_behind());
         if !is_empty {
             self.look_anew(id);
@@ -120,10 +121,11 @@ impl Shard {
     }
 
     /// The stream is over, whoever ended it.
-    pub(crate) fn stream_dropped(&mut self, id: SessionId) {
-        self.log_close(id, 1006, "the stream was reset, or the connection under it ended");
+    pub(crate) fn stream_dropped(&mut self, id: SessionId, gone: Gone) {
+        let ended = Ended { code: 1006, cause: Cause::Bytes };
+        self.log_close(id, ended, "the stream was reset, or the connection under it ended");
         // What it said last is still in the inbox.
-        self.departed.push(id);
+        self.departed.push((id, gone));
     }
 }
 

@@ -10,6 +10,8 @@ use tidegate_websocket::CloseCode;
 use tidegate_websocket::timing::Due;
 
 use super::connection::{End, Transport, timeouts};
+use super::ending::{Cause, Ended, Gone};
+use super::read::micros_since;
 use super::wheel::{Tick, ticks};
 use super::{Closing, Shard};
 
@@ -98,23 +100,25 @@ impl Shard {
             Due::Nothing => {}
             Due::Ping => self.ping(id, now),
             Due::PongTimeout => {
-                self.cut(id, 1006, "pong_timeout");
+                self.cut(id, Ended { code: 1006, cause: Cause::Pong }, "pong_timeout");
                 return;
             }
             Due::CloseTimeout => {
-                self.cut(id, 1006, "close_timeout");
+                self.cut(id, Ended { code: 1006, cause: Cause::Gateway }, "close_timeout");
                 return;
             }
             Due::WriteTimeout => {
                 self.counters.slow_consumers_stall += 1;
                 tracing::warn!(event = "slow_consumer", connection = %self.name_of(id), "a client takes nothing: cut");
                 // It takes nothing, so a close frame would not reach it.
-                self.cut(id, CloseCode::TRY_AGAIN_LATER.get(), "slow_consumer");
+                let ended = Ended { code: CloseCode::TRY_AGAIN_LATER.get(), cause: Cause::Write };
+                self.cut(id, ended, "slow_consumer");
                 return;
             }
             Due::MessageTimeout => {
                 let code = CloseCode::POLICY_VIOLATION;
-                self.close(id, Closing { code, reason: "message_timeout", ..Closing::default() });
+                let (reason, cause) = ("message_timeout", Cause::Message);
+                self.close(id, Closing { code, reason, cause, ..Closing::default() });
             }
         }
         self.look_anew(id);
@@ -127,7 +131,8 @@ impl Shard {
         }
         self.counters.tokens_expired += 1;
         let code = CloseCode::new(close_code::UNAUTHORIZED);
-        self.close(id, Closing { code, reason: "the token has expired", ..Closing::default() });
+        let (reason, cause) = ("the token has expired", Cause::Token);
+        self.close(id, Closing { code, reason, cause, ..Closing::default() });
     }
 
     /// Pings; an event stream gets a comment instead, lines of JSON an empty one.
@@ -140,6 +145,7 @@ impl Shard {
         match form {
             Form::Bare | Form::Envelope => {
                 clock.pinged = now;
+                session.attachment.tally.ping_went(micros_since(self.started));
                 self.send(id, Bytes::from_static(PING), 0);
             }
             // Nothing answers these: a client that is gone shows when the writes stall.
@@ -150,13 +156,13 @@ impl Shard {
     }
 
     /// Ends a connection without another word, for there is nobody to hear it.
-    fn cut(&mut self, id: SessionId, code: u16, reason: &'static str) {
-        self.log_close(id, code, reason);
+    fn cut(&mut self, id: SessionId, ended: Ended, reason: &'static str) {
+        self.log_close(id, ended, reason);
         match self.hub.session(id).map(|session| &session.attachment.transport) {
             Some(Transport::Body { cut, .. }) => cut.notify_one(),
             Some(Transport::LongPoll(poll)) => poll.cut.notify_one(),
             Some(Transport::Socket { .. } | Transport::Tls { .. } | Transport::Stream { .. }) | None => {}
         }
-        self.forget_for(id, reason);
+        self.forget_for(id, reason, Gone::GivenUp);
     }
 }

@@ -3,8 +3,7 @@
 //! Whether it breaks one is judged by the codec of `tidegate-websocket`; here only the bits are found, so that a
 //! frame can be shown and the next one be looked for behind it.
 
-use std::fmt::Write;
-
+use serde::{Serialize, Serializer};
 use tidegate_websocket::Opcode;
 use tidegate_websocket::extension::{RSV1, RSV2, RSV3};
 use tidegate_websocket::frame::HEADER_MAX_BYTES;
@@ -21,6 +20,13 @@ pub struct WireHeader {
     bytes: [u8; HEADER_MAX_BYTES],
     /// 2 to [`HEADER_MAX_BYTES`]: what the second byte asks for.
     length: u8,
+}
+
+/// The hexadecimal digits of a few bytes, such as a header's or a key's. It needs no heap, for every frame has some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hex {
+    digits: [u8; 2 * HEADER_MAX_BYTES],
+    length: usize,
 }
 
 /// Bytes that are not the header of a frame.
@@ -51,8 +57,8 @@ impl WireHeader {
 
     /// The bytes in hexadecimal digits, without spaces.
     #[must_use]
-    pub fn hex(&self) -> String {
-        hex(self.as_bytes())
+    pub fn hex(&self) -> Hex {
+        Hex::of(self.as_bytes())
     }
 
     /// The last fragment of its message.
@@ -135,15 +141,41 @@ pub const fn opcode_word(bits: u8) -> &'static str {
     }
 }
 
+impl Hex {
+    /// The digits of as many bytes as a header has at most.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let mut hex = Self { digits: [0; 2 * HEADER_MAX_BYTES], length: 0 };
+        for (pair, byte) in hex.digits.chunks_exact_mut(2).zip(bytes) {
+            pair.copy_from_slice(&digits(*byte));
+            hex.length += 2;
+        }
+        hex
+    }
+
+    /// The digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.digits[..self.length]).unwrap_or_default()
+    }
+}
+
+impl Serialize for Hex {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 /// Hexadecimal digits, two a byte, without spaces.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    bytes.iter().flat_map(|byte| digits(*byte)).map(char::from).collect()
+}
+
+/// The two digits of a byte.
+#[must_use]
+pub const fn digits(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [DIGITS[(byte >> 4) as usize], DIGITS[(byte & 15) as usize]]
 }
 
 /// The bytes that pairs of digits stand for, with or without white space between them; none if it is anything else.

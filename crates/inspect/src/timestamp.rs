@@ -12,9 +12,15 @@ const SECOND_MICROS: u64 = 1_000_000;
 /// The end of the year 9999: later times cannot be written as RFC 3339.
 const MOST_MICROS: u64 = 253_402_300_800 * SECOND_MICROS - 1;
 
+const RFC3339_BYTES: usize = "2026-03-01T12:03:04.512345Z".len();
+
 /// Microseconds since the beginning of 1970 in UTC, up to the end of the year 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(u64);
+
+/// A point in time as RFC 3339, such as `2026-03-01T12:03:04.512345Z`. It needs no heap, for every line has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rfc3339([u8; RFC3339_BYTES]);
 
 /// A text that is not a point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +48,39 @@ impl Timestamp {
     /// Such as `12:03:04.512Z`.
     #[must_use]
     pub fn time_of_day(self) -> String {
-        let (hour, minute, second) = time_of_day(self.0 / SECOND_MICROS);
-        format!("{hour:02}:{minute:02}:{second:02}.{:03}Z", self.0 % SECOND_MICROS / 1000)
+        let text = self.rfc3339();
+        format!("{}Z", &text.as_str()[11..23])
+    }
+
+    /// As RFC 3339.
+    #[must_use]
+    pub fn rfc3339(self) -> Rfc3339 {
+        let seconds = self.0 / SECOND_MICROS;
+        let (year, month, day) = date(seconds / DAY_SECONDS);
+        let (hour, minute, second) = time_of_day(seconds);
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        put_digits(&mut text[..4], year);
+        for (at, number) in [(5, month), (8, day), (11, hour), (14, minute), (17, second)] {
+            put_digits(&mut text[at..at + 2], number);
+        }
+        put_digits(&mut text[20..26], self.0 % SECOND_MICROS);
+        Rfc3339(text)
+    }
+}
+
+impl Rfc3339 {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// As many of the number's last digits as there is place for.
+fn put_digits(place: &mut [u8], mut number: u64) {
+    for digit in place.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
     }
 }
 
@@ -63,11 +100,7 @@ impl From<Timestamp> for SystemTime {
 /// Such as `2026-03-01T12:03:04.512345Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0 / SECOND_MICROS;
-        let (year, month, day) = date(seconds / DAY_SECONDS);
-        let (hour, minute, second) = time_of_day(seconds);
-        let micros = self.0 % SECOND_MICROS;
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+        f.write_str(self.rfc3339().as_str())
     }
 }
 
@@ -141,21 +174,24 @@ fn days_until(year: u64, month: u64, day: u64) -> Option<u64> {
 }
 
 /// The Gregorian date of a day counted from 1970-01-01.
-fn date(mut days: u64) -> (u64, usize, u64) {
-    // 400 years have 146,097 days, so that what is left is a walk of a few hundred steps at most.
-    let mut year = 1970 + days / 146_097 * 400;
-    days %= 146_097;
-    while days >= days_of(year) {
-        days -= days_of(year);
-        year += 1;
-    }
-    let mut month = 0;
-    let lengths = month_lengths(year);
-    while days >= lengths[month] {
-        days -= lengths[month];
-        month += 1;
-    }
-    (year, month + 1, days + 1)
+fn date(days: u64) -> (u64, u64, u64) {
+    /// From 0000-03-01 to 1970-01-01. A year that begins in March has its leap day at its end.
+    const EPOCH: u64 = 719_468;
+    /// Of 400, 100, 4 years and one.
+    const CYCLE: [u64; 4] = [146_097, 36_524, 1_461, 365];
+    let days = days + EPOCH;
+    let (cycles, days) = (days / CYCLE[0], days % CYCLE[0]);
+    // The last of four centuries and of four years is a day longer.
+    let centuries = (days / CYCLE[1]).min(3);
+    let days = days - centuries * CYCLE[1];
+    let (fours, days) = (days / CYCLE[2], days % CYCLE[2]);
+    let years = (days / CYCLE[3]).min(3);
+    let days = days - years * CYCLE[3];
+    // From March five months have 153 days: 31, 30, 31, 30, 31.
+    let month = (5 * days + 2) / 153;
+    let day = days - (153 * month + 2) / 5 + 1;
+    let year = 400 * cycles + 100 * centuries + 4 * fours + years;
+    if month < 10 { (year, month + 3, day) } else { (year + 1, month - 9, day) }
 }
 
 fn month_lengths(year: u64) -> [u64; 12] {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::direction::Direction;
 use super::frame::{Frame, Violation};
 use super::model::{Body, Event};
-use crate::header::{WireHeader, from_hex, hex};
+use crate::header::{Hex, WireHeader, from_hex};
 use crate::payload::Payload;
 use crate::timestamp::Timestamp;
 
@@ -36,7 +36,8 @@ pub fn json_line(ts: Timestamp, kind: &str, body: &impl Serialize) -> String {
 }
 
 fn append(ts: Timestamp, kind: &str, conn: Option<&str>, body: &impl Serialize, output: &mut Vec<u8>) {
-    let line = Line { v: VERSION, ts: ts.to_string(), kind, conn, body };
+    let ts = ts.rfc3339();
+    let line = Line { v: VERSION, ts: ts.as_str(), kind, conn, body };
     // Nothing in the model can fail: keys are strings, and a vector takes all.
     let _ = serde_json::to_writer(output, &line);
 }
@@ -56,7 +57,7 @@ impl Event {
         match &self.body {
             Body::Open(open) => self.append_line(open, output),
             Body::Handshake(handshake) => self.append_line(handshake, output),
-            Body::Frame(frame) => self.append_line(&FrameLine::of(frame), output),
+            Body::Frame(frame) => self.append_frame(frame, output),
             Body::Message(message) => self.append_line(message, output),
             Body::Dropped(dropped) => self.append_line(dropped, output),
             Body::Note(note) => self.append_line(note, output),
@@ -68,6 +69,13 @@ impl Event {
 
     fn append_line(&self, body: &impl Serialize, output: &mut Vec<u8>) {
         append(self.ts, self.body.word(), self.conn.as_deref(), body, output);
+    }
+
+    /// Most lines are of frames: they are written without going through memory of their own.
+    fn append_frame(&self, frame: &Frame, output: &mut Vec<u8>) {
+        let ts = self.ts.rfc3339();
+        let line = FrameLine::of(frame, ts.as_str(), self.body.word(), self.conn.as_deref());
+        let _ = serde_json::to_writer(output, &line);
     }
 
     /// Reads a line, whose type must be known here.
@@ -110,7 +118,7 @@ fn read<'l, T: Deserialize<'l>>(line: &'l str) -> Result<T, LineError> {
 #[derive(Serialize)]
 struct Line<'l, B> {
     v: u8,
-    ts: String,
+    ts: &'l str,
     #[serde(rename = "type")]
     kind: &'l str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,9 +139,15 @@ struct Head<'l> {
     conn: Option<std::borrow::Cow<'l, str>>,
 }
 
-/// A frame's members. What the header says stands in words, too.
+/// A line of a frame. What the header says stands in words, too.
 #[derive(Serialize)]
 struct FrameLine<'f> {
+    v: u8,
+    ts: &'f str,
+    #[serde(rename = "type")]
+    kind: &'f str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conn: Option<&'f str>,
     dir: Direction,
     fin: bool,
     rsv: [u8; 3],
@@ -141,8 +155,8 @@ struct FrameLine<'f> {
     op: &'static str,
     masked: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    mask: Option<String>,
-    hdr: String,
+    mask: Option<Hex>,
+    hdr: Hex,
     len: u64,
     wire: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -183,17 +197,21 @@ struct ReadFrame<'f> {
 }
 
 impl<'f> FrameLine<'f> {
-    fn of(frame: &'f Frame) -> Self {
+    fn of(frame: &'f Frame, ts: &'f str, kind: &'f str, conn: Option<&'f str>) -> Self {
         let header = &frame.header;
         let mask = header.mask();
         Self {
+            v: VERSION,
+            ts,
+            kind,
+            conn,
             dir: frame.dir,
             fin: header.fin(),
             rsv: header.rsv().map(u8::from),
             opcode: header.opcode_bits(),
             op: frame.word(),
             masked: mask.is_some(),
-            mask: mask.map(|key| hex(&key)),
+            mask: mask.map(|key| Hex::of(&key)),
             hdr: header.hex(),
             len: header.payload_length(),
             wire: frame.wire,

@@ -5,6 +5,8 @@
 
 mod rows;
 
+mod sink;
+
 mod output;
 
 mod request;
@@ -20,16 +22,17 @@ use output::Output;
 use tidegate_inspect::head::Secrets;
 
 pub(crate) fn run(arguments: &Inspect) -> Result<Exit, Failure> {
-    let mut output = Output::new(arguments)?;
-    match arguments.target.contains("://") {
+    let is_live = arguments.target.contains("://");
+    let mut output = Output::new(arguments, is_live)?;
+    match is_live {
         true => proxy::run(arguments, output),
         false => {
             let read = recorded::read(&arguments.target, secrets(arguments), &mut |event| {
                 output.take(&event);
+                output.wait();
                 !output.is_idle()
             });
-            let ended = output.end();
-            read.and(ended).map(|()| Exit::Done)
+            output.end(read.map(|()| Exit::Done))
         }
     }
 }

@@ -1,35 +1,55 @@
 //! Where events go: rows or JSON lines on stdout, as far as the filter shows them, and all of them into recordings.
 //!
-//! Credentials are hidden before they come here.
+//! Each has a thread that writes. A slow disk holds up what goes by as soon as its queue is full, and so does a slow
+//! reader of stdout, so that neither misses anything; rows that a terminal does not take in time are passed over and
+//! counted. Credentials are hidden before they come here.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Stdout, Write};
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use tidegate_inspect::event::{Body, Direction, Event, Handshake};
+use tidegate_inspect::event::{Body, Direction, Dropped, Event, Handshake};
 use tidegate_inspect::filter::{Facts, Filter};
 use tidegate_inspect::recording::{Format, Writer};
 
 use super::rows::{HEADING, Rows};
+use super::sink::{Full, Sink};
 use crate::arguments::Inspect;
-use crate::exit::{Exit, Failure};
-use crate::terminal::{Look, escape, escape_json};
+use crate::exit::{Exit, Failure, say};
+use crate::terminal::{Ink, Look, escape, escape_json};
 use crate::timestamp::now;
 
 /// Requests whose answers are awaited or whose connections are open; of more nothing is known beside the event.
 const REQUESTS_MAX: usize = 10_000;
+
+/// Bytes that wait for a disk: a second of 50,000 frames of 32 bytes.
+const RECORDING_MAX_BYTES: usize = 16 << 20;
+
+/// Bytes that wait for whoever reads stdout. On a terminal that is some seconds, more would be shown too late.
+const SHOWN_MAX_BYTES: usize = 256 << 10;
+
+/// How long a disk may take for what waits at the end.
+const DISK_TIME: Duration = Duration::from_secs(30);
+
+/// How long whoever reads stdout may take for it when somebody wants to go.
+const READER_TIME: Duration = Duration::from_secs(2);
+
+/// The same otherwise: a person may look at a page of it for as long as he likes.
+const PATIENT_TIME: Duration = Duration::from_secs(86_400);
 
 /// See the module's head.
 pub(super) struct Output {
     form: Form,
     filter: Filter,
     recording: Option<Recording>,
-    stdout: BufWriter<Stdout>,
+    stdout: Sink,
+    /// What stdout does not take in time is passed over.
+    passes_over: bool,
+    passed_over: u64,
     requests: HashMap<Option<Arc<str>>, Handshake>,
-    /// Nobody reads stdout any more.
-    is_left: bool,
 }
 
 enum Form {
@@ -40,30 +60,32 @@ enum Form {
 struct Recording {
     path: PathBuf,
     writer: Writer,
-    file: BufWriter<File>,
-    bytes: Vec<u8>,
-    /// It could not be written.
-    failed: Option<io::Error>,
+    sink: Sink,
+    /// Somebody has been told that it could not be written.
+    has_failed: bool,
 }
 
 impl Output {
-    pub(super) fn new(arguments: &Inspect) -> Result<Self, Failure> {
+    /// `is_live`: what is shown does not wait for a terminal.
+    pub(super) fn new(arguments: &Inspect, is_live: bool) -> Result<Self, Failure> {
+        let look = Look::of_stdout();
         let form = match arguments.json {
             true => Form::Json,
-            false => Form::Rows(Rows { look: Look::of_stdout(), explain: arguments.explain }),
+            false => Form::Rows(Rows { look, explain: arguments.explain }),
         };
         let recording = arguments.record.as_ref().map(Recording::new).transpose()?;
-        let mut output = Self {
+        let stdout = Sink::new(SHOWN_MAX_BYTES, io::stdout());
+        let output = Self {
             form,
             filter: arguments.filter.clone().unwrap_or_default(),
             recording,
-            stdout: BufWriter::new(io::stdout()),
+            stdout: stdout.map_err(|error| Failure::new(Exit::Other, error))?,
+            passes_over: is_live && look.is_terminal,
+            passed_over: 0,
             requests: HashMap::new(),
-            is_left: false,
         };
         if let Form::Rows(rows) = &output.form {
-            let heading = rows.look.paint(crate::terminal::Ink::Dim, HEADING).into_owned();
-            output.write_line(&heading);
+            output.write_line(&rows.look.paint(Ink::Dim, HEADING));
         }
         Ok(output)
     }
@@ -75,7 +97,13 @@ impl Output {
 
     /// Nobody reads what is shown, and nothing is recorded.
     pub(super) fn is_idle(&self) -> bool {
-        self.is_left && self.recording.is_none()
+        self.recording.is_none() && self.stdout.has_failed()
+    }
+
+    /// What must be waited for before more events are taken.
+    pub(super) fn full(&self) -> Option<Full> {
+        let recording = self.recording.as_ref().and_then(|recording| recording.sink.full());
+        recording.or_else(|| if self.passes_over { None } else { self.stdout.full() })
     }
 
     pub(super) fn take(&mut self, event: &Event) {
@@ -83,28 +111,68 @@ impl Output {
             recording.take(event);
         }
         self.note_request(event);
-        if self.is_left || !self.is_shown(event) {
+        if !self.stdout.has_failed() && self.is_shown(event) {
+            self.show(event);
+        }
+    }
+
+    /// To be called now and then: says what was passed over, and that a recording has failed.
+    pub(super) fn tick(&mut self) {
+        self.tell_passed_over();
+        if let Some(recording) = &mut self.recording
+            && let Some(error) = recording.sink.take_failure()
+        {
+            recording.has_failed = true;
+            say(unwritable(&recording.path, &error));
+        }
+    }
+
+    /// Waits for that, in a thread that has nothing else to do.
+    pub(super) fn wait(&self) {
+        while let Some(full) = self.full() {
+            full.wait();
+        }
+    }
+
+    /// Ends recordings, and waits until what is shown has been read; not long if the user has interrupted. Gives how the
+    /// command ends.
+    pub(super) fn end(mut self, outcome: Result<Exit, Failure>) -> Result<Exit, Failure> {
+        let recorded = self.recording.take().map_or(Ok(()), Recording::end);
+        self.passes_over = false;
+        self.tell_passed_over();
+        let is_interrupted = matches!(outcome, Ok(Exit::Interrupted));
+        // Whoever reads no more has seen enough.
+        let _ = self.stdout.end(if is_interrupted { READER_TIME } else { PATIENT_TIME });
+        outcome.and_then(|exit| recorded.map(|()| exit))
+    }
+
+    fn show(&mut self, event: &Event) {
+        if self.passes_over && !self.stdout.has_room() {
+            self.passed_over += 1;
             return;
         }
-        let line = match &self.form {
-            Form::Json => escape_json(event.to_json()),
-            Form::Rows(rows) => rows.of(event, self.requests.get(&event.conn)),
-        };
-        self.write_line(&line);
-    }
-
-    /// Hands on what has gathered.
-    pub(super) fn flush(&mut self) {
-        self.is_left |= self.stdout.flush().is_err();
-        if let Some(recording) = &mut self.recording {
-            recording.flush();
+        self.tell_passed_over();
+        match &self.form {
+            Form::Json => self.write_line(&escape_json(event.to_json())),
+            Form::Rows(rows) => self.write_line(&rows.of(event, self.requests.get(&event.conn))),
         }
     }
 
-    /// Ends recordings.
-    pub(super) fn end(&mut self) -> Result<(), Failure> {
-        self.flush();
-        self.recording.take().map_or(Ok(()), Recording::end)
+    fn tell_passed_over(&mut self) {
+        if self.passed_over == 0 || (self.passes_over && !self.stdout.has_room()) {
+            return;
+        }
+        let count = std::mem::take(&mut self.passed_over);
+        let reason = match self.recording {
+            Some(_) => "the terminal is slower than they come; the recording has them",
+            None => "the terminal is slower than they come; a --filter shows less, --record keeps all",
+        };
+        let dropped = Dropped { what: "events".to_owned(), count, reason: reason.to_owned() };
+        let event = Event { ts: now(), conn: None, body: Body::Dropped(dropped) };
+        match &self.form {
+            Form::Json => self.write_line(&escape_json(event.to_json())),
+            Form::Rows(rows) => self.write_line(&rows.of(&event, None)),
+        }
     }
 
     fn is_shown(&self, event: &Event) -> bool {
@@ -129,8 +197,11 @@ impl Output {
         }
     }
 
-    fn write_line(&mut self, line: &str) {
-        self.is_left |= writeln!(self.stdout, "{line}").is_err();
+    fn write_line(&self, line: &str) {
+        self.stdout.append(|pending| {
+            pending.extend_from_slice(line.as_bytes());
+            pending.push(b'\n');
+        });
     }
 }
 
@@ -140,39 +211,29 @@ impl Recording {
             let what = format!("{}: the ending says no form of recording", escape(&path.to_string_lossy()));
             Failure::new(Exit::Usage, what).mend("name it .jsonl, .har or .pcapng")
         })?;
-        let file = File::create(path).map_err(|error| unwritable(path, &error))?;
-        let (writer, file) = (Writer::new(format), BufWriter::with_capacity(1 << 16, file));
-        Ok(Self { path: path.clone(), writer, file, bytes: Vec::new(), failed: None })
+        let sink = File::create(path).and_then(|file| Sink::new(RECORDING_MAX_BYTES, file));
+        let sink = sink.map_err(|error| unwritable(path, &error))?;
+        Ok(Self { path: path.clone(), writer: Writer::new(format), sink, has_failed: false })
     }
 
     fn take(&mut self, event: &Event) {
-        self.bytes.clear();
-        self.writer.handle_event(event, &mut self.bytes);
-        self.write();
+        self.sink.append(|pending| self.writer.handle_event(event, pending));
     }
 
-    fn write(&mut self) {
-        if self.failed.is_none() {
-            self.failed = self.file.write_all(&self.bytes).err();
+    fn end(self) -> Result<(), Failure> {
+        self.sink.append(|pending| self.writer.handle_end(pending));
+        match self.sink.end(DISK_TIME) {
+            Err(error) => Err(unwritable(&self.path, &error)),
+            Ok(()) if self.has_failed => {
+                let what = format!("{}: it is not whole", escape(&self.path.to_string_lossy()));
+                Err(Failure::new(Exit::Other, what).mend("why was said when it happened"))
+            }
+            Ok(()) => Ok(()),
         }
-    }
-
-    fn flush(&mut self) {
-        if self.failed.is_none() {
-            self.failed = self.file.flush().err();
-        }
-    }
-
-    fn end(mut self) -> Result<(), Failure> {
-        self.bytes.clear();
-        std::mem::replace(&mut self.writer, Writer::new(Format::Jsonl)).handle_end(&mut self.bytes);
-        self.write();
-        self.flush();
-        self.failed.map_or(Ok(()), |error| Err(unwritable(&self.path, &error)))
     }
 }
 
-fn unwritable(path: &std::path::Path, error: &io::Error) -> Failure {
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
     Failure::new(Exit::Other, format!("{}: {error}", escape(&path.to_string_lossy())))
         .mend("is there room, and may this user write there?")
 }

@@ -25,8 +25,8 @@ use crate::terminal::escape;
 /// Connections at a time; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 1000;
 
-/// How long what is recorded may lie in memory.
-const FLUSH_TIME: Duration = Duration::from_millis(250);
+/// How often it is looked whether somebody still reads.
+const TICK_TIME: Duration = Duration::from_millis(250);
 
 pub(super) fn run(arguments: &Inspect, output: Output) -> Result<Exit, Failure> {
     let target = target(arguments)?;
@@ -38,9 +38,11 @@ pub(super) fn run(arguments: &Inspect, output: Output) -> Result<Exit, Failure> 
     let ended = LocalSet::new().block_on(&runtime, serve(arguments, Rc::new(target), &output));
     // A name that is still being resolved is not waited for.
     runtime.shutdown_background();
-    let recorded = output.borrow_mut().end();
-    let exit = ended?;
-    recorded.map(|()| exit)
+    // The relays went with their runtime, and what they held of it.
+    match Rc::into_inner(output) {
+        Some(output) => output.into_inner().end(ended),
+        None => ended,
+    }
 }
 
 fn target(arguments: &Inspect) -> Result<Target, Failure> {
@@ -70,7 +72,7 @@ async fn serve(
     })?;
     greet(&target.url, listener.local_addr().map_err(other)?);
     let mut relays = JoinSet::new();
-    let mut flush = tokio::time::interval(FLUSH_TIME);
+    let mut tick = tokio::time::interval(TICK_TIME);
     let (mut begun, mut ended, mut was_open) = (0u64, 0u64, false);
     loop {
         let has_room = relays.len() < CONNECTIONS_MAX && arguments.n.is_none_or(|n| begun < n);
@@ -96,8 +98,8 @@ async fn serve(
                     return Ok(Exit::Done);
                 }
             }
-            _ = flush.tick() => {
-                output.borrow_mut().flush();
+            _ = tick.tick() => {
+                output.borrow_mut().tick();
                 if output.borrow().is_idle() {
                     return Ok(Exit::Done);
                 }

@@ -145,6 +145,7 @@ async fn pipe(
         }
         let bytes = changed.as_deref().unwrap_or(&buffer[..length]);
         shared.borrow_mut().see(dir, bytes);
+        room(shared).await;
         // Who does not take it has gone; that is told of his own direction.
         let written = async {
             to.write_all(bytes).await?;
@@ -156,6 +157,17 @@ async fn pipe(
             shared.borrow_mut().end(dir, End::EndOfStream);
             let _ = to.shutdown().await;
             return Ok(());
+        }
+    }
+}
+
+/// Waits until what is seen next can be taken, so that none of it is lost.
+async fn room(shared: &RefCell<Shared>) {
+    loop {
+        let full = shared.borrow().output.borrow().full();
+        match full {
+            Some(full) => full.opened().await,
+            None => return,
         }
     }
 }
@@ -174,9 +186,6 @@ impl Shared {
     }
 
     fn tell(&mut self, events: &[Event]) {
-        if events.is_empty() {
-            return;
-        }
         for event in events {
             match &event.body {
                 Body::Handshake(head) if head.dir == Direction::ToServer => {
@@ -190,7 +199,6 @@ impl Shared {
             }
             self.output.borrow_mut().take(event);
         }
-        self.output.borrow_mut().flush();
     }
 
     /// An answer that says that there is no WebSocket here. Others may become one with other credentials, or later.

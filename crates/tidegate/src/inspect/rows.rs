@@ -6,6 +6,7 @@ use tidegate_inspect::check::{Requirement, as_text, check};
 use tidegate_inspect::event::{
     Body, Close, Counts, Direction, Event, Frame, Handshake, Level, Message, Note, Open, Stats, Violation,
 };
+use tidegate_inspect::header::digits;
 use tidegate_inspect::payload::Payload;
 use tidegate_inspect::words::{close_code, draw};
 
@@ -218,8 +219,8 @@ fn preview(payload: &Payload, prefers_text: bool) -> String {
         }
         None => {
             let cut = &payload.bytes[..payload.bytes.len().min(PREVIEW_MAX_BYTES)];
-            let hex: Vec<String> = cut.iter().map(|byte| format!("{byte:02x}")).collect();
-            (hex.join(" "), cut.len() < payload.bytes.len())
+            let spaced = cut.iter().flat_map(|byte| [b' '].into_iter().chain(digits(*byte)));
+            (spaced.skip(1).map(char::from).collect(), cut.len() < payload.bytes.len())
         }
     };
     format!("{shown}{}", if is_cut || payload.truncated { " …" } else { "" })

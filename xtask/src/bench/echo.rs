@@ -24,9 +24,9 @@ const CASES: &[(&str, &str)] =
     &[("32", "1"), ("1024", "1"), ("16384", "1"), ("32", "16"), ("1024", "16"), ("16384", "16")];
 
 /// A server, killed when dropped.
-struct Server {
+pub(super) struct Server {
     child: Child,
-    url: String,
+    pub(super) url: String,
 }
 
 /// Takes the table.
@@ -71,7 +71,7 @@ pub(super) fn echo(programs: &Programs, record: &mut Record) -> Result<(), Strin
 
 impl Server {
     /// Starts it and reads its address, the first thing that it prints.
-    fn start(mut command: Command) -> Result<Self, String> {
+    pub(super) fn start(mut command: Command) -> Result<Self, String> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().map_err(|error| format!("an echo server: {error}"))?;
         let mut address = String::new();

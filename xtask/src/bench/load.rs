@@ -69,14 +69,28 @@ impl<'a> Programs<'a> {
 
     /// A program on the first CPU, away from the load generator; anywhere if there is no taskset.
     pub(super) fn on_first_cpu(&self, program: &PathBuf) -> Command {
+        self.on_cpu("0", program)
+    }
+
+    /// A program on the CPU of the load generator.
+    pub(super) fn on_second_cpu(&self, program: &PathBuf) -> Command {
+        self.on_cpu("1", program)
+    }
+
+    fn on_cpu(&self, number: &str, program: &PathBuf) -> Command {
         match tidegate_test_tools::find::program("taskset") {
             None => self.checkout.command(program),
             Some(taskset) => {
                 let mut command = self.checkout.command(taskset);
-                command.args(["-c", "0"]).arg(program);
+                command.args(["-c", number]).arg(program);
                 command
             }
         }
+    }
+
+    /// `wsload`, without a gateway that it asks.
+    pub(super) fn bare_load(&self) -> Command {
+        self.checkout.command(&self.load)
     }
 
     /// `wsload COMMAND` against the channel of a gateway.
@@ -101,7 +115,7 @@ impl<'a> Programs<'a> {
         in_flight: &str,
         record: &mut Record,
     ) -> Result<String, String> {
-        let mut load = self.checkout.command(&self.load);
+        let mut load = self.bare_load();
         load.args([
             "echo",
             url,

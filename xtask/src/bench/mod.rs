@@ -12,6 +12,7 @@ mod figures;
 mod comparison;
 mod protocol;
 mod echo;
+mod inspect;
 
 use std::fs;
 
@@ -52,6 +53,7 @@ const FIGURES: &[Figure] = &[
     figure("deflate", deflate::deflate, &["taskset", "valgrind", "callgrind_annotate"]),
     figure("difference", difference::difference, &[]),
     figure("resume", figures::resume, &[]),
+    figure("inspect", inspect::inspect, &["taskset"]),
     figure("job", figures::job, &["python3"]),
     Figure { name: "cold", take: figures::cold, needs: &[], only_named: true, compares: false },
     comparison("protocol", protocol::protocol, &["valgrind"]),

@@ -29,6 +29,8 @@ mod demo;
 
 mod demo_command;
 
+mod left_token;
+
 mod publish;
 
 mod connect;

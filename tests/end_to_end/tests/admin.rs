@@ -300,7 +300,7 @@ fn check_sample(line: &str, types: &BTreeSet<String>) {
 fn the_token_that_was_made_lies_in_a_file_for_this_user_alone() {
     use std::os::unix::fs::PermissionsExt;
     let gateway = Gateway::alone(&[]);
-    let file = gateway.runtime_folder().join(format!("tidegate/admin-{}.token", gateway.admin().port()));
+    let file = gateway.runtime_folder().join(format!("tidegate/admin-{}.token", gateway.admin()));
     let mode = std::fs::metadata(&file).expect("the file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(std::fs::read_to_string(&file).expect("its text").trim(), gateway.token());

@@ -7,17 +7,16 @@ mod admin;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hyper::Uri;
 use serde::Serialize;
 use tidegate_inspect::event::json_line;
 use tokio::time::sleep_until;
 
 use crate::arguments::Publish;
 use crate::exit::{Exit, Failure};
+use crate::left_token;
 use crate::terminal::{Look, escape_json};
 use crate::timestamp::now;
 use admin::{Admin, Item, Published};
@@ -40,7 +39,7 @@ pub(crate) fn run(arguments: &Publish) -> Result<Exit, Failure> {
 }
 
 async fn publish(arguments: &Publish) -> Result<(), Failure> {
-    let token = arguments.token.clone().or_else(|| left_token(&arguments.admin));
+    let token = arguments.token.clone().or_else(|| left_token::of(&arguments.admin));
     let admin = Admin::new(&arguments.admin, token.as_deref())?;
     let mut publisher = Publisher { arguments, admin, keys: Keys::new()?, stdout: Look::of_stdout() };
     if arguments.lines {
@@ -123,20 +122,6 @@ fn written(error: &io::Error) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(Exit::Other, format!("it was published, but stdout cannot be written: {error}")))
-}
-
-/// The token that a gateway of this machine made at its start and left for us. It goes to no other machine.
-fn left_token(admin: &str) -> Option<String> {
-    let uri: Uri = admin.parse().ok()?;
-    let ip: IpAddr = match uri.host()? {
-        "localhost" => Ipv4Addr::LOCALHOST.into(),
-        host => host.trim_start_matches('[').trim_end_matches(']').parse().ok()?,
-    };
-    if !ip.is_loopback() {
-        return None;
-    }
-    let token = tidegate_gateway::read_token(SocketAddr::new(ip, uri.port_u16().unwrap_or(80)));
-    token.ok().filter(|token| !token.is_empty())
 }
 
 fn content_type(body: &[u8], binary: bool) -> Result<&'static str, Failure> {

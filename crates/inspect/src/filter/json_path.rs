@@ -1,6 +1,7 @@
-//! A place in a JSON document and what it is compared with: `$.type=="trade"`, `$.items[0].price>=10`, `$.error`.
+//! A place in a JSON document and what it is compared with: `$.type=="trade"`, `$.items[0].price>=10`, `$.error`; and sets
+//! of places: `$.items[*].id`, `$..time`.
 //!
-//! Without a comparison it asks whether there is something at that place.
+//! Without a comparison a test asks whether there is something at that place.
 
 use std::fmt;
 
@@ -16,10 +17,29 @@ pub struct JsonTest {
     comparison: Option<(Comparison, Value)>,
 }
 
+/// Places of a document: `[*]` and `.*` stand for any item or member, `..` for any number of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonPlaces {
+    steps: Vec<Step>,
+}
+
+/// One step on the way to a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key<'k> {
+    /// Into an object.
+    Member(&'k str),
+    /// Into an array.
+    Item(usize),
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
     Member(String),
     Item(usize),
+    /// Of places only.
+    Any,
+    /// Of places only: none, one or more of any.
+    Deep,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,33 +68,8 @@ pub type Wrong = (usize, &'static str);
 impl JsonTest {
     /// Reads `$…` to the end of the text.
     pub fn parse(text: &str) -> Result<Self, Wrong> {
-        let mut rest =
-            text.strip_prefix('$').ok_or((0, "a path begins with $, such as $.type==\"trade\""))?;
         let at = |rest: &str| text.len() - rest.len();
-        let mut steps = Vec::new();
-        loop {
-            if steps.len() == STEPS_MAX {
-                return Err((at(rest), "a path has 32 steps at most"));
-            }
-            if let Some(name) = rest.strip_prefix('.') {
-                let length = name.bytes().take_while(|byte| is_name_byte(*byte)).count();
-                if length == 0 {
-                    return Err((
-                        at(name),
-                        "a name belongs behind the dot; others are written as [\"name\"]",
-                    ));
-                }
-                steps.push(Step::Member(name[..length].to_owned()));
-                rest = &name[length..];
-            } else if let Some(inner) = rest.strip_prefix('[') {
-                let (step, behind) =
-                    bracket(inner).ok_or((at(inner), "a number or \"name\" and a ] belong here"))?;
-                steps.push(step);
-                rest = behind;
-            } else {
-                break;
-            }
-        }
+        let (steps, rest) = steps(text, false)?;
         if rest.is_empty() {
             return Ok(Self { steps, comparison: None });
         }
@@ -95,6 +90,7 @@ impl JsonTest {
             let next = match step {
                 Step::Member(name) => value.get(name),
                 Step::Item(index) => value.get(index),
+                Step::Any | Step::Deep => None,
             };
             match next {
                 Some(next) => value = next,
@@ -102,6 +98,75 @@ impl JsonTest {
             }
         }
         self.comparison.as_ref().is_none_or(|(comparison, expected)| comparison.holds(value, expected))
+    }
+}
+
+impl JsonPlaces {
+    /// Reads `$…` to the end of the text.
+    pub fn parse(text: &str) -> Result<Self, Wrong> {
+        match steps(text, true)? {
+            (steps, "") => Ok(Self { steps }),
+            (_, rest) => Err((text.len() - rest.len(), "a dot or a [ belongs here")),
+        }
+    }
+
+    /// Whether a value that these steps lead to is one of them.
+    #[must_use]
+    pub fn contain(&self, path: &[Key<'_>]) -> bool {
+        leads(&self.steps, path)
+    }
+}
+
+fn leads(steps: &[Step], path: &[Key<'_>]) -> bool {
+    let Some((step, steps)) = steps.split_first() else { return path.is_empty() };
+    if *step == Step::Deep {
+        return (0..=path.len()).any(|skipped| leads(steps, &path[skipped..]));
+    }
+    let Some((key, path)) = path.split_first() else { return false };
+    let fits = match (step, key) {
+        (Step::Member(name), Key::Member(key)) => name == key,
+        (Step::Item(index), Key::Item(key)) => index == key,
+        (step, _) => *step == Step::Any,
+    };
+    fits && leads(steps, path)
+}
+
+/// The steps behind `$`, and what follows them.
+fn steps(text: &str, is_set: bool) -> Result<(Vec<Step>, &str), Wrong> {
+    let mut rest = text.strip_prefix('$').ok_or((0, "a path begins with $, such as $.type==\"trade\""))?;
+    let at = |rest: &str| text.len() - rest.len();
+    let mut steps = Vec::new();
+    loop {
+        if steps.len() >= STEPS_MAX {
+            return Err((at(rest), "a path has 32 steps at most"));
+        }
+        if let Some(behind) = rest.strip_prefix("[*]").or(rest.strip_prefix(".*")).filter(|_| is_set) {
+            steps.push(Step::Any);
+            rest = behind;
+        } else if let Some(name) = rest.strip_prefix('.') {
+            let deep = name.strip_prefix('.').filter(|_| is_set && steps.last() != Some(&Step::Deep));
+            if deep.is_some() {
+                // The second dot, or what follows it in brackets, goes on as after one.
+                steps.push(Step::Deep);
+                rest = deep.filter(|name| name.starts_with('[')).unwrap_or(name);
+                continue;
+            }
+            let length = name.bytes().take_while(|byte| is_name_byte(*byte)).count();
+            if length == 0 {
+                return Err((at(name), "a name belongs behind the dot; others are written as [\"name\"]"));
+            }
+            steps.push(Step::Member(name[..length].to_owned()));
+            rest = &name[length..];
+        } else if let Some(inner) = rest.strip_prefix('[') {
+            let (step, behind) =
+                bracket(inner).ok_or((at(inner), "a number or \"name\" and a ] belong here"))?;
+            steps.push(step);
+            rest = behind;
+        } else if steps.last() == Some(&Step::Deep) {
+            return Err((at(rest), "a name belongs behind the dots"));
+        } else {
+            return Ok((steps, rest));
+        }
     }
 }
 
@@ -148,16 +213,24 @@ impl fmt::Display for JsonTest {
         f.write_str("$")?;
         for step in &self.steps {
             match step {
-                Step::Item(index) => write!(f, "[{index}]")?,
-                Step::Member(name) if !name.is_empty() && name.bytes().all(is_name_byte) => {
-                    write!(f, ".{name}")?
-                }
-                Step::Member(name) => write!(f, "[{}]", Value::String(name.clone()))?,
+                Step::Item(index) => Key::Item(*index).fmt(f)?,
+                Step::Member(name) => Key::Member(name).fmt(f)?,
+                Step::Any | Step::Deep => {}
             }
         }
         let Some((comparison, value)) = &self.comparison else { return Ok(()) };
         let mark = COMPARISONS.iter().find(|(_, other)| other == comparison).map_or("", |(mark, _)| mark);
         write!(f, "{mark}{value}")
+    }
+}
+
+impl fmt::Display for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Item(index) => write!(f, "[{index}]"),
+            Self::Member(name) if !name.is_empty() && name.bytes().all(is_name_byte) => write!(f, ".{name}"),
+            Self::Member(name) => write!(f, "[{}]", Value::from(*name)),
+        }
     }
 }
 
@@ -211,6 +284,26 @@ mod tests {
             assert_eq!(JsonTest::parse(text).expect_err(text).0, at, "{text}");
         }
         assert!(JsonTest::parse(&format!("${}", ".a".repeat(33))).is_err());
+    }
+
+    #[test]
+    fn sets_of_places() {
+        use Key::{Item, Member};
+        let within = |places: &str, path: &[Key<'_>]| JsonPlaces::parse(places).expect(places).contain(path);
+        let id = [Member("items"), Item(3), Member("id")];
+        for right in
+            ["$.items[3].id", "$.items[*].id", "$..id", "$..items..id", "$.*[*].*", "$..[3].id", "$..*"]
+        {
+            assert!(within(right, &id), "{right}");
+        }
+        for other in ["$", "$.items", "$.items[2].id", "$..name", "$.items[*]", "$[*]", "$..items"] {
+            assert!(!within(other, &id), "{other}");
+        }
+        assert!(within("$", &[]) && within("$..a", &[Member("a")]) && within("$[\"a b\"]", &[Member("a b")]));
+        for (text, at) in [("id", 0), ("$..", 3), ("$...a", 3), ("$.a=1", 3), ("$.a[-1]", 4)] {
+            assert_eq!(JsonPlaces::parse(text).map_err(|(at, _)| at), Err(at), "{text}");
+        }
+        assert!(JsonTest::parse("$..a").is_err() && JsonTest::parse("$[*]").is_err());
     }
 
     proptest! {

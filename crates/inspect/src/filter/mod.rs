@@ -22,6 +22,6 @@ mod matching;
 #[cfg(test)]
 mod tests;
 
-pub use json_path::{JsonTest, Wrong};
+pub use json_path::{JsonPlaces, JsonTest, Key, Wrong};
 pub use matching::Facts;
 pub use parse::{Filter, FilterError};

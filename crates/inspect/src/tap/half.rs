@@ -63,6 +63,8 @@ struct Arriving {
     inflated: u64,
     /// Some of its payload was not seen; what was kept is what came before.
     is_cut: bool,
+    /// What it decompresses to is not known, or not all of it.
+    is_unread: bool,
 }
 
 /// A message whose frames come.
@@ -241,6 +243,7 @@ impl Half {
             plain: Vec::new(),
             inflated: 0,
             is_cut: false,
+            is_unread: false,
         });
         if let Some(message) = &mut self.message
             && place.is_some()
@@ -322,7 +325,10 @@ impl Half {
             message.take(piece, most, &mut current.violations);
             return;
         }
-        let Some(inflater) = self.inflater.as_mut().filter(|_| !message.is_unread) else { return };
+        let Some(inflater) = self.inflater.as_mut().filter(|_| !message.is_unread) else {
+            current.is_unread = true;
+            return;
+        };
         let result = inflater.push(piece, |output| {
             keep(&mut current.plain, output, most);
             current.inflated += output.len() as u64;
@@ -409,7 +415,10 @@ impl Arriving {
 
     fn into_frame(self, dir: Direction, most: usize) -> Frame {
         let wire = self.wire();
-        let plain = |bytes: Vec<u8>| Payload { truncated: self.is_cut || self.inflated > most as u64, bytes };
+        let plain = |bytes: Vec<u8>| Payload {
+            truncated: self.is_cut || self.is_unread || self.inflated > most as u64,
+            bytes,
+        };
         Frame {
             dir,
             header: self.header,
@@ -494,6 +503,7 @@ fn begins_frames(mut bytes: &[u8], side: Side, extensions: Extensions) -> bool {
 
 /// A payload that cannot be read breaks a rule, or is beyond what is looked at.
 fn unread(error: OnlookerError, current: &mut Arriving, tell: &mut dyn FnMut(Found)) {
+    current.is_unread = true;
     let rule = match error {
         OnlookerError::Corrupt => MessageError::NotDeflate,
         OnlookerError::Incomplete => MessageError::DeflateIncomplete,

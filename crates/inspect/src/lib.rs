@@ -37,6 +37,8 @@ pub mod filter;
 
 pub mod recording;
 
+pub mod replay;
+
 #[doc(hidden)]
 pub mod fuzzing;
 

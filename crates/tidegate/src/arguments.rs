@@ -12,7 +12,7 @@ use tidegate_gateway::limits::quantity;
 use tidegate_gateway::route::{Share, Subscribe};
 use tidegate_gateway::settings::{Listener, parse_address};
 use tidegate_hub::{ChannelName, Position, Updates};
-use tidegate_inspect::filter::{Filter, FilterError};
+use tidegate_inspect::filter::{Filter, FilterError, JsonPlaces};
 
 use crate::exit;
 use crate::expectation::Expectation;
@@ -33,6 +33,7 @@ pub(crate) enum Command {
     Connect(Connect),
     Publish(Publish),
     Inspect(Box<Inspect>),
+    Replay(Box<Replay>),
     Explain(Explain),
     Check(Check),
 }
@@ -281,6 +282,73 @@ header, bytes as applications see them, bytes on the wire, what it holds.
 
 Cookies, tokens and the like are hidden unless --show-secrets is given. Bytes pass as they came, but for the Host of the first request.";
 
+/// Send a recorded client's messages again, and tell how what comes differs from what came then
+#[derive(Debug, Args)]
+#[command(after_help = REPLAY_HELP)]
+pub(crate) struct Replay {
+    /// A recording: .jsonl, .har, .pcapng, or any capture
+    pub(crate) file: String,
+    /// The server; without a path each connection asks for the recorded one
+    pub(crate) url: String,
+    /// How many times as fast as it was recorded, such as 1, 10 or 0.5, or max [default: 1; with --in-step max]
+    #[arg(long, value_name = "SPEED", value_parser = speed)]
+    pub(crate) speed: Option<Speed>,
+    /// Before a message is sent, wait for as many messages of the server as had come before it
+    #[arg(long)]
+    pub(crate) in_step: bool,
+    /// Only this connection of the recording, such as c1
+    #[arg(long, value_name = "ID")]
+    pub(crate) connection: Option<String>,
+    /// Places of JSON that may differ, such as '$.time', '$.items[*].id' or '$..id'; may be repeated
+    #[arg(long, value_name = "PATH", value_parser = places)]
+    pub(crate) ignore: Vec<JsonPlaces>,
+    /// The server's messages may come in any order
+    #[arg(long)]
+    pub(crate) unordered: bool,
+    /// A header of the request instead of the recorded one; may be repeated
+    #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = header)]
+    pub(crate) header: Vec<(String, String)>,
+    /// A subprotocol to offer instead of the recorded ones; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) subprotocol: Vec<String>,
+    /// The Origin header instead of the recorded one
+    #[arg(long)]
+    pub(crate) origin: Option<String>,
+    /// Offer to compress messages (permessage-deflate)
+    #[arg(long)]
+    pub(crate) compress: bool,
+    /// Believe every certificate
+    #[arg(long, short = 'k', conflicts_with = "cacert")]
+    pub(crate) insecure: bool,
+    /// Believe the certificates in this PEM file, and no others
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// How long a message may be late before it counts as missing
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
+    pub(crate) timeout: Duration,
+    /// How long to listen for more than was recorded, when all that was has come
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "500ms")]
+    pub(crate) linger: Duration,
+    /// One event a line, as JSON; each difference and the result, too
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How fast what was recorded is sent again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Speed {
+    /// So many times as fast.
+    Times(f64),
+    /// Without waiting.
+    Max,
+}
+
+const REPLAY_HELP: &str = "\
+Text is compared as JSON by value where both are JSON, and by lines elsewhere; other payloads byte by byte. How the
+connection ends counts, too. Exit code 0: all was as recorded, 9: something was not.
+
+Recordings hide credentials: -H gives those that the server wants, and a URL with a path those of the query.";
+
 /// Say in plain words what a close code, a header, an error code or the bytes of a frame are
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
@@ -325,6 +393,19 @@ fn header(text: &str) -> Result<(String, String), String> {
 /// The error points at its column, below what clap says in front of it.
 fn filter(text: &str) -> Result<Filter, String> {
     text.parse().map_err(|error: FilterError| format!("column {}\n\n{}", error.column, error.drawn(text)))
+}
+
+fn places(text: &str) -> Result<JsonPlaces, String> {
+    let column = |at: usize| text[..at].chars().count() + 1;
+    JsonPlaces::parse(text).map_err(|(at, why)| format!("column {}: {why}", column(at)))
+}
+
+fn speed(text: &str) -> Result<Speed, String> {
+    match text.parse::<f64>() {
+        _ if text == "max" => Ok(Speed::Max),
+        Ok(times) if (0.001..=1e6).contains(&times) => Ok(Speed::Times(times)),
+        _ => Err("a speed is max, or a number from 0.001 to 1000000".to_owned()),
+    }
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -442,6 +523,22 @@ mod tests {
     }
 
     #[test]
+    fn replay() {
+        let line = "replay a.jsonl ws://x --speed 2.5 --in-step --ignore $.a --ignore $..id --connection c2 -H A:b --timeout 1";
+        let Ok(Command::Replay(replay)) = parse(line) else { panic!("{:?}", parse(line)) };
+        assert_eq!((replay.speed, replay.in_step), (Some(Speed::Times(2.5)), true));
+        assert_eq!((replay.ignore.len(), replay.timeout), (2, Duration::from_secs(1)));
+        for wrong in [
+            "replay a",
+            "replay a ws://x --speed 0",
+            "replay a ws://x --speed fast",
+            "replay a ws://x --ignore id",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn publish() {
         let Ok(Command::Publish(publish)) = parse("publish /quotes/BTC 1 --binary") else { panic!() };
         assert_eq!(publish.channel, ChannelName::from_text("quotes/BTC").expect("a name"));
@@ -461,7 +558,7 @@ mod tests {
     #[test]
     fn nothing_and_what_is_absent() {
         assert!(Arguments::try_parse_from(["tidegate"]).is_ok_and(|arguments| arguments.command.is_none()));
-        for absent in ["replay", "compare", "bench", "help"] {
+        for absent in ["compare", "bench", "help"] {
             assert_eq!(parse(absent).err(), Some(clap::error::ErrorKind::InvalidSubcommand), "{absent}");
         }
     }

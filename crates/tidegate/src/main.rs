@@ -37,6 +37,8 @@ mod connect;
 
 mod inspect;
 
+mod replay;
+
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -50,6 +52,7 @@ Tidegate turns the HTTP servers that you have into push APIs.
   tidegate serve http://localhost:3000    stand before a server, which then pushes
   tidegate connect ws://localhost:8080/x  talk to any WebSocket
   tidegate inspect ws://localhost:8080/x  show the handshake and every frame of any WebSocket
+  tidegate replay a.jsonl ws://localhost  send a recorded client's messages again, and compare
   tidegate publish CHANNEL TEXT           publish to a channel
   tidegate --help                         every command
   tidegate demo
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Some(Command::Connect(arguments)) => connect::run(&arguments),
         Some(Command::Publish(arguments)) => publish::run(&arguments),
         Some(Command::Inspect(arguments)) => inspect::run(&arguments),
+        Some(Command::Replay(arguments)) => replay::run(&arguments),
         Some(Command::Explain(arguments)) => explain::run(&arguments),
         Some(Command::Check(arguments)) => check::run(&arguments),
     };

@@ -52,6 +52,7 @@ pub(crate) use refused::failure as connect_failure;
 use report::{Report, handshake};
 use session::{Goal, Input, Outcome, Progress, Session};
 use stdin::Kind;
+pub(crate) use told::{closed as closed_event, message as message_event, open as open_event};
 
 /// How long to wait for messages after the end of stdin.
 const LINGER: Duration = Duration::from_secs(1);

@@ -90,8 +90,8 @@ impl Report {
         Ok(())
     }
 
-    /// Shows an event. `answered`: a Ping's Pong goes back by itself.
-    pub(super) fn event(&self, event: &Event, answered: bool) -> io::Result<()> {
+    /// Shows an event. `answered`: a Ping's Pong goes back by itself; `is_ours`: our Close frame has gone out.
+    pub(super) fn event(&self, event: &Event, answered: bool, is_ours: bool) -> io::Result<()> {
         match event {
             Event::Message(message) => self.message(message),
             Event::Ping(payload) => {
@@ -99,7 +99,7 @@ impl Report {
                 self.control(Direction::ToClient, "ping", payload, note)
             }
             Event::Pong(payload) => self.control(Direction::ToClient, "pong", payload, ""),
-            Event::Close(close) => self.closed(close),
+            Event::Close(close) => self.closed(close, is_ours),
             Event::Error(error) => self.broken_rule(error),
         }
     }
@@ -211,8 +211,8 @@ impl Report {
         Ok(())
     }
 
-    fn closed(&self, close: &Close) -> io::Result<()> {
-        self.tell(|| told::closed(close))?;
+    fn closed(&self, close: &Close, is_ours: bool) -> io::Result<()> {
+        self.tell(|| told::closed(close, is_ours))?;
         if self.form == Form::Json {
             return Ok(());
         }

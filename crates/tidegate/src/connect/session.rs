@@ -159,7 +159,7 @@ impl Session<'_> {
         if self.progress.leaving.is_some() && !is_end {
             return None;
         }
-        if self.report.event(&event, self.auto_pong).is_err() {
+        if self.report.event(&event, self.auto_pong, self.progress.leaving.is_some()).is_err() {
             // The reader of stdout has seen enough.
             self.leave(Exit::Done, connection);
         }

@@ -19,7 +19,7 @@ pub(super) fn at_once(body: Body) -> Event {
     Event { ts: now(), conn: None, body }
 }
 
-pub(super) fn open(url: &str, opened: &Opened) -> Body {
+pub(crate) fn open(url: &str, opened: &Opened) -> Body {
     let micros = |time: Duration| u64::try_from(time.as_micros()).ok();
     Body::Open(Box::new(Open {
         url: hide_in_target(url).into_owned(),
@@ -58,12 +58,14 @@ pub(super) fn handshake(opened: &Opened) -> [Body; 2] {
     [request, answer].map(|head: Handshake| Body::Handshake(Box::new(head)))
 }
 
-pub(super) fn message(dir: Direction, op: &str, bytes: &[u8]) -> Body {
+pub(crate) fn message(dir: Direction, op: &str, bytes: &[u8]) -> Body {
     Body::Message(Box::new(event::Message::new(dir, op, Payload::whole(bytes))))
 }
 
-pub(super) fn closed(close: &Close) -> Body {
+/// `is_ours`: our Close frame was the first.
+pub(crate) fn closed(close: &Close, is_ours: bool) -> Body {
     let (by, end) = match close.end {
+        End::CloseFrame if is_ours => (Some(Direction::ToServer), event::End::CloseFrame),
         End::CloseFrame => (Some(Direction::ToClient), event::End::CloseFrame),
         End::EndOfStream => (Some(Direction::ToClient), event::End::EndOfStream),
         End::Lost(std::io::ErrorKind::ConnectionReset) => (Some(Direction::ToClient), event::End::Reset),

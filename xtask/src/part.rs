@@ -36,7 +36,7 @@ const PARTS: &[Part] = &[
     ci("docs", "documentation of our crates, warnings denied", checks::docs),
     ci("deny", "licences, bans and sources of dependencies", checks::deny),
     ci("test", "unit and integration tests, the house rules among them", suite::test),
-    ci("web", "the browser module: types, unit tests, dist/ as committed, size", web::web),
+    ci("web", "the browser module and the page: types, unit tests, dist/ as committed, size", web::web),
     ci("doctest", "examples in documentation comments", suite::doctest),
     ci(
         "commands",

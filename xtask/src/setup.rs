@@ -44,6 +44,9 @@ pub(crate) fn setup(checkout: &Checkout) -> Tally {
     if !npm(checkout, &Installed::browser_module()) {
         tally.skip("setup: the packages of web/client/package.json are missing");
     }
+    if !npm(checkout, &Installed::page()) {
+        tally.skip("setup: the packages of web/page/package.json are missing");
+    }
     if !python(checkout) {
         tally.skip("setup: the packages of tests/foreign/requirements.txt are missing");
     }

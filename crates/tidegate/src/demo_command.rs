@@ -13,7 +13,7 @@ use crate::arguments::{Demo, LogFormat};
 use crate::demo;
 use crate::exit::{Exit, Failure, say};
 use crate::log;
-use crate::serve::{faulty, not_started, token_of_environment, until_stopped};
+use crate::serve::{faulty, not_started, page, token_of_environment, until_stopped};
 
 /// The ports that are tried first.
 const PUBLIC_PORT: u16 = 8080;
@@ -106,8 +106,10 @@ fn greeting(gateway: &Gateway) -> String {
          \n  page      http://{address}/\
          \n  connect   tidegate connect ws://{address}/machine.json\
          \n  stream    curl -N -H 'Accept: text/event-stream' http://{address}/load.json\
-         \n  poll      curl http://{address}/machine.json\n\
-         \nCtrl-C ends it."
+         \n  poll      curl http://{address}/machine.json\
+         \n  inspect   {}\n\
+         \nCtrl-C ends it.",
+        page(gateway)
     )
 }
 

@@ -123,7 +123,19 @@ fn greeting(settings: &Settings, gateway: &Gateway) -> String {
         format!("\"Authorization: Bearer {token}\"")
     };
     let _infallible = write!(text, "\n  admin     curl -H {token} http://{admin}/channels");
+    let _infallible = write!(text, "\n  inspect   {}", page(gateway));
     text
+}
+
+/// The URL of the page that shows the gateway at work. A token that was made at the start stands behind the
+/// `#`, which a browser keeps to itself.
+pub(crate) fn page(gateway: &Gateway) -> String {
+    let admin = reachable(gateway.admin_address());
+    if gateway.admin_token_was_made() {
+        format!("http://{admin}/#token={}", gateway.admin_token())
+    } else {
+        format!("http://{admin}/")
+    }
 }
 
 /// How to connect and how to publish, by the first routes that allow it.

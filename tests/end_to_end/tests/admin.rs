@@ -33,7 +33,10 @@ const ROUTES: &[(&str, &str, u16)] = &[
     ("DELETE", "/connections/{id}?code=4000&reason=why", 200),
     ("GET", "/watch", 400),
     ("POST", "/watch", 405),
-    ("GET", "/", 404),
+    ("GET", "/", 200),
+    ("HEAD", "/page/page.js", 200),
+    ("GET", "/page/elsewhere.js", 404),
+    ("POST", "/", 405),
     ("GET", "/elsewhere", 404),
     ("PUT", "/channels/new", 405),
     ("POST", "/channels", 405),
@@ -42,8 +45,8 @@ const ROUTES: &[(&str, &str, u16)] = &[
     ("DELETE", "/connections", 405),
 ];
 
-/// Routes that need no token: whoever restarts processes has none.
-const OPEN: &[&str] = &["/live", "/ready"];
+/// Routes that need no token: whoever restarts processes has none, and the page asks for one itself.
+const OPEN: &[&str] = &["/live", "/ready", "/", "/page/page.js", "/page/elsewhere.js"];
 
 /// What may stand in `Authorization`, `TOKEN` being the right one, and whether it lets in.
 const CREDENTIALS: &[(Option<&str>, bool)] = &[

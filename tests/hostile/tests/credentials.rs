@@ -220,7 +220,8 @@ fn every_admin_call_refuses_the_tokens_of_clients() {
     tokens.retain(|token| token != TOKEN);
     tokens.push(stage.good());
     for call in ADMIN_CALLS {
-        let path = call.path.replace("{channel}", "channel/one").replace("{id}", "0-0.0");
+        let path = call.path.replace("{channel}", "channel/one").replace("{file}", "icon.svg");
+        let path = path.replace("{id}", "0-0.0");
         for method in call.methods {
             for token in &tokens {
                 let mut wire = Wire::connect(stage.gate.admin);

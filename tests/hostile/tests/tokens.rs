@@ -18,7 +18,8 @@ const CALLS: &[(&str, &str, bool)] = &[
     ("GET", "/connections/0-0.0", true),
     ("DELETE", "/connections/0-0.0", true),
     ("GET", "/watch", true),
-    ("GET", "/", true),
+    ("GET", "/", false),
+    ("GET", "/page/icon.svg", false),
     ("GET", "/nothing", true),
     ("POST", "/publish/", true),
     ("POST", "/api/publish", true),
@@ -39,7 +40,7 @@ fn ask(gate: &Gate, method: &str, target: &str, extra: &str) -> (u16, String) {
 #[test]
 fn every_call_of_the_listener_has_its_row() {
     for call in ADMIN_CALLS {
-        let path = call.path.replace("{channel}", "x").replace("{id}", "0-0.0");
+        let path = call.path.replace("{channel}", "x").replace("{file}", "icon.svg").replace("{id}", "0-0.0");
         for method in call.methods.iter().filter(|method| **method != "HEAD") {
             assert!(CALLS.contains(&(*method, path.as_str(), call.needs_token)), "{method} {path}");
         }
@@ -107,6 +108,13 @@ fn pages_of_other_origins_get_nothing_even_with_the_token() {
     }
     let own = format!("Origin: http://localhost\r\nAuthorization: Bearer {TOKEN}\r\n");
     assert_eq!(ask(&gate, "GET", "/metrics", &own).0, 200);
+    // Who follows a link from elsewhere gets the page, and a form there or a frame gets nothing.
+    let link = "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: ";
+    assert_eq!(ask(&gate, "GET", "/", &format!("{link}document\r\n")).0, 200);
+    assert_eq!(ask(&gate, "GET", "/", &format!("{link}iframe\r\n")).0, 403);
+    assert_eq!(ask(&gate, "GET", "/", &format!("{link}document\r\nOrigin: https://evil.example\r\n")).0, 403);
+    let metrics = format!("{link}document\r\nAuthorization: Bearer {TOKEN}\r\n");
+    assert_eq!(ask(&gate, "GET", "/metrics", &metrics).0, 403);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Where the packages of npm and PyPI live: `node_modules` in `tests/foreign` and `web/client`, and a virtual
+//! Where the packages of npm and PyPI live: `node_modules` in `tests/foreign`, `web/client` and `web/page`, and a virtual
 //! environment in the user's cache, each stamped with the list that it was made from. It decides places and
 //! whether they are current; filling them is in the set-up of `xtask`.
 
@@ -14,8 +14,17 @@ pub fn folder() -> PathBuf {
 
 /// The folder `web/client` of this checkout: the browser module.
 pub fn browser_module() -> PathBuf {
+    root().join("web/client")
+}
+
+/// The folder `web/page` of this checkout: the page of the admin listener.
+pub fn page() -> PathBuf {
+    root().join("web/page")
+}
+
+fn root() -> &'static Path {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
-    root.expect("tests/tools lies two folders below the root").join("web/client")
+    root.expect("tests/tools lies two folders below the root")
 }
 
 /// `$XDG_CACHE_HOME/tidegate`, or `~/.cache/tidegate`, or the system's temporary folder without a home.
@@ -45,6 +54,11 @@ impl Installed {
     /// The packages of npm that make and test the browser module.
     pub fn browser_module() -> Self {
         Self::npm(&browser_module())
+    }
+
+    /// The packages of npm that make the page of the admin listener.
+    pub fn page() -> Self {
+        Self::npm(&page())
     }
 
     fn npm(folder: &Path) -> Self {

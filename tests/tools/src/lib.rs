@@ -21,7 +21,7 @@ pub use find::{
     bare_node, chromium, curl, firefox, h2load, java, nginx, node, openssl, php, python, ruby, strace,
     tshark, valgrind,
 };
-pub use foreign::{browser_module, folder};
+pub use foreign::{browser_module, folder, page};
 pub use skip::skip;
 
 /// The path of a program, or a recorded skip and `return` from the test (which must return `()`).

@@ -1,10 +1,11 @@
 //! The admin listener: publishing, status, metrics. One for the process, on the first shard.
 //!
-//! Everything but the two health checks needs the token; pages of other origins get nothing.
+//! Everything but the two health checks and the page itself needs the token; pages of other origins get nothing.
 
 mod channels;
 mod connections;
 mod watch;
+mod page;
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -56,6 +57,7 @@ enum What {
     Connections,
     Connection,
     Watch,
+    Page,
 }
 
 /// All calls of the admin listener; there are no others.
@@ -78,6 +80,8 @@ pub const ADMIN_CALLS: &[AdminCall] = &[
         what: What::Connection,
     },
     AdminCall { path: "/watch", methods: &["GET"], needs_token: true, what: What::Watch },
+    AdminCall { path: "/", methods: &["GET", "HEAD"], needs_token: false, what: What::Page },
+    AdminCall { path: "/page/{file}", methods: &["GET", "HEAD"], needs_token: false, what: What::Page },
 ];
 
 impl AdminCall {
@@ -151,9 +155,12 @@ async fn answer(
 ) -> Result<Response<Body>, Refusal> {
     let generation = visit.shard.look(|shard| Arc::clone(&shard.generation));
     let host = check_host(request.headers(), request.uri(), visit.local, &generation.settings, false)?;
-    refuse_foreign_pages(request.headers(), &host)?;
     let path = request.uri().path().to_owned();
     let call = ADMIN_CALLS.iter().find_map(|call| Some((call, call.rest(&path)?)));
+    let is_page = call.is_some_and(|(call, _)| call.what == What::Page);
+    if !(is_page && page::is_visit(request.headers())) {
+        refuse_foreign_pages(request.headers(), &host)?;
+    }
     if call.is_none_or(|(call, _)| call.needs_token) {
         let watching = call.is_some_and(|(call, _)| call.what == What::Watch);
         check_token(visit, &generation, request.headers(), token, watching)?;
@@ -172,6 +179,7 @@ async fn answer(
         What::Channels => channels::list(visit, request.uri().query()).await,
         What::Channel => channels::handle(visit, &generation, rest, request).await,
         What::Connections => connections::list(visit, request.uri().query()).await,
+        What::Page => page::answer(request.method(), rest, request.headers()),
         What::Connection => connections::handle(visit, rest, request.method(), request.uri().query()).await,
         What::Watch => watch::handle(visit, &generation, request),
     }

@@ -83,7 +83,7 @@ fn keeping(route: &Route) -> HeaderValue {
 }
 
 /// Whether the client has what this tag stands for (RFC 9110, section 13.1.2: weak comparison).
-fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+pub(crate) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     let fields = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     // No comma stands in a tag of ours.
     let mut tags = fields.flat_map(|field| field.split(',')).map(str::trim);

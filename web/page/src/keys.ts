@@ -1,0 +1,37 @@
+// The keyboard: each part of the page that is shown says which keys it takes, the newest first. A key that is typed into
+// a field is the field's, but for Escape, which leaves it.
+
+import { useEffect, useRef } from "preact/hooks";
+
+export type Keys = Record<string, () => void>;
+
+const taken: { current: Keys }[] = [];
+
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  const target = event.target as HTMLElement;
+  const typing = target.matches("input, textarea, select, [contenteditable]");
+  if (typing && event.key !== "Escape") return;
+  if (typing) target.blur();
+  // Enter and Space press what has the focus.
+  const presses = (event.key === "Enter" || event.key === " ") && target.matches("button, a, summary");
+  if (presses) return;
+  for (const keys of [...taken].reverse()) {
+    const act = Object.hasOwn(keys.current, event.key) ? keys.current[event.key] : undefined;
+    if (act) {
+      event.preventDefault();
+      act();
+      return;
+    }
+  }
+});
+
+/** Takes these keys as long as the part is shown. */
+export function useKeys(keys: Keys): void {
+  const current = useRef(keys);
+  current.current = keys;
+  useEffect(() => {
+    taken.push(current);
+    return () => void taken.splice(taken.indexOf(current), 1);
+  }, []);
+}

@@ -1,0 +1,91 @@
+// Events as they come: kept in a ring, filtered, counted where they were lost, and frozen while somebody pauses. It draws
+// nothing itself.
+
+import { type Facts, type Filter, filter as compile, type Test } from "./filter.js";
+import type { Event } from "./messages.js";
+import { Ring } from "./ring.js";
+
+/** Rows that the page keeps. */
+export const KEPT = 5000;
+/** Connections whose newest number is remembered. */
+const NUMBERED = 10_000;
+
+export const idOf = (event: Event) => `${event.conn ?? ""}:${event.n ?? event.ts}`;
+
+export class Stream {
+  readonly all = new Ring<Event>(KEPT);
+  lost = 0;
+  /** Pauses counted in places: what has come since is beyond. */
+  frozen: Ring<Event> | undefined;
+  filter: Filter = { test: () => true };
+  #shown = new Ring<Event>(KEPT);
+  #text = "";
+  readonly #facts: (event: Event) => Facts;
+  readonly #numbers = new Map<string, number>();
+
+  constructor(facts: (event: Event) => Facts) {
+    this.#facts = facts;
+  }
+
+  /** What is drawn. */
+  get shown(): Ring<Event> {
+    return this.frozen ?? this.#shown;
+  }
+
+  /** Events that match and have come since the pause. */
+  get news(): number {
+    return this.frozen ? this.#shown.end - this.frozen.end : 0;
+  }
+
+  take(events: Event[], lost: number): void {
+    this.lost += lost;
+    const test = this.#test();
+    for (const event of events) {
+      if (!this.#isNew(event)) continue;
+      this.all.push(event);
+      if (test(event)) this.#shown.push(event);
+    }
+  }
+
+  /** Shows what this filter says; one that cannot be read changes nothing. */
+  narrow(text: string): void {
+    if (text === this.#text) return;
+    this.#text = text;
+    this.filter = compile(text, this.#facts);
+    if (!("test" in this.filter)) return;
+    const frozen = this.frozen !== undefined;
+    this.#shown = this.#matching(this.all);
+    this.frozen = frozen ? this.#matching(this.all) : undefined;
+  }
+
+  pause(paused: boolean): void {
+    this.frozen = paused ? this.#shown.copy() : undefined;
+  }
+
+  clear(): void {
+    this.all.clear();
+    this.#shown.clear();
+    this.lost = 0;
+    if (this.frozen) this.frozen = this.#shown.copy();
+  }
+
+  /** After a reconnection the gateway tells again what it still has. */
+  #isNew({ conn = "", n }: Event): boolean {
+    if (n === undefined) return true;
+    const newest = this.#numbers.get(conn);
+    if (newest !== undefined && n <= newest) return false;
+    if (this.#numbers.size >= NUMBERED) this.#numbers.clear();
+    this.#numbers.set(conn, n);
+    return true;
+  }
+
+  #test(): Test {
+    return "test" in this.filter ? this.filter.test : () => true;
+  }
+
+  #matching(ring: Ring<Event>): Ring<Event> {
+    const [found, test] = [new Ring<Event>(KEPT), this.#test()];
+    for (const event of ring) if (test(event)) found.push(event);
+    return found;
+  }
+}

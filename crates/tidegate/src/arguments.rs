@@ -299,7 +299,7 @@ pub(crate) struct Replay {
     /// Only this connection of the recording, such as c1
     #[arg(long, value_name = "ID")]
     pub(crate) connection: Option<String>,
-    /// Places of JSON that may differ, such as '$.time', '$.items[*].id' or '$..id'; may be repeated
+    /// Places of JSON that may differ, such as '$.time' or '$..id'; may be repeated
     #[arg(long, value_name = "PATH", value_parser = places)]
     pub(crate) ignore: Vec<JsonPlaces>,
     /// The server's messages may come in any order

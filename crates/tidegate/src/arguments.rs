@@ -162,9 +162,12 @@ pub(crate) struct Connect {
     /// Give up after this time, whatever is awaited
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
-    /// Record every event in a file that ends in .jsonl, as lines of JSON
+    /// Record all of it in a file that ends in .jsonl, .har or .pcapng
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
+    /// Show and record credentials of the handshake, too
+    #[arg(long)]
+    pub(crate) show_secrets: bool,
     /// Leave Pings unanswered
     #[arg(long)]
     pub(crate) no_auto_pong: bool,
@@ -197,7 +200,7 @@ impl From<HttpVersion> for Http {
 
 const CONNECT_HELP: &str = "\
 On a terminal a line may be a command: /ping [TEXT], /close [CODE [REASON]], /bin HEX, /file PATH, /stats,
-/headers, /help.
+/headers, /filter [FILTER], /save FILE, /help.
 A line that begins with // is sent with one slash.
 
 On a pipe stdout carries the payloads of messages, one a line, and nothing else.

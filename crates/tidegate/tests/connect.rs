@@ -323,6 +323,32 @@ fn the_handshake_in_the_order_of_the_wire() {
 }
 
 #[test]
+fn credentials_of_the_handshake_are_shown_only_when_that_is_asked_for() {
+    let shown = |arguments: &[&str]| {
+        let (url, server) = serve(|peer| peer.close(1000, ""));
+        let url = format!("{url}x?y=1&access_token=s3cret");
+        let headers = ["-H", "Cookie: sid=s3cret", "--token", "s3cret", "--subprotocol", "bearer.s3cret"];
+        let run = run(&[&["connect", &url, "-i"], &headers[..], arguments].concat(), "");
+        server.join().unwrap();
+        run.stdout + &run.stderr
+    };
+    let hidden = shown(&[]);
+    for part in [
+        "> GET /x?y=1&access_token=[hidden] HTTP/1.1\n",
+        "> Authorization: Bearer [hidden]\n",
+        "> Cookie: sid=[hidden]\n",
+        "bearer.[hidden]",
+        "/x?y=1&access_token=[hidden]",
+    ] {
+        assert!(hidden.contains(part), "{part}\n{hidden}");
+    }
+    assert!(!hidden.contains("s3cret") && !shown(&["--json"]).contains("s3cret"), "{hidden}");
+    let all = shown(&["--show-secrets"]);
+    assert_eq!(all.matches("s3cret").count(), 5, "{all}");
+    assert_eq!(shown(&["--show-secrets", "--json"]).matches("s3cret").count(), 5);
+}
+
+#[test]
 fn pings_stay_unanswered_where_that_is_asked_for() {
     let (url, server) = serve(|peer| {
         peer.send(&frame(0x89, b""));
@@ -389,8 +415,31 @@ fn a_recording_has_what_json_has_and_the_handshake() {
 }
 
 #[test]
+fn packets_are_recorded_as_they_were_on_the_wire() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.pcapng").to_str().unwrap().to_owned();
+    let (url, server) = serve(|peer| {
+        assert_eq!(peer.text(), "up");
+        peer.send(&[0x01, 1, b'a', 0x89, 0, 0x80, 1, b'b']);
+        assert_eq!(peer.frame().0, 0x8a);
+        peer.close(4000, "bye");
+    });
+    assert_eq!(run(&["connect", &url, "--record", &file], "up\n").code, 8);
+    server.join().unwrap();
+    let read = run(&["inspect", &file, "--json"], "");
+    let lines = json(&read.stdout);
+    let frames: Vec<_> = lines.iter().filter(|line| line["type"] == "frame").collect();
+    let ops: Vec<_> = frames.iter().map(|frame| frame["op"].as_str().unwrap_or("")).collect();
+    assert_eq!(ops, ["text", "text", "ping", "continuation", "pong", "close", "close"], "{}", read.stdout);
+    assert!(frames[0]["masked"] == true && frames[0]["mask"] != "00000000", "{}", frames[0]);
+    let close = lines.iter().find(|line| line["type"] == "close").unwrap();
+    assert_eq!((&close["code"], &close["by"], &close["clean"]), (&4000.into(), &"s2c".into(), &true.into()));
+    assert!(lines.iter().any(|line| line["type"] == "open" && line["url"].as_str().unwrap().ends_with('/')));
+}
+
+#[test]
 fn a_recording_that_cannot_be_written_is_said() {
-    for (name, code) in [("x.har", 2), ("x", 2), ("/nowhere/x.jsonl", 1)] {
+    for (name, code) in [("x.txt", 2), ("x", 2), ("/nowhere/x.jsonl", 1)] {
         let run = run(&["connect", "ws://127.0.0.1:1/", "--record", name], "");
         assert_eq!(run.code, code, "{}", run.stderr);
         assert!(run.stderr.contains("jsonl") && run.stdout.is_empty(), "{}", run.stderr);

@@ -246,13 +246,15 @@ fn record(folder: &Path, name: &str, url: &str) -> String {
 fn what_connect_recorded_in_any_form() {
     let folder = tempdir().unwrap();
     let answers: &[&str] = &["first", "second"];
-    let (url, server) = answering(answers);
-    let file = record(folder.path(), "a.jsonl", &url);
-    server.join().unwrap();
-    let (url, server) = answering(answers);
-    let again = run(&["replay", &file, &url, "--in-step"], "");
-    assert_eq!(again.code, 0, "{} {}", again.stdout, again.stderr);
-    assert_eq!(server.join().unwrap().1, 1000);
+    for name in ["a.jsonl", "a.har", "a.pcapng"] {
+        let (url, server) = answering(answers);
+        let file = record(folder.path(), name, &url);
+        server.join().unwrap();
+        let (url, server) = answering(answers);
+        let again = run(&["replay", &file, &url, "--in-step"], "");
+        assert_eq!(again.code, 0, "{name} {} {}", again.stdout, again.stderr);
+        assert_eq!(server.join().unwrap().1, 1000, "{name}");
+    }
 }
 
 #[test]

@@ -189,6 +189,37 @@ fn commands_about_the_connection() {
 }
 
 #[test]
+fn what_was_seen_is_filtered_and_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.jsonl");
+    let (url, server) = serve(|peer| {
+        for answer in [r#"{"a":1}"#, r#"{"a":2}"#] {
+            assert_eq!(peer.text(), "go");
+            peer.send(&frame(0x81, answer.as_bytes()));
+            peer.send(&frame(0x81, b"shown"));
+        }
+        peer.closed()
+    });
+    let (child, mut terminal) = with_editing(&["connect", &url]);
+    until(&mut terminal, "> ");
+    terminal.write_all(b"/filter json:\r/filter text:shown\rgo\r").unwrap();
+    let first = until(&mut terminal, "B  shown");
+    assert!(first.contains("^ ") && first.contains("= only what matches is shown"), "{first}");
+    assert!(!first.contains("\"a\""), "{first}");
+    terminal.write_all(b"/filter\rgo\r").unwrap();
+    let second = until(&mut terminal, "B  shown");
+    assert!(second.contains("= all is shown") && second.contains("{\"a\": 2}"), "{second}");
+    terminal.write_all(format!("/save {}\r/save /nowhere/a.har\r\x04", file.display()).as_bytes()).unwrap();
+    let rest = screen(terminal);
+    assert!(rest.contains("= saved in ") && rest.contains("cannot be written"), "{rest}");
+    assert_eq!((finish(child).code, server.join().unwrap()), (0, 1000));
+    let saved = std::fs::read_to_string(&file).unwrap();
+    let words: Vec<_> = saved.lines().map(|line| line.split('"').nth(9).unwrap_or("")).collect();
+    assert_eq!(words[..4], ["handshake", "handshake", "open", "message"]);
+    assert_eq!(words.len(), 9, "what was not shown is saved, too: {saved}");
+}
+
+#[test]
 fn json_is_laid_out() {
     let long = "x".repeat(60);
     let document = format!(r#"{{"b":"{long}","a":1.0}}"#);

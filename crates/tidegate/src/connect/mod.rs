@@ -12,6 +12,10 @@ mod told;
 
 mod recording;
 
+mod kept;
+
+mod wire;
+
 mod json_layout;
 
 mod history;
@@ -33,17 +37,20 @@ mod session;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tidegate_client::deflate::Offer;
 use tidegate_client::follow::{Attempts, Backoff, Interruption};
-use tidegate_client::{Connection, Options, Trust, Updates};
+use tidegate_client::{ConnectError, Connection, Opened, Options, Trust, Updates};
+use tidegate_inspect::head::Secrets;
+use tidegate_inspect::recording::Format;
 use tidegate_protocol::SUBPROTOCOL;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
 use url::Url;
 
-use crate::arguments::Connect;
+use crate::arguments::{Connect, HttpVersion};
 use crate::exit::{Exit, Failure};
 use place::Place;
 use prompt::Prompt;
@@ -59,23 +66,54 @@ const LINGER: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(arguments: &Connect) -> Result<Exit, Failure> {
     let recording = arguments.record.as_deref().map(Recording::create).transpose()?;
-    let report = Report::new(arguments.json, recording);
+    let recording = recording.map(|recording| Arc::new(Mutex::new(recording)));
+    let secrets = if arguments.show_secrets { Secrets::Show } else { Secrets::Hide };
+    let wired = recording.clone().filter(|recording| takes_bytes(recording, arguments.http));
+    let mut report = Report::new(arguments.json, recording.filter(|_| wired.is_none()), secrets);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Other, error))?;
-    let outcome = runtime.block_on(connect(arguments, &report));
+    let outcome = runtime.block_on(connect(arguments, &report, wired.as_ref()));
     // A name that is still being resolved is not waited for.
     runtime.shutdown_background();
     let exit = outcome.as_ref().map_or_else(|failure| failure.exit, |exit| *exit);
     // That nobody reads the last line changes nothing.
     let _ = report.exit(exit);
-    let outcome = outcome?;
-    report.end_recording()?;
-    Ok(outcome)
+    let recorded = match wired.and_then(Arc::into_inner) {
+        Some(recording) => recording.into_inner().unwrap_or_else(PoisonError::into_inner).end(),
+        None => report.end_recording(),
+    };
+    let exit = outcome?;
+    recorded.map(|()| exit)
 }
 
-async fn connect(arguments: &Connect, report: &Report) -> Result<Exit, Failure> {
+/// Packets hold the bytes of the wire, which over HTTP/2 are not those of a connection.
+fn takes_bytes(recording: &wire::Shared, http: HttpVersion) -> bool {
+    let recording = recording.lock().unwrap_or_else(PoisonError::into_inner);
+    recording.format() == Format::Pcapng && http == HttpVersion::V1
+}
+
+/// One attempt.
+async fn attempt(
+    url: &str,
+    arguments: &Connect,
+    report: &Report,
+    wired: Option<&wire::Shared>,
+) -> Result<(Connection, Option<Opened>), ConnectError> {
+    if let Some(recording) = wired {
+        return wire::connect(url, options(arguments), Arc::clone(recording), report.secrets()).await;
+    }
+    let mut connection = tidegate_client::connect(url, options(arguments)).await?;
+    let opened = connection.take_opened();
+    Ok((connection, opened))
+}
+
+async fn connect(
+    arguments: &Connect,
+    report: &Report,
+    wired: Option<&wire::Shared>,
+) -> Result<Exit, Failure> {
     let began = Instant::now();
     let other = |error: io::Error| Failure::new(Exit::Other, error);
     let mut interrupts = signal(SignalKind::interrupt()).map_err(other)?;
@@ -92,7 +130,7 @@ async fn connect(arguments: &Connect, report: &Report) -> Result<Exit, Failure> 
     loop {
         let url = with_parameter(&asked, "after", session.position());
         let connected = tokio::select! {
-            connected = tidegate_client::connect(&url, options(arguments)) => connected,
+            connected = attempt(&url, arguments, report, wired) => connected,
             // The first attempt has a time-out of its own, which says what was awaited.
             () = session::at(deadline), if has_opened => return Ok(goal.late()),
             _ = interrupts.recv() => return Ok(Exit::Interrupted),
@@ -102,8 +140,8 @@ async fn connect(arguments: &Connect, report: &Report) -> Result<Exit, Failure> 
                 let (failure, status) = refused::failure(&url, &error);
                 (Err((failure, status)), Interruption::Connect(error), None)
             }
-            Ok(mut connection) => {
-                session.handshake = show(report, &url, &mut connection, arguments.include);
+            Ok((connection, opened)) => {
+                session.handshake = show(report, &url, opened.as_ref(), arguments.include);
                 if !has_opened {
                     session.input = Some(input(report).map_err(other)?);
                     has_opened = true;
@@ -152,11 +190,11 @@ fn input(report: &Report) -> io::Result<Input> {
 }
 
 /// Gives the handshake in words, for who asks for it later.
-fn show(report: &Report, url: &str, connection: &mut Connection, include: bool) -> String {
-    let Some(opened) = connection.take_opened() else { return String::new() };
+fn show(report: &Report, url: &str, opened: Option<&Opened>, include: bool) -> String {
+    let Some(opened) = opened else { return String::new() };
     // A reader that has gone is noticed with the first event.
-    let _ = report.opened(url, &opened, include);
-    handshake(&opened)
+    let _ = report.opened(url, opened, include);
+    handshake(opened, report.secrets())
 }
 
 /// `url` says where to begin, unless `--after` does.

@@ -4,13 +4,16 @@
 
 use tidegate_client::{ConnectError, DialError, Http2Error, Phase, Refused};
 
+use tidegate_inspect::secrets::hide_in_target;
+
 use super::report::headers;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{escape, escape_lines};
 
 /// The failure, and the status of a refusal.
 pub(crate) fn failure(url: &str, error: &ConnectError) -> (Failure, Option<u16>) {
-    let url = escape(url);
+    let url = hide_in_target(url);
+    let url = escape(&url);
     let text = error.to_string();
     let text = escape(&text);
     let failure = match error {

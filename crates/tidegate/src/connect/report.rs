@@ -5,20 +5,27 @@
 
 use std::cell::RefCell;
 use std::io::{self, Write};
+use std::path::Path;
 use std::rc::{Rc, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tidegate_client::follow::Interruption;
-use tidegate_client::{Close, End, Event, Http, Message, Opened, ProtocolError};
+use tidegate_client::{Close, End, Event, Message, Opened, ProtocolError};
 use tidegate_inspect::Timestamp;
 use tidegate_inspect::event::{Body, Direction, json_line};
+use tidegate_inspect::filter::{Facts, Filter};
+use tidegate_inspect::head::Secrets;
+use tidegate_inspect::secrets::hide_in_field;
 use tidegate_protocol::Envelope;
 
 use super::json_layout::lay_out;
+use super::kept::Kept;
 use super::presence::Presence;
 use super::prompt::Prompt;
 use super::recording::Recording;
 use super::told;
+use super::wire::Shared;
 use crate::exit::{Exit, Failure, say};
 use crate::terminal::{Ink, Look, escape, escape_json, escape_lines};
 use crate::timestamp::now;
@@ -43,25 +50,64 @@ pub(super) struct Report {
     form: Form,
     stdout: Look,
     stderr: Look,
-    recording: Option<Recording>,
+    recording: Option<Shared>,
+    secrets: Secrets,
+    /// Of a conversation on a terminal.
+    kept: RefCell<Kept>,
+    /// What people want to see.
+    filter: RefCell<Filter>,
     /// Where a line is typed; what is shown goes above it.
     prompt: RefCell<Weak<Prompt>>,
 }
 
 impl Report {
-    pub(super) fn new(json: bool, recording: Option<Recording>) -> Self {
+    pub(super) fn new(json: bool, recording: Option<Shared>, secrets: Secrets) -> Self {
         let (stdout, stderr) = (Look::of_stdout(), Look::of_stderr());
         let form = match (json, stdout.is_terminal) {
             (true, _) => Form::Json,
             (false, true) => Form::Pretty,
             (false, false) => Form::Payloads,
         };
-        Self { form, stdout, stderr, recording, prompt: RefCell::default() }
+        let (kept, filter, prompt) = Default::default();
+        Self { form, stdout, stderr, recording, secrets, kept, filter, prompt }
     }
 
     /// Rows for people are shown, on a terminal.
     pub(super) fn is_for_people(&self) -> bool {
         self.form == Form::Pretty
+    }
+
+    /// Whether credentials are shown.
+    pub(super) fn secrets(&self) -> Secrets {
+        self.secrets
+    }
+
+    /// From now on messages are shown only if this holds of them; `""` shows all.
+    pub(super) fn show_only(&self, text: &str) {
+        match text.parse::<Filter>() {
+            Ok(filter) => {
+                let is_all = filter.is_empty();
+                self.note(if is_all {
+                    "= all is shown"
+                } else {
+                    "= only what matches is shown; /filter shows all"
+                });
+                *self.filter.borrow_mut() = filter;
+            }
+            Err(error) => self.note(&error.drawn(&escape(text))),
+        }
+    }
+
+    /// Saves what was seen so far.
+    pub(super) fn save(&self, path: &Path) {
+        let saved = Recording::create(path).and_then(|mut recording| {
+            self.kept.borrow().events().for_each(|event| recording.take(&event));
+            recording.end()
+        });
+        match saved {
+            Ok(()) => self.note(&format!("= saved in {}", escape(&path.to_string_lossy()))),
+            Err(failure) => self.note(&failure.to_string()),
+        }
     }
 
     /// From now on rows are shown above this line, as long as it is there.
@@ -70,23 +116,23 @@ impl Report {
     }
 
     pub(super) fn opened(&self, url: &str, opened: &Opened, include: bool) -> io::Result<()> {
-        for head in told::handshake(opened) {
-            let event = told::at_once(head);
+        for head in told::handshake(opened, self.secrets) {
+            let event = told::at_once(Body::Handshake(Box::new(head)));
             self.record(&event);
             if include {
                 self.json(&event)?;
             }
         }
-        self.tell(|| told::open(url, opened))?;
+        self.tell(|| told::open(url, opened, self.secrets))?;
         if self.form == Form::Json {
             return Ok(());
         }
         if include {
-            self.say(&handshake(opened));
+            self.say(&handshake(opened, self.secrets));
         }
         let subprotocol = opened.subprotocol.as_deref().map(escape);
         let subprotocol = subprotocol.map(|name| format!("  subprotocol {name}")).unwrap_or_default();
-        self.note(&format!("= open {}{subprotocol}", escape(url)));
+        self.note(&format!("= open {}{subprotocol}", escape(&told::shown_url(url, self.secrets))));
         Ok(())
     }
 
@@ -183,8 +229,10 @@ impl Report {
     }
 
     /// Whether all of it was recorded.
-    pub(super) fn end_recording(&self) -> Result<(), Failure> {
-        self.recording.as_ref().map_or(Ok(()), Recording::end)
+    pub(super) fn end_recording(&mut self) -> Result<(), Failure> {
+        let Some(recording) = self.recording.take() else { return Ok(()) };
+        let recording = Arc::into_inner(recording).map(Mutex::into_inner);
+        recording.map_or(Ok(()), |recording| recording.unwrap_or_else(PoisonError::into_inner).end())
     }
 
     fn message(&self, message: &Message) -> io::Result<()> {
@@ -197,14 +245,21 @@ impl Report {
         match self.form {
             Form::Payloads => line(message.as_bytes()),
             Form::Json => Ok(()),
+            Form::Pretty if !self.is_shown(Direction::ToClient, kind, message.as_bytes()) => Ok(()),
             Form::Pretty => self.line(&row(now(), Direction::ToClient, kind, length, &payload, self.stdout)),
         }
+    }
+
+    fn is_shown(&self, dir: Direction, kind: &str, bytes: &[u8]) -> bool {
+        let filter = self.filter.borrow();
+        let event = || told::at_once(told::message(dir, kind, bytes));
+        filter.is_empty() || filter.matches(&event(), Facts::default(), now())
     }
 
     fn control(&self, dir: Direction, kind: &'static str, bytes: &[u8], note: &str) -> io::Result<()> {
         let payload = std::str::from_utf8(bytes).map_or(Payload::Bytes(bytes), Payload::Text);
         self.tell(|| told::message(dir, kind, bytes))?;
-        if self.form != Form::Json {
+        if self.form != Form::Json && self.is_shown(dir, kind, bytes) {
             let row = row(now(), dir, kind, bytes.len(), &payload, self.stderr);
             self.say(&format!("{row}{note}"));
         }
@@ -233,7 +288,7 @@ impl Report {
 
     /// Where events are told as JSON: the recording, and stdout with `--json`.
     fn tell(&self, body: impl FnOnce() -> Body) -> io::Result<()> {
-        if self.recording.is_none() && self.form != Form::Json {
+        if self.recording.is_none() && self.form == Form::Payloads {
             return Ok(());
         }
         let event = told::at_once(body());
@@ -243,7 +298,12 @@ impl Report {
 
     fn record(&self, event: &told::Event) {
         if let Some(recording) = &self.recording {
+            let mut recording = recording.lock().unwrap_or_else(PoisonError::into_inner);
             recording.take(event);
+            recording.flush();
+        }
+        if self.form == Form::Pretty {
+            self.kept.borrow_mut().take(event);
         }
     }
 
@@ -281,7 +341,7 @@ fn line(bytes: &[u8]) -> io::Result<()> {
 }
 
 /// The request and the answer's head as they were on the wire, for people.
-pub(super) fn handshake(opened: &Opened) -> String {
+pub(super) fn handshake(opened: &Opened, secrets: Secrets) -> String {
     let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
     let timings = &opened.timings;
     let mut text = format!("* {}  tcp {:.1} ms", peer(opened), milliseconds(timings.connect));
@@ -289,13 +349,14 @@ pub(super) fn handshake(opened: &Opened) -> String {
         text.push_str(&format!("  {tls} {:.1} ms", milliseconds(time)));
     }
     text.push_str(&format!("  handshake {:.1} ms", milliseconds(timings.handshake)));
-    let request = String::from_utf8_lossy(&opened.request);
-    request.trim_end().split("\r\n").for_each(|line| text.push_str(&format!("\n> {}", escape(line))));
-    text.push_str(&match opened.http {
-        Http::V2 => format!("\n< :status: {}", opened.status),
-        Http::V1 | Http::Auto => format!("\n< HTTP/1.1 {}", opened.status),
-    });
-    text.push_str(&headers(&opened.headers));
+    for (head, mark) in told::handshake(opened, secrets).iter().zip(['>', '<']) {
+        let start = (!head.start.is_empty()).then(|| head.start.clone());
+        let fields = head.headers.iter().map(|(name, value)| format!("{name}: {value}"));
+        start
+            .into_iter()
+            .chain(fields)
+            .for_each(|line| text.push_str(&format!("\n{mark} {}", escape(&line))));
+    }
     if let Some(extensions) = opened.extensions.header_value() {
         text.push_str(&format!("\n* agreed: {extensions}"));
     }
@@ -307,10 +368,10 @@ fn peer(opened: &Opened) -> String {
     opened.peer.map(|peer| peer.to_string()).unwrap_or_default()
 }
 
-/// Header fields, each on a line of its own that begins with a line feed.
+/// The fields of an answer without its credentials, each on a line of its own that begins with a line feed.
 pub(super) fn headers(headers: &[(String, Vec<u8>)]) -> String {
     let line = |(name, value): &(String, Vec<u8>)| {
-        format!("\n< {}: {}", escape(name), escape(&String::from_utf8_lossy(value)))
+        format!("\n< {}: {}", escape(name), escape(&hide_in_field(name, &String::from_utf8_lossy(value))))
     };
     headers.iter().map(line).collect()
 }

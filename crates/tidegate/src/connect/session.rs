@@ -240,6 +240,8 @@ impl Session<'_> {
             },
             Typed::Stats => self.report.note(&format!("= open {}", self.progress.totals())),
             Typed::Headers => self.report.note(&self.handshake),
+            Typed::Filter(text) => self.report.show_only(text),
+            Typed::Save(path) => self.report.save(&path),
             Typed::Help => self.report.note(HELP),
             Typed::Wrong(why) => self.report.note(&why),
         }

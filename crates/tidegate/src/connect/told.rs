@@ -2,6 +2,7 @@
 //!
 //! `connect` sees messages and no frames; a Ping or Pong is told as a message with that word.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use tidegate_client::{Close, End, Http, Opened, ProtocolError};
@@ -19,10 +20,10 @@ pub(super) fn at_once(body: Body) -> Event {
     Event { ts: now(), conn: None, body }
 }
 
-pub(crate) fn open(url: &str, opened: &Opened) -> Body {
+pub(crate) fn open(url: &str, opened: &Opened, secrets: Secrets) -> Body {
     let micros = |time: Duration| u64::try_from(time.as_micros()).ok();
     Body::Open(Box::new(Open {
-        url: hide_in_target(url).into_owned(),
+        url: shown_url(url, secrets).into_owned(),
         peer: opened.peer.map(|peer| peer.to_string()),
         http: version(opened.http).to_owned(),
         status: opened.status,
@@ -35,27 +36,32 @@ pub(crate) fn open(url: &str, opened: &Opened) -> Body {
     }))
 }
 
+/// The URL with or without what is secret in its query.
+pub(crate) fn shown_url(url: &str, secrets: Secrets) -> Cow<'_, str> {
+    if secrets == Secrets::Show { url.into() } else { hide_in_target(url) }
+}
+
 /// Request and answer.
-pub(super) fn handshake(opened: &Opened) -> [Body; 2] {
+pub(super) fn handshake(opened: &Opened, secrets: Secrets) -> [Handshake; 2] {
     let fields = &opened.headers;
     let (request, answer) = match opened.http {
         Http::V2 => {
             let status = (":status".to_owned(), opened.status.to_string().into_bytes());
             let fields: Vec<_> = std::iter::once(status).chain(fields.iter().cloned()).collect();
             (
-                head::of_http2(Direction::ToServer, &opened.request, Secrets::Hide),
-                head::of_fields(Direction::ToClient, "2", "", &fields, Secrets::Hide),
+                head::of_http2(Direction::ToServer, &opened.request, secrets),
+                head::of_fields(Direction::ToClient, "2", "", &fields, secrets),
             )
         }
         Http::V1 | Http::Auto => {
             let start = format!("HTTP/1.1 {}", opened.status);
             (
-                head::of_http1(Direction::ToServer, &opened.request, Secrets::Hide),
-                head::of_fields(Direction::ToClient, "1.1", &start, fields, Secrets::Hide),
+                head::of_http1(Direction::ToServer, &opened.request, secrets),
+                head::of_fields(Direction::ToClient, "1.1", &start, fields, secrets),
             )
         }
     };
-    [request, answer].map(|head: Handshake| Body::Handshake(Box::new(head)))
+    [request, answer]
 }
 
 pub(crate) fn message(dir: Direction, op: &str, bytes: &[u8]) -> Body {

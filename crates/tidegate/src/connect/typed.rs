@@ -15,6 +15,8 @@ pub(super) const HELP: &str = "\
   /file PATH              send a file as one message, a text message if it is UTF-8
   /stats                  what went over this connection so far
   /headers                its handshake
+  /filter [FILTER]        show only messages such as 'dir:in json:$.type==\"trade\"', or all again
+  /save FILE              save what was seen so far as .jsonl, .har or .pcapng
   //TEXT                  send a message that begins with a slash
   end of input (Ctrl-D) or Ctrl-C ends the connection";
 
@@ -28,6 +30,8 @@ pub(super) enum Typed<'l> {
     File(PathBuf),
     Stats,
     Headers,
+    Filter(&'l str),
+    Save(PathBuf),
     Help,
     /// Not a command; the text says why.
     Wrong(String),
@@ -52,6 +56,9 @@ impl<'l> Typed<'l> {
             "file" => Self::Wrong("/file takes a path".to_owned()),
             "stats" => Self::Stats,
             "headers" => Self::Headers,
+            "filter" => Self::Filter(rest),
+            "save" if !rest.is_empty() => Self::Save(rest.into()),
+            "save" => Self::Wrong("/save takes a path that ends in .jsonl, .har or .pcapng".to_owned()),
             "help" => Self::Help,
             _ => Self::Wrong(format!("there is no command /{name}; /help lists them, // sends a slash")),
         }
@@ -91,6 +98,9 @@ mod tests {
             ("/file a b", Typed::File("a b".into())),
             ("/stats", Typed::Stats),
             ("/headers", Typed::Headers),
+            ("/filter dir:in op:text", Typed::Filter("dir:in op:text")),
+            ("/filter", Typed::Filter("")),
+            ("/save a b.har", Typed::Save("a b.har".into())),
             ("/help", Typed::Help),
         ] {
             assert_eq!(Typed::parse(line), typed, "{line}");
@@ -105,6 +115,7 @@ mod tests {
             "/file",
             "/file ",
             "/stat",
+            "/save",
             "/Help",
         ] {
             assert!(matches!(Typed::parse(wrong), Typed::Wrong(_)), "{wrong}");

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tidegate_client::{CloseCode, ConnectError, Connection, Event, Message, connect};
 use tidegate_inspect::event::Direction;
 use tidegate_inspect::filter::JsonPlaces;
+use tidegate_inspect::head::Secrets;
 use tidegate_inspect::replay::{Action, Alignment, Heard, Script, Step};
 use tidegate_inspect::timestamp::Timestamp;
 use tidegate_websocket as websocket;
@@ -98,7 +99,7 @@ pub(super) async fn play(request: Request, script: Script, plan: &Plan, report: 
         (Ok(connection), _) => connection,
     };
     if let Some(opened) = connection.take_opened() {
-        report.event(&conn, || open_event(&request.url, &opened));
+        report.event(&conn, || open_event(&request.url, &opened, Secrets::Hide));
     }
     if let Some(then) = refused.filter(|_| opened.is_none()) {
         report.refused(&conn, then, None);

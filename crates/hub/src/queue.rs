@@ -138,6 +138,12 @@ impl SendQueue {
         self.bytes
     }
 
+    /// Bytes of a piece of which the transport has taken a part; none where it stands between two pieces.
+    #[must_use]
+    pub fn begun_bytes(&self) -> usize {
+        if self.written == 0 { 0 } else { self.first.len() - self.written }
+    }
+
     /// Messages not yet taken whole.
     #[must_use]
     pub fn messages(&self) -> u32 {
@@ -328,10 +334,12 @@ mod tests {
         let mut queue = SendQueue::default();
         queue.push(Outgoing { bytes: whole.clone(), messages: 1 }, LIMITS).unwrap();
         queue.push(item("gh"), LIMITS).unwrap();
-        let mut portions = Vec::new();
+        let (mut portions, mut begun) = (Vec::new(), Vec::new());
         while !queue.is_empty() {
+            begun.push(queue.begun_bytes());
             portions.push(queue.take_portion(4));
         }
+        assert_eq!(begun, [0, 2, 0]);
         assert_eq!(portions, ["abcd", "ef", "gh"]);
         assert_eq!(portions[1].as_ptr(), whole[4..].as_ptr());
         assert_eq!(queue.take_portion(4), "");

@@ -260,6 +260,13 @@ impl Connection {
         self.read.is_ended()
     }
 
+    /// True if what the peer says next is the first byte of a message, or of a control frame between messages: who
+    /// begins to look at its bytes can begin there.
+    #[must_use]
+    pub fn is_between_messages(&self) -> bool {
+        self.read.is_between_messages()
+    }
+
     /// A message has begun and not ended: a data frame's header has come, its last byte or last fragment
     /// has not. A message that is lent is no longer unfinished.
     #[must_use]

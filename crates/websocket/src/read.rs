@@ -254,6 +254,11 @@ impl ReadHalf {
         !self.is_ended() && self.message().is_some_and(|message| !message.is_finished())
     }
 
+    /// Neither a header nor a frame nor a message has come in part.
+    pub(crate) fn is_between_messages(&self) -> bool {
+        self.header.length == 0 && !self.is_in_payload() && !self.has_unfinished_message()
+    }
+
     pub(crate) fn unfinished_bytes(&self) -> usize {
         let payload = |unfinished: &Unfinished| {
             unfinished.control.len() + unfinished.message.as_ref().map_or(0, Assembly::length)

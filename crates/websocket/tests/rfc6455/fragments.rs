@@ -81,6 +81,18 @@ fn an_unfinished_message_is_known_and_its_memory_given_back() {
 }
 
 #[test]
+fn between_messages_is_where_somebody_can_begin_to_look() {
+    let wire = [masked(0x01, b"ab"), masked(0x89, b"ping"), masked(0x80, b"c"), masked(0x81, b"d")].concat();
+    let ends = [wire.len() - 7, wire.len()];
+    let mut connection = server();
+    assert!(connection.is_between_messages());
+    for (count, byte) in (1..).zip(&wire) {
+        feed(&mut connection, &[*byte]);
+        assert_eq!(connection.is_between_messages(), ends.contains(&count), "after {count} bytes");
+    }
+}
+
+#[test]
 fn a_single_frame_in_pieces_is_an_unfinished_message_once_its_header_is_whole() {
     let wire = masked(0x82, b"payload");
     let mut connection = server();

@@ -23,6 +23,9 @@ const EARLY_MAX_BYTES: usize = 64 * 1024;
 /// Bytes of the body of an answer that is no WebSocket, at most.
 const BODY_MAX_BYTES: usize = 4096;
 
+/// The payload of a control frame, at most.
+const CONTROL_MAX_BYTES: usize = 125;
+
 /// Pings of one direction that may await their Pong; of more the oldest are forgotten.
 const PINGS_MAX: usize = 16;
 
@@ -135,10 +138,49 @@ impl Tap {
         Self::at(conn, settings, Stage::Frames(halves(extensions, &settings)), opened)
     }
 
+    /// For a connection that has been open for a while and stands between two messages in both directions. What was
+    /// compressed with the help of what came before cannot be shown decompressed.
+    #[must_use]
+    pub fn of_running(
+        conn: Option<Arc<str>>,
+        settings: Settings,
+        extensions: Extensions,
+        opened: Timestamp,
+    ) -> Self {
+        let mut halves = halves(extensions, &settings);
+        halves.iter_mut().for_each(Half::lose_context);
+        Self::at(conn, settings, Stage::Frames(halves), opened)
+    }
+
     fn at(conn: Option<Arc<str>>, settings: Settings, stage: Stage, opened: Timestamp) -> Self {
         let times = Times { opened, ..Times::default() };
         let pings = [VecDeque::new(), VecDeque::new()];
         Self { conn, settings, stage, times, pings, first_close: None, first_end: None }
+    }
+
+    /// Keeps so much of each payload from now on; 125 bytes at least.
+    pub fn set_payload_max_bytes(&mut self, most: usize) {
+        self.settings.payload_max_bytes = most;
+        if let Stage::Frames(halves) = &mut self.stage {
+            halves.iter_mut().for_each(|half| half.set_payload_max_bytes(most.max(CONTROL_MAX_BYTES)));
+        }
+    }
+
+    /// Whether messages that begin from now on are counted alone, and neither looked at nor told: for who has no
+    /// time. Control frames are told all the same.
+    pub fn set_skipping(&mut self, skipping: bool) {
+        if let Stage::Frames(halves) = &mut self.stage {
+            halves.iter_mut().for_each(|half| half.set_skipping(skipping));
+        }
+    }
+
+    /// Frames that were counted alone.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        match &self.stage {
+            Stage::Frames(halves) => halves.iter().map(|half| half.skipped).sum(),
+            _ => 0,
+        }
     }
 
     /// True if it has turned out to be no WebSocket.
@@ -496,7 +538,7 @@ fn match_pings(pings: &mut [VecDeque<(Vec<u8>, Timestamp)>; 2], frame: &mut Fram
 }
 
 fn halves(extensions: Extensions, settings: &Settings) -> Box<[Half; 2]> {
-    let payload_max_bytes = settings.payload_max_bytes.max(125);
+    let payload_max_bytes = settings.payload_max_bytes.max(CONTROL_MAX_BYTES);
     let half = |dir| Half::new(dir, extensions, payload_max_bytes, settings.inflated_max_bytes);
     Box::new([half(Direction::ToServer), half(Direction::ToClient)])
 }

@@ -44,6 +44,12 @@ pub(super) struct Half {
     lost: Option<u64>,
     /// Fragments may follow whose first one was not seen.
     is_after_gap: bool,
+    /// Data frames that begin now are counted and not looked at.
+    skipping: bool,
+    /// How many were.
+    pub(super) skipped: u64,
+    /// It has been told that a context is missing.
+    told_lost: bool,
     /// What the first Close frame said: the code, if it had one.
     pub(super) closed: Option<(Option<u16>, String)>,
     pub(super) counts: Counts,
@@ -57,6 +63,7 @@ struct Arriving {
     /// Number and fragment.
     place: Option<(u64, u32)>,
     compressed: bool,
+    is_skipped: bool,
     violations: Vec<Violation>,
     payload: Vec<u8>,
     plain: Vec<u8>,
@@ -77,6 +84,8 @@ struct Assembling {
     compressed: bool,
     /// It cannot be decompressed, or some of it was not seen.
     is_unread: bool,
+    /// It is not looked at.
+    is_skipped: bool,
     length: u64,
     /// Of a message of several frames.
     kept: Vec<u8>,
@@ -107,9 +116,27 @@ impl Half {
             messages_begun: 0,
             lost: None,
             is_after_gap: false,
+            skipping: false,
+            skipped: 0,
+            told_lost: false,
             closed: None,
             counts: Counts::default(),
         }
+    }
+
+    /// Says that what came before was not seen.
+    pub(super) fn lose_context(&mut self) {
+        if let Some(inflater) = &mut self.inflater {
+            inflater.skip();
+        }
+    }
+
+    pub(super) fn set_payload_max_bytes(&mut self, most: usize) {
+        self.payload_max_bytes = most;
+    }
+
+    pub(super) fn set_skipping(&mut self, skipping: bool) {
+        self.skipping = skipping;
     }
 
     /// Takes bytes, and tells what has come whole with them.
@@ -127,6 +154,7 @@ impl Half {
                 let Some(header) = self.take_header(&mut bytes) else { return };
                 self.begin(header);
             }
+            self.pass_over(&mut bytes);
             self.take_payload(&mut bytes, tell);
             if self.current.as_ref().is_some_and(Arriving::is_whole) {
                 self.end_frame(tell);
@@ -233,7 +261,9 @@ impl Half {
         }
         let place = self.place(&header, &mut violations);
         let compressed = place.is_some() && self.message.as_ref().is_some_and(|message| message.compressed);
+        let is_skipped = self.skips(place.is_some());
         self.current = Some(Arriving {
+            is_skipped,
             header,
             received: 0,
             place,
@@ -250,6 +280,27 @@ impl Half {
         {
             message.wire = message.wire.saturating_add(header.as_bytes().len() as u64);
         }
+    }
+
+    /// Whether a frame that begins is not looked at. Of a message of which a part was not, nothing else is.
+    fn skips(&mut self, is_data: bool) -> bool {
+        let Some(message) = self.message.as_mut().filter(|_| is_data) else { return false };
+        if self.skipping && !message.is_skipped {
+            message.is_skipped = true;
+            message.is_unread = true;
+            if let Some(inflater) = self.inflater.as_mut().filter(|_| message.compressed) {
+                inflater.skip();
+            }
+        }
+        message.is_skipped
+    }
+
+    /// Takes what the input has of a payload that is not looked at.
+    fn pass_over(&mut self, bytes: &mut &[u8]) {
+        let Some(current) = self.current.as_mut().filter(|current| current.is_skipped) else { return };
+        let length = usize::try_from(current.left()).unwrap_or(usize::MAX).min(bytes.len());
+        *bytes = &bytes[length..];
+        current.received += length as u64;
     }
 
     /// Which fragment of which message this is, if it belongs to one.
@@ -336,7 +387,11 @@ impl Half {
         });
         if let Err(error) = result {
             message.is_unread = true;
-            unread(error, current, tell);
+            let is_told = error == OnlookerError::Lost && std::mem::replace(&mut self.told_lost, true);
+            match is_told {
+                true => current.is_unread = true,
+                false => unread(error, current, tell),
+            }
         }
     }
 
@@ -351,6 +406,10 @@ impl Half {
             self.note_close(&mut current);
         }
         self.count(&current);
+        if current.is_skipped {
+            self.skipped += 1;
+            return;
+        }
         tell(Found::Frame(Box::new(current.into_frame(self.dir, self.payload_max_bytes))));
         if let Some(message) = message.filter(|message| message.fragments > 1) {
             tell(Found::Message(Box::new(message.into_message(self.dir))));
@@ -415,6 +474,7 @@ impl Arriving {
 
     fn into_frame(self, dir: Direction, most: usize) -> Frame {
         let wire = self.wire();
+        let compressed = self.compressed && (self.inflated > 0 || !self.is_unread);
         let plain = |bytes: Vec<u8>| Payload {
             truncated: self.is_cut || self.is_unread || self.inflated > most as u64,
             bytes,
@@ -425,11 +485,11 @@ impl Arriving {
             wire,
             message: self.place.map(|(message, _)| message),
             fragment: self.place.map(|(_, fragment)| fragment),
-            inflated: self.compressed.then_some(self.inflated),
+            inflated: compressed.then_some(self.inflated),
             since_us: None,
             rtt_us: None,
             payload: Payload { truncated: self.is_cut || self.received > most as u64, bytes: self.payload },
-            plain: self.compressed.then(|| plain(self.plain)),
+            plain: compressed.then(|| plain(self.plain)),
             violations: self.violations,
         }
     }
@@ -444,6 +504,7 @@ impl Assembling {
             wire: 0,
             compressed,
             is_unread: false,
+            is_skipped: false,
             length: 0,
             kept: Vec::new(),
             is_one_frame,

@@ -324,3 +324,89 @@ proptest! {
         prop_assert_eq!(heard, expected);
     }
 }
+
+/// Two ends that agreed on permessage-deflate with contexts that are kept.
+fn deflated() -> (Connection, Extensions) {
+    let extensions = Extensions { deflate: Some(Parameters::default()) };
+    let effort = Effort { level: 6, min_bytes: 0 };
+    (Connection::with_extensions(Role::Server, Limits::default(), extensions, effort), extensions)
+}
+
+fn said_by(end: &mut Connection, text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    end.send_text(text, &mut bytes).expect("it is open");
+    bytes
+}
+
+#[test]
+fn what_refers_to_what_was_not_seen_is_not_guessed_at() {
+    let (mut server, extensions) = deflated();
+    let _before = said_by(&mut server, "a message that nobody saw, and that others refer to");
+    let bytes = [
+        said_by(&mut server, "a message that nobody saw, and that others refer to"),
+        said_by(&mut server, "a message that nobody saw, once more"),
+    ];
+    let tap = Tap::of_running(None, Settings::default(), extensions, Timestamp::default());
+    let told = Told::of(tap, &[(ToClient, &bytes[0]), (ToClient, &bytes[1])], &[]);
+    assert_eq!(told.words(), ["note", "frame", "frame"], "it is said once");
+    assert!(told.notes()[0].message.contains("refers to one"), "{:?}", told.notes());
+    for frame in told.frames() {
+        assert_eq!((&frame.plain, frame.inflated, frame.violations.len()), (&None, None, 0));
+    }
+}
+
+#[test]
+fn what_is_skipped_is_counted_and_read_on() {
+    let pieces = [b"one".as_slice(), b"two", b"three", b"four"];
+    let frames: Vec<Vec<u8>> =
+        pieces.iter().map(|piece| [&[0x81, piece.len() as u8], *piece].concat()).collect();
+    let mut tap = Tap::of_open(None, Settings::default(), Extensions::default(), Timestamp::default());
+    let mut events = Vec::new();
+    let mut hand_in = |tap: &mut Tap, bytes: &[u8]| {
+        tap.handle_input(ToClient, bytes, Timestamp::default(), &mut |event| events.push(event));
+    };
+    hand_in(&mut tap, &frames[0]);
+    tap.set_skipping(true);
+    // A fragment and what follows it is one message; a Ping is told all the same.
+    hand_in(&mut tap, &[&frames[1][..], &[0x01, 0x01, 0xe6], &[0x89, 0x00]].concat());
+    tap.set_skipping(false);
+    hand_in(&mut tap, &[&[0x80, 0x02, 0xb0, 0xb4][..], &frames[3]].concat());
+    assert_eq!(tap.skipped(), 3);
+    let told = Told { events };
+    let frames: Vec<_> = told.frames().iter().map(|frame| (frame.word(), frame.message)).collect();
+    assert_eq!(frames, [("text", Some(0)), ("ping", None), ("text", Some(3))]);
+    assert!(told.frames().iter().all(|frame| frame.violations.is_empty()));
+}
+
+#[test]
+fn what_is_skipped_takes_its_context_along() {
+    let (mut server, extensions) = deflated();
+    let bytes = ["first", "second of the same words", "third of the same words"]
+        .map(|text| said_by(&mut server, text));
+    let mut tap = Tap::of_open(None, Settings::default(), extensions, Timestamp::default());
+    let mut events = Vec::new();
+    for (place, bytes) in bytes.iter().enumerate() {
+        tap.set_skipping(place == 1);
+        tap.handle_input(ToClient, bytes, Timestamp::default(), &mut |event| events.push(event));
+    }
+    let told = Told { events };
+    assert_eq!(told.words(), ["frame", "note", "frame"]);
+    assert_eq!(told.frames()[0].shown().text(), Some("first"));
+    assert_eq!(told.frames()[1].plain, None);
+}
+
+#[test]
+fn less_is_kept_when_less_is_wanted() {
+    let long = [&[0x82, 126, 1, 0][..], &[7; 256]].concat();
+    let mut tap = Tap::of_open(None, Settings::default(), Extensions::default(), Timestamp::default());
+    let mut kept = Vec::new();
+    for most in [4096, 0, 200] {
+        tap.set_payload_max_bytes(most);
+        tap.handle_input(ToClient, &long, Timestamp::default(), &mut |event| {
+            if let Body::Frame(frame) = event.body {
+                kept.push(frame.payload.bytes.len());
+            }
+        });
+    }
+    assert_eq!(kept, [256, 125, 200]);
+}

@@ -67,12 +67,6 @@ impl OnlookerInflater {
         Self { direction, inflater: None, message, is_lost: false }
     }
 
-    /// Says that a message was not handed in: with takeover nothing after it can be read.
-    pub fn lose(&mut self) {
-        self.inflater = None;
-        self.is_lost = self.direction.takeover;
-    }
-
     /// Takes the next bytes of a message's payload, unmasked, and hands on what they give.
     ///
     /// After an error the rest of the message is not to be handed in; [`OnlookerInflater::finish`] goes on with
@@ -109,7 +103,7 @@ impl OnlookerInflater {
     /// Without its context the next message cannot be read; without takeover there is none to lose.
     fn note(&mut self, result: Result<(), OnlookerError>) -> Result<(), OnlookerError> {
         if result.is_err() {
-            self.lose();
+            self.skip();
         }
         result
     }

@@ -19,9 +19,12 @@ mod parse;
 
 mod matching;
 
+mod choice;
+
 #[cfg(test)]
 mod tests;
 
+pub use choice::Candidate;
 pub use json_path::{JsonPlaces, JsonTest, Key, Wrong};
 pub use matching::Facts;
 pub use parse::{Filter, FilterError};

@@ -166,8 +166,8 @@ impl Tap {
         }
     }
 
-    /// Whether messages that begin from now on are counted alone, and neither looked at nor told: for who has no
-    /// time. Control frames are told all the same.
+    /// Whether what begins from now on is counted alone, and neither looked at nor told: for who has no time. Close
+    /// frames are told all the same.
     pub fn set_skipping(&mut self, skipping: bool) {
         if let Stage::Frames(halves) = &mut self.stage {
             halves.iter_mut().for_each(|half| half.set_skipping(skipping));

@@ -44,7 +44,7 @@ pub(super) struct Half {
     lost: Option<u64>,
     /// Fragments may follow whose first one was not seen.
     is_after_gap: bool,
-    /// Data frames that begin now are counted and not looked at.
+    /// Frames that begin now are counted and not looked at.
     skipping: bool,
     /// How many were.
     pub(super) skipped: u64,
@@ -261,7 +261,10 @@ impl Half {
         }
         let place = self.place(&header, &mut violations);
         let compressed = place.is_some() && self.message.as_ref().is_some_and(|message| message.compressed);
-        let is_skipped = self.skips(place.is_some());
+        let is_skipped = match place {
+            Some(_) => self.skips_message(),
+            None => self.skipping && header.opcode() != Some(Opcode::Close),
+        };
         self.current = Some(Arriving {
             is_skipped,
             header,
@@ -282,9 +285,9 @@ impl Half {
         }
     }
 
-    /// Whether a frame that begins is not looked at. Of a message of which a part was not, nothing else is.
-    fn skips(&mut self, is_data: bool) -> bool {
-        let Some(message) = self.message.as_mut().filter(|_| is_data) else { return false };
+    /// Whether a frame of a message is not looked at. Of a message of which a part was not, nothing else is.
+    fn skips_message(&mut self) -> bool {
+        let Some(message) = &mut self.message else { return false };
         if self.skipping && !message.is_skipped {
             message.is_skipped = true;
             message.is_unread = true;

@@ -367,14 +367,16 @@ fn what_is_skipped_is_counted_and_read_on() {
     };
     hand_in(&mut tap, &frames[0]);
     tap.set_skipping(true);
-    // A fragment and what follows it is one message; a Ping is told all the same.
+    // A fragment and what follows it is one message.
     hand_in(&mut tap, &[&frames[1][..], &[0x01, 0x01, 0xe6], &[0x89, 0x00]].concat());
     tap.set_skipping(false);
-    hand_in(&mut tap, &[&[0x80, 0x02, 0xb0, 0xb4][..], &frames[3]].concat());
-    assert_eq!(tap.skipped(), 3);
+    hand_in(&mut tap, &[&[0x89, 0x00, 0x80, 0x02, 0xb0, 0xb4][..], &frames[3]].concat());
+    tap.set_skipping(true);
+    hand_in(&mut tap, &[0x88, 0x00]);
+    assert_eq!(tap.skipped(), 4);
     let told = Told { events };
     let frames: Vec<_> = told.frames().iter().map(|frame| (frame.word(), frame.message)).collect();
-    assert_eq!(frames, [("text", Some(0)), ("ping", None), ("text", Some(3))]);
+    assert_eq!(frames, [("text", Some(0)), ("ping", None), ("text", Some(3)), ("close", None)]);
     assert!(told.frames().iter().all(|frame| frame.violations.is_empty()));
 }
 

@@ -97,7 +97,8 @@ fn close_code(query: Option<&str>) -> Result<CloseCode, Refusal> {
     code.ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, sentence))
 }
 
-fn parse(id: &str) -> Result<(ShardId, SessionId), Refusal> {
+/// The place that an id names.
+pub(super) fn parse(id: &str) -> Result<(ShardId, SessionId), Refusal> {
     let parts = id
         .split_once('-')
         .and_then(|(shard, session)| Some((ShardId(shard.parse().ok()?), session.parse().ok()?)));

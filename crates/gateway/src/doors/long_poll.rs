@@ -193,6 +193,8 @@ impl http_body::Body for AnswerBody {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         if !self.head.is_empty() {
+            let Waiting { shard, id } = &self.waiting;
+            shard.tidy(|shard| shard.tap_written(*id, &self.head));
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.head)))));
         }
         if self.left == 0 {

@@ -255,6 +255,12 @@ impl Connection {
         self.about.credentials.authority().map(|authority| authority.expires)
     }
 
+    /// Whether what the client says next begins a message.
+    pub(crate) fn is_between_messages(&self) -> bool {
+        let websocket = self.transport.websocket();
+        self.rest.is_empty() && websocket.is_some_and(websocket::Connection::is_between_messages)
+    }
+
     pub(crate) fn new(transport: Transport, about: About) -> Self {
         Self {
             transport,

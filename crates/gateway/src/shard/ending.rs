@@ -4,7 +4,7 @@
 //! meanings and advice of codes are those of `tidegate-inspect`.
 
 use serde_json::{Value, json};
-use tidegate_inspect::event::End as BytesEnd;
+use tidegate_inspect::event::{Close, Direction, End as BytesEnd};
 use tidegate_inspect::silence;
 use tidegate_inspect::words::close_code;
 
@@ -220,6 +220,24 @@ impl Ending {
             "what_happened": self.what_happened(),
             "hint": self.hint(),
         })
+    }
+
+    /// The same as an event.
+    pub(super) fn to_event(&self) -> Close {
+        Close {
+            code: self.ended.code,
+            name: close_code(self.ended.code).name.map(str::to_owned),
+            reason: self.reason.to_string(),
+            clean: self.clean,
+            by: match self.by() {
+                "client" => Some(Direction::ToServer),
+                "network" => None,
+                _ => Some(Direction::ToClient),
+            },
+            end: Some(self.end()),
+            idle_us: Some(self.idle_us()),
+            what: Some(self.what_happened()),
+        }
     }
 
     fn end(&self) -> BytesEnd {

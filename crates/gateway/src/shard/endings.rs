@@ -87,12 +87,13 @@ impl Shard {
         }
     }
 
-    /// Keeps the row of a connection that is about to be forgotten, with how it ended.
+    /// Keeps the row of a connection that is about to be forgotten, with how it ended, and shows that to who watches.
     pub(super) fn keep_ending(&mut self, id: SessionId, gone: Gone) {
         let reason = self.endings.take_reason(id);
         let settings = &self.generation.settings;
         let most = settings.limits.inspect_ring as usize;
-        if most == 0 || settings.inspect.capture == Capture::Off {
+        let is_kept = most > 0 && settings.inspect.capture != Capture::Off;
+        if !is_kept && !self.taps.is_watching() {
             return;
         }
         let Some(mut row) = self.last_row(id) else { return };
@@ -106,7 +107,13 @@ impl Shard {
             (true, End::Open | End::Closing(_)) => false,
             (false, _) => gone == Gone::Answered,
         };
-        row.ending = Some(Ending { ended, gone, clean, websocket, reason, idle: row.idle, at: since_1970() });
-        self.endings.rows.push(row, most, Instant::now());
+        let ending = Ending { ended, gone, clean, websocket, reason, idle: row.idle, at: since_1970() };
+        if self.taps.is_watching() {
+            self.tap_end(id, &ending);
+        }
+        if is_kept {
+            row.ending = Some(ending);
+            self.endings.rows.push(row, most, Instant::now());
+        }
     }
 }

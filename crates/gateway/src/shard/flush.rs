@@ -80,7 +80,15 @@ impl Shard {
         let (flushed, progress) = match &mut connection.transport {
             Transport::Socket { stream, .. } => {
                 let waiting = Waiting::of(&session.queue);
-                let flushed = write_all_it_takes(stream, &mut session.queue, &mut self.counters.writes);
+                let (queue, writes) = (&mut session.queue, &mut self.counters.writes);
+                let flushed = if connection.tally.is_tapped {
+                    let now = self.wheel.now();
+                    write_all_it_takes(stream, queue, writes, |queue, count| {
+                        self.taps.went_of(id, queue, count, now);
+                    })
+                } else {
+                    write_all_it_takes(stream, queue, writes, |_, _| {})
+                };
                 if flushed == Flushed::Empty && connection.end == End::Open {
                     waiting.count_all(&mut self.counters, &mut connection.tally, self.wheel.now());
                     connection.clock.stalled = Tick(0);
@@ -95,8 +103,14 @@ impl Shard {
             }
             Transport::Tls { stream, tls, .. } => {
                 let waiting = Waiting::of(&session.queue);
-                let flushed = seal_all_it_takes(stream, tls, &mut session.queue, &mut self.counters.writes);
-                let (tally, now) = (&mut connection.tally, self.wheel.now());
+                let (is_tapped, now) = (connection.tally.is_tapped, self.wheel.now());
+                let (queue, writes) = (&mut session.queue, &mut self.counters.writes);
+                let flushed = seal_all_it_takes(stream, tls, queue, writes, |queue, count| {
+                    if is_tapped {
+                        self.taps.went_of(id, queue, count, now);
+                    }
+                });
+                let tally = &mut connection.tally;
                 waiting.count_sent(&session.queue, &mut self.counters, tally, now);
                 flushed
             }
@@ -188,11 +202,17 @@ impl Shard {
     }
 }
 
-/// Writes until the queue is empty or the socket takes no more: once, but for very long queues.
+/// Writes until the queue is empty or the socket takes no more: once, but for very long queues. `wrote` is told of
+/// what was taken before the queue is rid of it.
 ///
 /// The calls go to the kernel without the C library's wrappers, whose cancellation points cost as much in
 /// user space as all else that a delivery does here.
-fn write_all_it_takes(stream: &TcpStream, queue: &mut SendQueue, writes: &mut u64) -> Flushed {
+fn write_all_it_takes(
+    stream: &TcpStream,
+    queue: &mut SendQueue,
+    writes: &mut u64,
+    mut wrote: impl FnMut(&SendQueue, usize),
+) -> Flushed {
     while !queue.is_empty() {
         *writes += 1;
         let written = match queue.single() {
@@ -206,7 +226,10 @@ fn write_all_it_takes(stream: &TcpStream, queue: &mut SendQueue, writes: &mut u6
         };
         match written {
             Ok(0) => return Flushed::Broken,
-            Ok(count) => queue.advance(count),
+            Ok(count) => {
+                wrote(queue, count);
+                queue.advance(count);
+            }
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => return Flushed::Blocked,
             Err(_) => return Flushed::Broken,
@@ -222,6 +245,7 @@ fn seal_all_it_takes(
     tls: &mut ServerConnection,
     queue: &mut SendQueue,
     writes: &mut u64,
+    mut sealed: impl FnMut(&SendQueue, usize),
 ) -> (Flushed, bool) {
     let mut progress = false;
     loop {
@@ -239,9 +263,12 @@ fn seal_all_it_takes(
         if queue.is_empty() {
             return (Flushed::Empty, progress);
         }
-        if !records::seal(tls, queue) {
+        let count = records::seal(tls, queue);
+        if count == 0 {
             return (Flushed::Broken, progress);
         }
+        sealed(queue, count);
+        queue.advance(count);
     }
 }
 
@@ -262,6 +289,9 @@ impl Shard {
         if !session.queue.is_empty() {
             let waiting = Waiting::of(&session.queue);
             let bytes = session.queue.take_joined();
+            if session.attachment.tally.is_tapped {
+                self.taps.went(id, &bytes, self.wheel.now());
+            }
             let (tally, now) = (&mut session.attachment.tally, self.wheel.now());
             waiting.count_sent(&session.queue, &mut self.counters, tally, now);
             self.catch_up(id);

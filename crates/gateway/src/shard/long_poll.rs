@@ -102,6 +102,9 @@ impl Shard {
         session.attachment.clock.stalled = now;
         let waiting = Waiting::of(&session.queue);
         let portion = session.queue.take_portion(most);
+        if session.attachment.tally.is_tapped {
+            self.taps.went(id, &portion, now);
+        }
         waiting.count_sent(&session.queue, &mut self.counters, &mut session.attachment.tally, now);
         self.look_anew(id);
         portion

@@ -15,6 +15,9 @@ pub(crate) mod crossing;
 mod ending;
 mod tally;
 mod recent;
+pub(crate) mod ring;
+mod tapped;
+pub(crate) mod taps;
 pub(crate) mod connection;
 pub(crate) mod row;
 mod endings;
@@ -28,12 +31,14 @@ mod following;
 mod keeping;
 mod records;
 mod inbox;
+mod watching;
 mod read;
 mod flush;
 mod stream;
 mod close;
 mod long_poll;
 mod timers;
+mod handle;
 #[cfg(test)]
 mod histories;
 #[cfg(test)]
@@ -53,7 +58,7 @@ use tidegate_hub::{
     SessionId, ShardId,
 };
 use tidegate_source::Upstream;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 
 use self::compare::Comparisons;
 use self::connection::{About, Bucket, Connection, Transport};
@@ -63,6 +68,7 @@ use self::endings::Endings;
 use self::expiries::Expiries;
 use self::inbox::Inbox;
 use self::packer::Packed;
+use self::taps::Taps;
 use self::wheel::Wheel;
 use crate::compression::effort;
 use crate::metrics::Counters;
@@ -77,6 +83,7 @@ pub(crate) use self::inbox::Said;
 pub(crate) use self::keeping::Keeping;
 pub(crate) use self::long_poll::{Answered, PollPart};
 pub(crate) use self::stream::StreamPart;
+pub(crate) use self::watching::Begun;
 
 /// A round's crossings for one shard, in order.
 pub(crate) type Batch = Vec<Crossing<Shard>>;
@@ -143,6 +150,8 @@ pub(crate) struct Shard {
     pub(crate) endings: Endings,
     /// Round trips are measured from here.
     started: Instant,
+    /// Who watches, and what for.
+    pub(crate) taps: Taps,
     me: Weak<RefCell<Shard>>,
     wake: Rc<Notify>,
 }
@@ -220,6 +229,7 @@ impl Shard {
                 expiries: Expiries::new(Instant::now(), SystemTime::now()),
                 endings: Endings::default(),
                 started: Instant::now(),
+                taps: Taps::default(),
                 me: Weak::clone(me),
                 wake: Rc::clone(&wake),
             })
@@ -360,6 +370,7 @@ impl Shard {
         self.hub
             .set_limits(queue_limits(&generation), generation.settings.limits.channels_max_per_conn as usize);
         self.encoder.packer.set_effort(effort(&generation.settings.limits));
+        self.watch_up_to(generation.settings.inspect.watch);
         self.generation = generation;
     }
 
@@ -424,6 +435,9 @@ impl Shard {
         let id = self.hub.attach(form, packing, Connection::new(transport, about));
         self.counters.opened(form);
         self.begin_timers(id);
+        if self.taps.is_watching() {
+            self.tap_opening(id);
+        }
         id
     }
 
@@ -515,69 +529,6 @@ impl Shard {
     pub(crate) fn reference(&self) -> Option<ShardRef> {
         let shard = self.me.upgrade()?;
         Some(ShardRef { shard, wake: Rc::clone(&self.wake), process: Arc::clone(&self.process) })
-    }
-}
-
-impl ShardRef {
-    /// Borrows the shard; a round follows.
-    pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Shard) -> R) -> R {
-        let result = {
-            let mut shard = self.shard.borrow_mut();
-            // Timers that begin here begin now, not when the last round was.
-            shard.turn_wheel(Instant::now());
-            act(&mut shard)
-        };
-        self.wake.notify_one();
-        result
-    }
-
-    /// Borrows the shard for what no round need follow.
-    pub(crate) fn tidy<R>(&self, act: impl FnOnce(&mut Shard) -> R) -> R {
-        act(&mut self.shard.borrow_mut())
-    }
-
-    /// The same at the present time, for what is timed from now on; a round follows where a timer was due.
-    pub(crate) fn tidy_timed<R>(&self, act: impl FnOnce(&mut Shard) -> R) -> R {
-        let (due, result) = {
-            let mut shard = self.shard.borrow_mut();
-            (shard.turn_wheel(Instant::now()), act(&mut shard))
-        };
-        if due {
-            self.wake.notify_one();
-        }
-        result
-    }
-
-    /// Borrows the shard to look at it; nothing follows.
-    pub(crate) fn look<R>(&self, look: impl FnOnce(&Shard) -> R) -> R {
-        look(&self.shard.borrow())
-    }
-
-    /// Lets `act` happen on the shard `target` and waits for its result; `None` if that shard has ended.
-    pub(crate) async fn ask<R: Send + 'static>(
-        &self,
-        target: ShardId,
-        act: impl FnOnce(&mut Shard) -> R + Send + 'static,
-    ) -> Option<R> {
-        let (sender, receiver) = oneshot::channel();
-        self.with(|shard| {
-            let call = Box::new(move |there: &mut Shard| {
-                // Whoever asked may have gone meanwhile.
-                let _ = sender.send(act(there));
-            });
-            shard.cross(target, Crossing::Call(call));
-        });
-        receiver.await.ok()
-    }
-
-    /// Waits until somebody borrowed the shard to change it.
-    pub(crate) async fn changed(&self) {
-        self.wake.notified().await;
-    }
-
-    /// The same for the round itself, which needs no waking after it.
-    pub(crate) fn round(&self, mailbox: &mut mpsc::Receiver<Batch>, now: Instant) -> io::Result<bool> {
-        self.shard.borrow_mut().round(mailbox, now)
     }
 }
 

@@ -243,6 +243,9 @@ impl Shard {
     fn take_bytes(&mut self, id: SessionId, bytes: &mut [u8]) {
         let Some(session) = self.hub.session_mut(id) else { return };
         let connection = &mut session.attachment;
+        if connection.tally.is_tapped {
+            self.taps.came(id, bytes, connection.is_between_messages(), self.wheel.now());
+        }
         connection.tally.count_received(bytes.len(), self.wheel.now());
         self.counters.received_bytes += bytes.len() as u64;
         if connection.about.agreed.inflates() {

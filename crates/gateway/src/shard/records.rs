@@ -71,17 +71,11 @@ fn shrink(tls: &mut ServerConnection) {
     let _ = tls.read_tls(&mut NothingYet);
 }
 
-/// Seals what TLS takes of a queue. False if this connection can seal nothing more.
-pub(super) fn seal(tls: &mut ServerConnection, queue: &mut SendQueue) -> bool {
+/// Seals what TLS takes of a queue; how much that was, and none if this connection can seal nothing more.
+pub(super) fn seal(tls: &mut ServerConnection, queue: &SendQueue) -> usize {
     let mut slices = [IoSlice::new(&[]); SLICES];
     let count = queue.fill(&mut slices);
-    match tls.writer().write_vectored(&slices[..count]) {
-        Ok(0) | Err(_) => false,
-        Ok(taken) => {
-            queue.advance(taken);
-            true
-        }
-    }
+    tls.writer().write_vectored(&slices[..count]).unwrap_or_default()
 }
 
 /// The socket, as rustls writes to it: each call is counted, and goes to the kernel as those of plain

@@ -71,6 +71,9 @@ impl Shard {
             session.queue.advance(portion.len());
             portion
         };
+        if session.attachment.tally.is_tapped {
+            self.taps.went(id, &bytes, now);
+        }
         waiting.count_sent(&session.queue, &mut self.counters, &mut session.attachment.tally, now);
         let (is_empty, is_behind) = (session.queue.is_empty(), session.is_behind());
         if !is_empty {

@@ -16,6 +16,8 @@ pub(crate) struct Tally {
     pub(crate) received_messages: u32,
     /// When the last byte came or went.
     pub(crate) touched: Tick,
+    /// Somebody watches: what is counted is shown to the taps as well. It stands here because there is room for it.
+    pub(crate) is_tapped: bool,
     /// The most that waited when the transport took no more.
     queue_max_bytes: u32,
     /// Microseconds of the last answered Ping, 0 before; or, with the mark, when one went that awaits its Pong.

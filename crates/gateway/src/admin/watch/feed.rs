@@ -34,9 +34,13 @@ pub(super) type Looking<'f> = Pin<Box<dyn Future<Output = Result<Vec<String>, St
 pub(super) enum Pace {
     /// So often.
     Every(Duration),
-    /// When its bell was rung, and so often at most.
-    #[allow(dead_code, reason = "feeds that shards ring for come with taps")]
-    Rung(Duration),
+    /// When its bell was rung.
+    Rung {
+        /// From one look to the next, at least.
+        soonest: Duration,
+        /// From one look to the next where it is not rung.
+        latest: Duration,
+    },
 }
 
 /// Rung by shards when there is something new; one for all feeds of a watcher.
@@ -46,10 +50,11 @@ pub(super) type Bell = Arc<Notify>;
 pub(super) type Begin = fn(&Wish, &ShardRef, &Bell) -> Result<Box<dyn Feed>, String>;
 
 impl Pace {
-    /// The least time between two looks.
-    pub(super) fn interval(self) -> Duration {
+    /// The least and the most time between two looks.
+    pub(super) fn bounds(self) -> (Duration, Duration) {
         match self {
-            Self::Every(interval) | Self::Rung(interval) => interval,
+            Self::Every(interval) => (interval, interval),
+            Self::Rung { soonest, latest } => (soonest, latest),
         }
     }
 }
@@ -63,7 +68,6 @@ pub(super) struct Seen {
 
 impl Seen {
     /// True if it differs from what was handed in before, or nothing was.
-    #[allow(dead_code, reason = "figures are different each second")]
     pub(super) fn is_new(&mut self, told: &str) -> bool {
         let hash = self.keys.hash_one(told);
         self.last.replace(hash) != Some(hash)

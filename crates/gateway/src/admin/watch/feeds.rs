@@ -1,13 +1,19 @@
 //! All feeds by their names; there are no others. Who writes one adds its module and a row here: what a row is
 //! called is what watchers ask for.
 
+use super::connection::Connection;
+use super::events::Events;
 use super::feed::{Begin, Bell, Feed};
 use super::figures::Figures;
 use super::wish::Wish;
 use crate::shard::ShardRef;
 
 /// The name in `what`, and what begins it.
-const FEEDS: &[(&str, Begin)] = &[("figures", |wish, _, _| Ok(Box::new(Figures::new(wish.id))))];
+const FEEDS: &[(&str, Begin)] = &[
+    ("figures", |wish, _, _| Ok(Box::new(Figures::new(wish.id)))),
+    ("connection", Connection::begin),
+    ("events", Events::begin),
+];
 
 /// Begins what is wished for.
 pub(super) fn begin(wish: &Wish, shard: &ShardRef, bell: &Bell) -> Result<Box<dyn Feed>, String> {

@@ -11,6 +11,12 @@ mod feed;
 
 mod figures;
 
+mod taking;
+
+mod events;
+
+mod connection;
+
 mod feeds;
 
 mod watcher;

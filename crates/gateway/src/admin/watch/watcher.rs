@@ -9,6 +9,7 @@ use tidegate_websocket::{CloseCode, Connection, Event, Input, Limits, Message, R
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::connection;
 use super::feed::{Bell, Feed, Pace};
 use super::feeds;
 use super::wish::{Misunderstood, Said, Wish};
@@ -51,8 +52,8 @@ struct Watch {
     feed: Box<dyn Feed>,
     /// When it may be looked at next.
     free: Instant,
-    /// Whether it wants to be then.
-    wanted: bool,
+    /// When it is.
+    due: Instant,
 }
 
 /// What a watcher has waited for.
@@ -102,7 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watcher<S> {
     }
 
     async fn wait(&mut self, buffer: &mut [u8]) -> Step {
-        let due = self.watches.iter().filter(|watch| watch.wanted).map(|watch| watch.free).min();
+        let due = self.watches.iter().map(|watch| watch.due).min();
         let next = due.into_iter().chain([self.next_ping()]).min().unwrap_or_else(Instant::now);
         let process = Arc::clone(&self.shard.process);
         tokio::select! {
@@ -136,7 +137,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watcher<S> {
             match said {
                 Ok(Said::Watch(wish)) => self.watch(&wish),
                 Ok(Said::Unwatch(id)) => self.watches.retain(|watch| watch.id != id),
-                Ok(Said::Body(wish)) => self.tell_error(Some(wish.id), "no payloads are kept"),
+                Ok(Said::Body(wish)) => match connection::body(&wish, &self.shard).await {
+                    // As long as the payload is.
+                    Ok(answer) => self.say(&answer),
+                    Err(sentence) => self.tell_error(Some(wish.id), &sentence),
+                },
                 Err(Misunderstood { id, sentence }) => self.tell_error(id, &sentence),
             }
         }
@@ -149,7 +154,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watcher<S> {
             return self.tell_error(Some(wish.id), &format!("a watcher has {WATCHES_MAX} watches at most"));
         }
         match feeds::begin(wish, &self.shard, &self.bell) {
-            Ok(feed) => self.watches.push(Watch { id: wish.id, feed, free: Instant::now(), wanted: true }),
+            Ok(feed) => {
+                let now = Instant::now();
+                self.watches.push(Watch { id: wish.id, feed, free: now, due: now });
+            }
             Err(sentence) => self.tell_error(Some(wish.id), &sentence),
         }
     }
@@ -159,14 +167,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watcher<S> {
         let mut place = 0;
         while let Some(watch) = self.watches.get_mut(place) {
             place += 1;
-            if !watch.wanted || watch.free > Instant::now() {
+            if watch.due > Instant::now() {
                 continue;
             }
-            watch.wanted = false;
             let looked = watch.feed.look(&self.shard).await;
-            let pace = watch.feed.pace();
-            watch.free = Instant::now() + pace.interval();
-            watch.wanted |= matches!(pace, Pace::Every(_));
+            let (soonest, latest) = watch.feed.pace().bounds();
+            (watch.free, watch.due) = (Instant::now() + soonest, Instant::now() + latest);
             match looked {
                 Ok(messages) => {
                     for message in messages {
@@ -187,6 +193,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watcher<S> {
 
     fn tell(&mut self, message: &str) {
         debug_assert!(message.len() <= MESSAGE_MAX_BYTES, "a feed tells a lot in several messages");
+        self.say(message);
+    }
+
+    fn say(&mut self, message: &str) {
         // What cannot be sent any more is of no use.
         let _ = self.socket.send_text(message, &mut self.output);
     }
@@ -242,6 +252,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watcher<S> {
 
 impl Watch {
     fn ring(&mut self) {
-        self.wanted |= matches!(self.feed.pace(), Pace::Rung(_));
+        if matches!(self.feed.pace(), Pace::Rung { .. }) {
+            self.due = self.due.min(self.free);
+        }
     }
 }

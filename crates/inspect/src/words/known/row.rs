@@ -65,7 +65,7 @@ macro_rules! table {
     ($rows:ident: $($constant:ident = $number:literal, $name:literal, [$($kind:ident $value:literal),* $(,)?],
         $what:literal, $why:literal, $next:literal;)*) => {
         $(
-            #[doc = $what]
+            #[doc = concat!("`", $name, "`: what happened, why and what next stand in its members.")]
             pub const $constant: &Known = &Known {
                 tag: concat!("TG-", $number),
                 name: $name,

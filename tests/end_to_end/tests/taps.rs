@@ -348,3 +348,36 @@ fn binary_payloads_and_what_the_client_breaks() {
         (&json!("base64"), &json!(STANDARD.encode(b"\xff\x00\xfe")))
     );
 }
+
+#[test]
+fn publications_of_a_channel_as_they_come() {
+    let gateway = Gateway::configured(&format!("[listen]\nshards = 2\n{ROUTES}"));
+    let wish = json!({ "type": "watch", "id": 5, "what": "channel", "channel": "prices/tea" });
+    let mut watcher = Watcher::of(&gateway, &wish);
+    let first = watcher.next("channel");
+    assert_eq!((&first["row"], &first["publications"]), (&Value::Null, &json!([])), "{first}");
+    gateway.publish("prices/coffee", "unseen");
+    let long = format!("[\"{}\"]", "x".repeat(5000));
+    let positions = ["plain", r#"{"price":1}"#, &long].map(|text| gateway.publish("prices/tea", text));
+    let mut publications = Vec::new();
+    while publications.len() < 3 {
+        let message = watcher.next("channel");
+        assert_eq!(
+            (&message["row"]["channel"], &message["lost"]),
+            (&json!("prices/tea"), &json!(0)),
+            "{message}"
+        );
+        publications.extend(message["publications"].as_array().expect("a list").iter().cloned());
+    }
+    let told: Vec<_> = publications.iter().map(|one| one["position"].as_str().unwrap_or_default()).collect();
+    assert_eq!(told, positions.each_ref().map(String::as_str));
+    let kinds: Vec<_> = publications.iter().map(|one| one["payload"].as_str().unwrap_or_default()).collect();
+    assert_eq!(kinds, ["text", "json", "json"]);
+    assert_eq!(
+        (&publications[1]["preview"], &publications[2]["bytes"]),
+        (&json!(r#"{"price":1}"#), &json!(5004))
+    );
+    assert_eq!(publications[2]["preview"].as_str().map(str::len), Some(4096));
+    watcher.say(&json!({ "type": "watch", "id": 6, "what": "channel" }));
+    assert_eq!(watcher.next("error")["id"], 6);
+}

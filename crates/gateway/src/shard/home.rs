@@ -163,6 +163,9 @@ impl Shard {
     /// Hands what was appended to the shards that follow.
     pub(super) fn spread(&mut self, channel: &ChannelName, appended: &Appended) -> Published {
         self.counters.published += 1;
+        if self.listening.is_watching() {
+            self.listening.show(channel, appended.position, &appended.publication);
+        }
         let epoch = appended.position.epoch;
         for shard in self.engine.following(channel) {
             let publication = appended.publication.clone();

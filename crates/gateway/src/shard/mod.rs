@@ -19,6 +19,7 @@ pub(crate) mod ring;
 mod tapped;
 pub(crate) mod taps;
 pub(crate) mod connection;
+pub(crate) mod listening;
 pub(crate) mod row;
 mod endings;
 mod packer;
@@ -67,6 +68,7 @@ use self::encoder::Encoder;
 use self::endings::Endings;
 use self::expiries::Expiries;
 use self::inbox::Inbox;
+use self::listening::Listening;
 use self::packer::Packed;
 use self::taps::Taps;
 use self::wheel::Wheel;
@@ -152,6 +154,7 @@ pub(crate) struct Shard {
     started: Instant,
     /// Who watches, and what for.
     pub(crate) taps: Taps,
+    pub(crate) listening: Listening,
     me: Weak<RefCell<Shard>>,
     wake: Rc<Notify>,
 }
@@ -230,6 +233,7 @@ impl Shard {
                 endings: Endings::default(),
                 started: Instant::now(),
                 taps: Taps::default(),
+                listening: Listening::default(),
                 me: Weak::clone(me),
                 wake: Rc::clone(&wake),
             })

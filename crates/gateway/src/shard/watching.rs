@@ -73,6 +73,7 @@ impl Shard {
 
     /// Ends the watches that see more than this.
     pub(super) fn watch_up_to(&mut self, most: WatchLevel) {
+        self.listening.keep_up_to(most);
         let untapped = self.taps.keep_up_to(most);
         self.untap(&untapped);
     }

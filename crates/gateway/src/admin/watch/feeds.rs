@@ -1,6 +1,7 @@
 //! All feeds by their names; there are no others. Who writes one adds its module and a row here: what a row is
 //! called is what watchers ask for.
 
+use super::channel::Channel;
 use super::connection::Connection;
 use super::events::Events;
 use super::feed::{Begin, Bell, Feed};
@@ -12,6 +13,7 @@ use crate::shard::ShardRef;
 const FEEDS: &[(&str, Begin)] = &[
     ("figures", |wish, _, _| Ok(Box::new(Figures::new(wish.id)))),
     ("connection", Connection::begin),
+    ("channel", Channel::begin),
     ("events", Events::begin),
 ];
 

@@ -17,6 +17,8 @@ mod events;
 
 mod connection;
 
+mod channel;
+
 mod feeds;
 
 mod watcher;

@@ -2,6 +2,8 @@
 //!
 //! What is wrong here ends with exit code 2 and clap's message; nothing is looked up, opened or connected.
 
+mod following;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use tidegate_inspect::filter::{Filter, FilterError, JsonPlaces};
 
 use crate::exit;
 use crate::expectation::Expectation;
+pub(crate) use following::Following;
 
 /// Turns the HTTP servers that you have into push APIs: WebSocket and server-sent events in front of plain
 /// HTTP.
@@ -241,12 +244,15 @@ pub(crate) struct Publish {
     pub(crate) json: bool,
 }
 
-/// Show the handshake and every frame between a client and any WebSocket server, or read a recording again
-#[derive(Debug, Args)]
+/// Show the handshake and every frame between a client and any WebSocket server, or on a gateway, or of a recording
+#[derive(Debug, Clone, Args)]
 #[command(after_help = INSPECT_HELP)]
 pub(crate) struct Inspect {
     /// The server's ws:// or wss:// URL, or a recording: a file that ends in .jsonl, .har or .pcapng, or any capture
+    #[arg(required_unless_present = "attach", default_value = "", hide_default_value = true)]
     pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) following: Following,
     /// Where clients connect instead [default: a free port of this machine]
     #[arg(long, value_name = "ADDRESS", value_parser = address, default_value = "127.0.0.1:0", hide_default_value = true)]
     pub(crate) listen: SocketAddr,

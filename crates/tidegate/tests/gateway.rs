@@ -98,6 +98,36 @@ fn what_is_published_is_what_is_received() {
 }
 
 #[test]
+fn what_goes_over_a_connection_is_what_inspect_attached_shows() {
+    let gateway = Gateway::start(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"], "  admin ");
+    let admin = gateway.word("http://127.0.0.1").replace("/hello", "");
+    let admin_line = gateway.lines.iter().find(|line| line.contains("publish")).unwrap();
+    let admin = admin_line.split_whitespace().last().unwrap_or(&admin).to_owned();
+    let url = gateway.word("ws://");
+    let mut command =
+        tidegate(&["inspect", "--attach", &admin, "--json", "-n", "1", "--filter", "path:/hello"]);
+    let mut inspect = command.env("XDG_RUNTIME_DIR", gateway.runtime.path()).spawn().unwrap();
+    let mut stderr = BufReader::new(inspect.stderr.take().unwrap());
+    let mut line = String::new();
+    stderr.read_line(&mut line).unwrap();
+    assert!(line.contains("shows what happens on the gateway"), "{line}");
+    // Whether it was there before what follows is not said: connections are opened until it has seen one end.
+    let mut stdout = BufReader::new(inspect.stdout.take().unwrap());
+    let seen = std::thread::spawn(move || {
+        let mut lines = String::new();
+        std::io::Read::read_to_string(&mut stdout, &mut lines).map(|_| lines)
+    });
+    while !seen.is_finished() {
+        let run = run(&["connect", &url, "--linger", "1ms"], "");
+        assert_eq!(run.code, 0, "{}", run.stderr);
+    }
+    let lines = seen.join().unwrap().unwrap();
+    assert!(finish(inspect).code == 0 && lines.contains("\"type\":\"open\""), "{lines}");
+    assert!(lines.contains("\"op\":\"close\"") && lines.contains("and the gateway answered"), "{lines}");
+    assert_eq!(gateway.end_by("INT"), 130);
+}
+
+#[test]
 fn a_wrong_token_is_refused_11() {
     let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
     let gateway = Gateway::start(&arguments, "  admin ");

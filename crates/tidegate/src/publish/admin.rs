@@ -235,7 +235,7 @@ fn refusal(status: u16, body: &[u8], has_token: bool) -> Failure {
 }
 
 /// The sentence in a JSON answer of a server.
-fn sentence(body: &str) -> Option<String> {
+pub(crate) fn sentence(body: &str) -> Option<String> {
     let answer: serde_json::Value = serde_json::from_str(body).ok()?;
     match answer.get("position") {
         Some(serde_json::Value::String(position)) => {

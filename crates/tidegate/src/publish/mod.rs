@@ -19,6 +19,7 @@ use crate::exit::{Exit, Failure};
 use crate::left_token;
 use crate::terminal::{Look, escape_json};
 use crate::timestamp::now;
+pub(crate) use admin::sentence;
 use admin::{Admin, Item, Published};
 
 /// Longest message. The gateway's own bound is lower by default, and it says so.

@@ -70,7 +70,7 @@ export function Table<T>(shown: Shown<T>) {
   useMoves(shown, box, place);
 
   const fitting = fit(columns, view.width);
-  const template = fitting.map((column) => (column.grow ? `minmax(${column.width}px,${column.grow}fr)` : `${column.width}px`));
+  const template = fitting.map((column) => (column.grow ? `minmax(${widthOf(column, view.width)}px,${column.grow}fr)` : `${column.width}px`));
   const first = Math.max(rows.begin, rows.begin + Math.floor(view.top / ROW) - SPARE_ROWS);
   const last = Math.min(rows.end, first + Math.ceil(view.height / ROW) + 2 * SPARE_ROWS);
   const drawn = [];
@@ -172,13 +172,19 @@ function Line<T>({ shown, row, at, fitting, is }: Drawn<T>) {
 export function fit<T>(columns: Column<T>[], width: number): Column<T>[] {
   const GAP = 12;
   let left = width - 2 * GAP;
+  const wants = (column: Column<T>) => widthOf(column, width) + GAP;
   const taken = new Set<Column<T>>();
   for (const column of [...columns].sort((a, b) => a.rank - b.rank)) {
-    left -= column.width + GAP;
+    left -= wants(column);
     if (left < -GAP && taken.size > 0) break;
     taken.add(column);
   }
   return columns.filter((column) => taken.has(column));
+}
+
+/** A column that grows leaves room for others where there is little. */
+function widthOf<T>({ grow, width }: Column<T>, all: number): number {
+  return grow ? Math.min(width, Math.round(all * 0.45)) : width;
 }
 
 function placeOf<T>({ rows, id, selected }: Shown<T>): number | undefined {

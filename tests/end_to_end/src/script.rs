@@ -1,6 +1,7 @@
 //! A program in another language that tells what it sees: one JSON object a line on stdout, each with the
 //! name of an event. It is ended with the test.
 
+use std::io::Write;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
@@ -54,6 +55,17 @@ impl Script {
         let errors = Lines::of(child.stderr.take().expect("stderr is piped"));
         let stdin = child.stdin.take();
         Self { child, stdin, output, errors, next: 0 }
+    }
+
+    /// Writes a line to its stdin; only a script on a leash has one.
+    ///
+    /// # Panics
+    ///
+    /// If it does not read any more.
+    #[track_caller]
+    pub fn say(&mut self, line: &Value) {
+        let stdin = self.stdin.as_mut().expect("the script is on a leash");
+        writeln!(stdin, "{line}").expect("the script reads");
     }
 
     /// Ends its stdin, as the end of this process would, and waits until the script has closed its output.

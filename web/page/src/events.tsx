@@ -2,8 +2,9 @@
 // caller's.
 
 import type { ComponentChildren } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Detail } from "./detail.js";
+import { feedState } from "./gateway.js";
 import { useKeys } from "./keys.js";
 import { letters } from "./parts/bits.js";
 import { textOf } from "./parts/bytes.js";
@@ -22,7 +23,7 @@ import { useRedraw, useWatch } from "./watch.js";
 
 interface Shown {
   /** What the gateway is asked for; what it tells beside events goes to `told`. */
-  wish: Wish;
+  wish: Wish | undefined;
   told?(message: Told): void;
   name: string;
   facts(event: Event): Facts;
@@ -42,13 +43,19 @@ export function Events(shown: Shown) {
   const [follow, setFollow] = useState(at === undefined);
   const [refused, setRefused] = useState<string>();
   events.narrow(filter);
-  useWatch(shown.wish, (message) => {
+  // Where the configuration allows no payloads, headers are watched.
+  const [level, setLevel] = useState("payload");
+  const wish = shown.wish && { ...shown.wish, level };
+  const live = feedState.value.name === "live";
+  useEffect(() => events.begun(), [live, JSON.stringify(wish)]);
+  useWatch(wish, (message) => {
     if (message.type === "events") {
       events.take(message["events"] as Event[], (message["lost"] as number | undefined) ?? 0);
-      setRefused(undefined);
       redraw();
+    } else if (message.type === "error") {
+      setRefused(message.message ?? "this is refused");
+      if (level === "payload" && message.message?.includes("[inspect] watch")) setLevel("frames");
     } else {
-      if (message.type === "error") setRefused(message.message ?? "this is refused");
       shown.told?.(message);
     }
   });
@@ -101,7 +108,7 @@ export function Events(shown: Shown) {
           </button>
         )}
       </div>
-      {refused && <Note kind="error">{refused}</Note>}
+      {refused && shown.wish && <Note kind={level === "frames" ? "warning" : "error"}>{refused}</Note>}
       <div class={`split${selected ? " opened" : ""}`}>
         <div class="side">
           <Table

@@ -35,10 +35,9 @@ export function Refusal({ refused }: { refused: NonNullable<Handshake["refused"]
     <Note kind="error">
       Refused with <b>{refused.status}</b>: <Inert text={refused.reason} most={2000} />
       {refused.setting && (
-        <>
-          {" "}
-          The setting is <code>{refused.setting}</code>.
-        </>
+        <span class="also">
+          The setting is <code>{refused.setting}</code>
+        </span>
       )}
     </Note>
   );

@@ -96,15 +96,19 @@ test("attempts come further and further apart, up to a bound", () => {
   assert.ok(delay(3, 0) >= delay(3, 1) / 2);
 });
 
-const event = (n, more = {}) => ({ v: 1, ts: "", type: "frame", conn: "a", n, ...more });
+const event = (n, more = {}) => ({ v: 1, ts: "2026-01-02T03:04:05.678901Z", type: "frame", conn: "a", n, ...more });
 
 test("events are kept up to a bound, those that were told twice once", () => {
   const stream = new Stream(() => ({}));
   stream.take(Array.from({ length: KEPT + 10 }, (_, n) => event(n)), 3);
   assert.deepEqual([stream.all.length, stream.all.begin, stream.lost], [KEPT, 10, 3]);
-  stream.take([event(KEPT + 9), event(KEPT + 10), event(5, { conn: "b" })], 1);
+  stream.begun();
+  stream.take([event(KEPT + 9), event(KEPT + 10), event(20, { conn: "b" })], 1);
   assert.deepEqual([stream.all.end, stream.lost], [KEPT + 12, 4]);
-  assert.equal(idOf(stream.all.at(stream.all.end - 1)), "b:5");
+  assert.equal(idOf(stream.all.at(stream.all.end - 1)), "b:20:04:05.678901");
+  // Numbers begin anew with a tap; the time does not.
+  stream.take([event(KEPT + 9, { ts: "2026-01-02T03:04:06.000000Z" })], 0);
+  assert.equal(stream.all.end, KEPT + 13);
 });
 
 test("a pause freezes what is shown and counts what comes", () => {

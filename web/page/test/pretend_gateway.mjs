@@ -21,7 +21,8 @@ const server = createServer((request, response) => {
   if (path === "/") return send(response, "text/html", readFileSync(join(dist, "index.html")));
   if (path.startsWith("/page/")) return send(response, KINDS[ending], readFileSync(join(dist, `${stem}.${ending}`)));
   if (request.headers.authorization !== `Bearer ${TOKEN}`) return response.writeHead(401).end("no token\n");
-  return send(response, "application/json", JSON.stringify({ connections: [], next: null }));
+  const answer = path === "/configuration" ? CONFIGURATION : { connections: [], next: null };
+  return send(response, "application/json", JSON.stringify(answer));
 });
 
 function send(response, kind, body) {
@@ -95,7 +96,7 @@ function answer({ type, id, what, connection }, tell, timers) {
     return every(500, list);
   }
   if (what === "connection" || what === "events") {
-    if (what === "connection") tell({ type: "connection", id, row: rows(1)[0], handshake: null, level: "payload" });
+    if (what === "connection") tell({ type: "connection", id, row: rows(1)[0], handshake: handshake(0), level: "payload" });
     let [due, last] = [0, performance.now()];
     return every(33, () => {
       const now = performance.now();
@@ -106,8 +107,57 @@ function answer({ type, id, what, connection }, tell, timers) {
       if (events.length) tell({ type: "events", id, events, lost: 0 });
     });
   }
-  return tell({ type: what, id, total: 0, rows: [], publications: [], row: null });
+  return tell({ type: what, id, ...LISTS[what]?.() });
 }
+
+const CHANNEL = { channel: "quotes/BTC", kind: "poll", position: "k3f9:1042", subscribers: 14, history: 100, rate: 1.2, present: null, source: { state: "running", reason: null } };
+const BROKEN = { ...CHANNEL, channel: "feeds/weather", rate: 0, subscribers: 2, source: { state: "failing", reason: "cannot connect to http://127.0.0.1:3001: connection refused" } };
+
+const LISTS = {
+  channels: () => ({ total: 2, rows: [CHANNEL, BROKEN] }),
+  channel: () => ({
+    row: CHANNEL,
+    lost: 0,
+    publications: Array.from({ length: 40 }, (_, at) => {
+      const preview = JSON.stringify({ symbol: "BTC", price: 60_000 + at });
+      return { position: `k3f9:${at + 1000}`, at: begun - (40 - at) * 900, bytes: preview.length, preview, payload: "json" };
+    }),
+  }),
+  backends: () => ({
+    rows: [
+      { channel: "quotes/BTC", kind: "poll", url: "http://127.0.0.1:3000/quotes/BTC", state: "running", reason: null, requests: 1042, not_modified: 930, changes: 112, errors: 0, last_status: 304, last_ms: 1.2, last_at: begun, interval_ms: 1000, retry_at: null },
+      { channel: "feeds/weather", kind: "poll", url: "http://127.0.0.1:3001/weather", state: "failing", reason: BROKEN.source.reason, requests: 31, not_modified: 0, changes: 3, errors: 12, last_status: null, last_ms: null, last_at: begun - 70_000, interval_ms: 1000, retry_at: begun + 9000 },
+    ],
+  }),
+  handshakes: () => ({ rows: [0, 1, 2, 3].map(handshake) }),
+};
+
+function handshake(at) {
+  const headers = [["Host", "127.0.0.1:8080"], ["Upgrade", "websocket"], ["Connection", "Upgrade"], ["Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="], ["Sec-WebSocket-Version", "13"], ["Origin", at === 2 ? "https://evil.example" : "https://app.example"], ["Cookie", "[hidden]"], ["Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits"]];
+  const met = (part, what, section, found) => ({ part, ok: true, outcome: "met", what, section, found, mend: null });
+  const checks = [met("request", "the method is GET", "RFC 6455, section 4.1", "GET"), met("request", "Upgrade names websocket", "RFC 6455, section 4.2.1", "websocket"), met("request", "the key is 16 bytes in base64", "RFC 6455, section 4.1", "16 bytes"), met("request", "the version is 13", "RFC 6455, section 4.1", "13")];
+  if (at === 2) {
+    const broken = { part: "request", ok: false, outcome: "broken", what: "the Origin is one that may connect", section: "RFC 6455, section 4.2.2", found: "https://evil.example", mend: 'add it to [access] origins = ["https://evil.example"]' };
+    return { at: begun - 4000, connection: null, remote: "203.0.113.9", request: { line: "GET /quotes/BTC HTTP/1.1", headers }, response: { line: "HTTP/1.1 403 Forbidden", headers: [["Content-Type", "text/plain"]] }, as_written: true, checks: [...checks, broken], refused: { status: 403, reason: "pages of https://evil.example may not connect", setting: "access.origins" }, timing: { tcp_us: null, tls_us: null, head_us: 90, auth_us: 4, backend_us: null, total_us: 120 } };
+  }
+  const answer = [["Upgrade", "websocket"], ["Connection", "Upgrade"], ["Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="], ["Sec-WebSocket-Extensions", "permessage-deflate; server_no_context_takeover; client_no_context_takeover"]];
+  const accept = met("answer", "Sec-WebSocket-Accept fits the key", "RFC 6455, section 4.2.2", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+  const noted = { part: "answer", ok: true, outcome: "noted", what: "compression costs 39 KiB while a message is packed, and nothing in between", section: "RFC 7692, section 7.1.1", found: null, mend: null };
+  return { at: begun - at * 800, connection: `0-${at + 1}.1`, remote: "203.0.113.1", request: { line: "GET /quotes/BTC?token=[hidden] HTTP/1.1", headers }, response: { line: "HTTP/1.1 101 Switching Protocols", headers: answer }, as_written: true, checks: [...checks, accept, noted], refused: null, timing: { tcp_us: 210, tls_us: 1900, head_us: 140, auth_us: 60, backend_us: 840, total_us: 3150 } };
+}
+
+const CONFIGURATION = {
+  generation: 3,
+  loaded: "2026-11-23T05:00:00Z",
+  file: "tidegate.toml",
+  values: [
+    { key: "listen.public", value: "0.0.0.0:8080", origin: "file" },
+    { key: "limits.max_connections", value: "50000", origin: "computed" },
+    { key: "limits.ws_ping_interval", value: "25s", origin: "default" },
+    { key: "access.admin_token", value: "hidden", origin: "environment" },
+  ],
+  routes: [{ path: "/quotes/{symbol}", kind: "poll", doors: ["websocket", "event_stream"], url: "http://127.0.0.1:3000/quotes/{symbol}", interval: "1s" }, { path: "/chat/{room}", kind: "channel", doors: ["websocket"], publish: "anyone" }],
+};
 
 function figures(at) {
   const passed = (at - begun) / 1000 + 300;

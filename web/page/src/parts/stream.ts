@@ -7,10 +7,11 @@ import { Ring } from "./ring.js";
 
 /** Rows that the page keeps. */
 export const KEPT = 5000;
-/** Connections whose newest number is remembered. */
-const NUMBERED = 10_000;
+/** Batches after the beginning of a watch in which something may be told that was told before. */
+const BATCHES_AGAIN = 30;
 
-export const idOf = (event: Event) => `${event.conn ?? ""}:${event.n ?? event.ts}`;
+/** Numbers begin anew where a connection is watched anew: the time, from the minutes on, tells them apart. */
+export const idOf = ({ conn = "", n = 0, ts }: Event) => `${conn}:${n}:${ts.slice(14, -1)}`;
 
 export class Stream {
   readonly all = new Ring<Event>(KEPT);
@@ -21,7 +22,8 @@ export class Stream {
   #shown = new Ring<Event>(KEPT);
   #text = "";
   readonly #facts: (event: Event) => Facts;
-  readonly #numbers = new Map<string, number>();
+  #known = new Set<string>();
+  #again = 0;
 
   constructor(facts: (event: Event) => Facts) {
     this.#facts = facts;
@@ -40,11 +42,18 @@ export class Stream {
   take(events: Event[], lost: number): void {
     this.lost += lost;
     const test = this.#test();
+    if (this.#again > 0 && (this.#again -= 1) === 0) this.#known.clear();
     for (const event of events) {
-      if (!this.#isNew(event)) continue;
+      if (this.#again > 0 && this.#known.has(idOf(event))) continue;
       this.all.push(event);
       if (test(event)) this.#shown.push(event);
     }
+  }
+
+  /** A watch begins, perhaps not the first: the gateway tells what it still has. */
+  begun(): void {
+    this.#known = new Set([...this.all].map(idOf));
+    this.#again = this.#known.size ? BATCHES_AGAIN : 0;
   }
 
   /** Shows what this filter says; one that cannot be read changes nothing. */
@@ -67,16 +76,6 @@ export class Stream {
     this.#shown.clear();
     this.lost = 0;
     if (this.frozen) this.frozen = this.#shown.copy();
-  }
-
-  /** After a reconnection the gateway tells again what it still has. */
-  #isNew({ conn = "", n }: Event): boolean {
-    if (n === undefined) return true;
-    const newest = this.#numbers.get(conn);
-    if (newest !== undefined && n <= newest) return false;
-    if (this.#numbers.size >= NUMBERED) this.#numbers.clear();
-    this.#numbers.set(conn, n);
-    return true;
   }
 
   #test(): Test {

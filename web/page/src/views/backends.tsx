@@ -42,7 +42,7 @@ export function Backends() {
       {selected?.reason && (
         <Note kind={selected.state === "failing" ? "error" : "info"}>
           <Inert text={selected.reason} most={2000} />
-          {selected.retry_at && ` It is tried again in ${span(Math.max(0, selected.retry_at - Date.now()))}.`}
+          {selected.retry_at && <span class="also">It is tried again in {span(Math.max(0, selected.retry_at - Date.now()))}</span>}
         </Note>
       )}
     </section>

@@ -1,9 +1,10 @@
 // One connection: how it is, its handshake, its frames, its times, its end.
 
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { CloseDialog, SendDialog } from "../acts.js";
 import { Events } from "../events.js";
+import { ask } from "../gateway.js";
 import { HandshakeView } from "../handshake.js";
 import { useKeys } from "../keys.js";
 import { isFault, nameOf } from "../parts/codes.js";
@@ -12,7 +13,6 @@ import { bytes, clock, count, span } from "../parts/units.js";
 import { go, link, place } from "../place.js";
 import { Empty, Inert, Name, Note } from "../text.js";
 import { Timing } from "../timing.js";
-import { useWatch } from "../watch.js";
 import { DOORS } from "./connections.js";
 
 const TABS = [
@@ -24,12 +24,38 @@ const TABS = [
 
 interface ConnectionTold extends Told {
   row: Row | null;
-  handshake: Handshake | null;
+}
+
+/** From one look at the row to the next. */
+const LOOK_MS = 1000;
+
+/** The row, looked at once a second until the connection has ended, and the handshake as long as the gateway keeps it. */
+function useConnection(id: string) {
+  const [row, setRow] = useState<Row>();
+  const [handshake, setHandshake] = useState<Handshake>();
+  const [refused, setRefused] = useState<string>();
+  const ended = row?.state === "closed" || refused !== undefined;
+  useEffect(() => {
+    const look = async () => {
+      const answer = await ask<Row>(`/connections/${encodeURIComponent(id)}`);
+      if ("value" in answer) setRow(answer.value);
+      else setRefused(answer.refused);
+    };
+    void look();
+    if (ended) return undefined;
+    const timer = setInterval(look, LOOK_MS);
+    return () => clearInterval(timer);
+  }, [id, ended]);
+  useEffect(() => {
+    void ask<{ handshakes: Handshake[] }>("/handshakes?limit=1000").then((answer) => {
+      if ("value" in answer) setHandshake(answer.value.handshakes.find(({ connection }) => connection === id));
+    });
+  }, [id]);
+  return { row, setRow, handshake: handshake ?? null, refused };
 }
 
 export function Connection({ id, tab }: { id: string; tab: string }) {
-  const [told, setTold] = useState<ConnectionTold>();
-  const [refused, setRefused] = useState<string>();
+  const { row, setRow, handshake, refused } = useConnection(id);
   const [dialog, setDialog] = useState<"close" | "send">();
   const current = TABS.find(([name]) => name === tab)?.[0] ?? (place.value.chosen["tab"] === "close" ? "close" : "frames");
   const turn = (step: number) => {
@@ -37,11 +63,10 @@ export function Connection({ id, tab }: { id: string; tab: string }) {
     const next = TABS[(at + step + TABS.length) % TABS.length];
     if (next) go(["connection", id, next[0]]);
   };
-  const row = told?.row ?? undefined;
   const open = row !== undefined && row.state !== "closed";
   const took = (message: Told) => {
-    if (message.type === "connection") setTold((before) => ({ ...before, ...(message as ConnectionTold), handshake: (message as ConnectionTold).handshake ?? before?.handshake ?? null }));
-    if (message.type === "error") setRefused(message.message);
+    const told = message as ConnectionTold;
+    if (message.type === "connection" && told.row) setRow(told.row);
   };
   useKeys({
     "[": () => turn(-1),
@@ -82,30 +107,24 @@ export function Connection({ id, tab }: { id: string; tab: string }) {
       </div>
       {current === "frames" ? (
         <Events
-          wish={{ what: "connection", connection: id, level: "payload" }}
+          wish={row?.state === "closed" || refused ? undefined : { what: "connection", connection: id }}
           told={took}
           name={`connection-${id}`}
           facts={facts}
-          record={row && { row, handshake: told?.handshake ?? null }}
-          empty={open ? "No frame has gone by since this view was opened." : "This connection has ended; its frames were not watched, so they are not kept."}
+          record={row && { row, handshake }}
+          empty={open ? "No frame has gone by since this view was opened." : "This connection has ended. Nobody watched its frames, so they are not kept."}
         />
       ) : (
-        <Quiet id={id} told={took}>
-          {current === "handshake" && (told?.handshake ? <HandshakeView handshake={told.handshake} /> : <Empty>{row ? "The gateway does not keep the handshake of this connection any more: it keeps the newest ones." : "…"}</Empty>)}
-          {current === "timing" && (row ? <Timing row={row} handshake={told?.handshake ?? null} /> : <Empty>…</Empty>)}
-          {current === "close" && (row?.close ? <Closed row={row} /> : <Empty>{row ? "The connection is open." : "…"}</Empty>)}
-        </Quiet>
+        <div class="scroll">
+          {current === "handshake" && (handshake ? <HandshakeView handshake={handshake} /> : <Empty>The gateway keeps the newest handshakes, and this one is not among them.</Empty>)}
+          {current === "timing" && row && <Timing row={row} handshake={handshake} />}
+          {current === "close" && (row?.close ? <Closed row={row} /> : row && <Empty>The connection is open.</Empty>)}
+        </div>
       )}
       {dialog === "close" && <CloseDialog id={id} close={() => setDialog(undefined)} />}
       {dialog === "send" && <SendDialog id={id} close={() => setDialog(undefined)} />}
     </section>
   );
-}
-
-/** Watches without asking for frames, so that nothing is captured for nobody. */
-function Quiet({ id, told, children }: { id: string; told(message: Told): void; children: ComponentChildren }) {
-  useWatch({ what: "connection", connection: id, level: "meta" }, told);
-  return <div class="scroll">{children}</div>;
 }
 
 function CloseChip({ row }: { row: Row }) {

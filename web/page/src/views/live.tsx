@@ -1,16 +1,29 @@
 // The events of all connections that the filter chooses, as they go by.
 
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { Events } from "../events.js";
+import { filter } from "../parts/filter.js";
+import type { Event, Row, Told } from "../parts/messages.js";
 import { place } from "../place.js";
 import { useNewest } from "../watch.js";
-import type { Event, Row, Told } from "../parts/messages.js";
-import { useMemo } from "preact/hooks";
 
 interface List extends Told {
   rows: Row[];
   closed: Row[];
 }
 
+/** A filter that can be read and that nobody is typing any more. */
+function useSettled(text: string): string {
+  const [settled, settle] = useState("");
+  useEffect(() => {
+    if (!("test" in filter(text))) return undefined;
+    const timer = setTimeout(() => settle(text), 400);
+    return () => clearTimeout(timer);
+  }, [text]);
+  return settled;
+}
+
+/** The gateway sends only what the filter says, so that little of much is not lost on the way. */
 export function Live() {
   const { newest } = useNewest<List>({ what: "connections", filter: "", sort: "activity", limit: 200 });
   const rows = useMemo(() => new Map<string, Row>(), []);
@@ -19,13 +32,12 @@ export function Live() {
     const row = rows.get(event.conn ?? "");
     return { path: row?.path, user: row?.user, channels: row?.channels };
   };
-  // The gateway sends only what the filter says, so that little of much is not lost on the way.
-  const filter = place.value.chosen["gateway"] ?? "";
+  const settled = useSettled(place.value.chosen["filter"] ?? "");
   return (
     <section class="view">
       <h1 class="unseen">Live</h1>
       <Events
-        wish={{ what: "events", filter, level: "payload" }}
+        wish={{ what: "events", filter: settled }}
         name="events"
         facts={facts}
         many

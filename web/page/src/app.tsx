@@ -114,9 +114,11 @@ function Pulse() {
             <span title="Messages that the gateway sends to clients, a second">
               <b>{rate(sent)}</b> msg/s
             </span>
-            <span class="spare" title="Memory that the gateway's process takes">
-              <b>{bytes(now.figures.resident_bytes)}</b>
-            </span>
+            {now.figures.resident_bytes !== undefined && (
+              <span class="spare" title="Memory that the gateway's process takes">
+                <b>{bytes(now.figures.resident_bytes)}</b>
+              </span>
+            )}
           </>
         )}
         <span class="dot ok" title="The gateway tells what happens as it happens">

@@ -163,7 +163,7 @@ function find(ring: Stream["shown"], id: string): Event | undefined {
 function toneOf(event: Event): string | undefined {
   if (event.violations?.length || event.level === "error" || (event.type === "close" && !event.clean)) return "fault";
   if (event.type === "drop") return "loss";
-  if (event.type !== "frame" && event.type !== "message") return "mark";
+  if (event.type !== "frame" && event.type !== "message") return "event";
   return event.op === "ping" || event.op === "pong" ? "faint" : undefined;
 }
 
@@ -188,7 +188,7 @@ const COLUMNS: Column<Event>[] = [
     rank: 0,
     show: ({ dir }) => (dir ? <span class={dir} title={dir === "c2s" ? "from the client" : "to the client"}>{dir === "c2s" ? "↑" : "↓"}</span> : ""),
   },
-  { key: "op", title: "Kind", hint: "The opcode of a frame, or the type of the event", width: 84, rank: 1, show: (event) => <span class={`op ${event.op ?? event.type}`}>{event.op ?? event.type}</span> },
+  { key: "op", title: "Kind", hint: "The opcode of a frame, or the type of the event", width: 84, rank: 1, show: (event) => <span class={`op op-${event.op ?? event.type}`}>{event.op ?? event.type}</span> },
   { key: "flags", title: "FR123M", hint: "Bits of the frame's header: FIN, RSV1 to RSV3, MASK; a dot for each that is not set", width: 58, rank: 6, mono: true, show: (event) => (event.type === "frame" ? <span class="letters">{letters(event)}</span> : "") },
   { key: "size", title: "Payload", hint: "Bytes of the payload as an application sees them", width: 72, rank: 2, right: true, show: (event) => (event.len === undefined ? "" : bytes(event.inflated ?? event.len)) },
   { key: "wire", title: "Wire", hint: "Bytes on the wire, the header counted", width: 72, rank: 8, right: true, show: ({ wire }) => (wire === undefined ? "" : bytes(wire)) },

@@ -18,7 +18,8 @@ export function Search({ label, placeholder, value, change, wrong }: Shown) {
     <div class={`search${wrong ? " wrong" : ""}`}>
       <input
         ref={field}
-        type="search"
+        type="text"
+        inputmode="search"
         aria-label={label}
         aria-invalid={wrong !== undefined}
         placeholder={placeholder}

@@ -142,7 +142,7 @@ export interface Figures {
   connections: number;
   by_door: Record<string, number>;
   channels: number;
-  subscriptions: number;
+  subscriptions?: number;
   sent_messages: number;
   sent_bytes: number;
   received_messages: number;
@@ -152,11 +152,12 @@ export interface Figures {
   refused: number;
   closed: Record<string, number>;
   dropped: number;
-  queue_bytes: number;
-  cpu_ms: number;
-  resident_bytes: number;
-  backend_requests: number;
-  backend_errors: number;
+  /** Absent where nobody counts them. */
+  queue_bytes?: number;
+  cpu_ms?: number;
+  resident_bytes?: number;
+  backend_requests?: number;
+  backend_errors?: number;
 }
 
 export interface Sample {

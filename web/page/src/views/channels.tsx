@@ -1,7 +1,8 @@
 // Channels: a list, and one of them with its newest publications and a box to publish from.
 
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Message } from "../acts.js";
+import { ask } from "../gateway.js";
 import { useKeys } from "../keys.js";
 import type { ChannelRow, Publication, Told } from "../parts/messages.js";
 import { Ring } from "../parts/ring.js";
@@ -87,23 +88,22 @@ export function Channel({ name }: { name: string }) {
   const [refused, setRefused] = useState<string>();
   const kept = useRef(new Ring<Publication>(KEPT)).current;
   const lost = useRef(0);
-  const newest = useRef("");
   const [follow, setFollow] = useState(true);
   const redraw = useRedraw();
   const { at } = place.value.chosen;
+  const take = (row: ChannelRow | null, publications: Publication[]) => {
+    if (row) setRow(row);
+    const known = new Set([...kept].map(({ position }) => position));
+    for (const publication of publications) if (!known.has(publication.position)) kept.push(publication);
+    redraw();
+  };
   useWatch({ what: "channel", channel: name }, (message) => {
     if (message.type === "error") return setRefused(message.message);
     const told = message as ChannelTold;
-    if (told.row) setRow(told.row);
     lost.current += told.lost ?? 0;
-    const known = new Set([...kept].map(({ position }) => position));
-    for (const publication of told.publications ?? []) {
-      if (known.has(publication.position)) continue;
-      kept.push(publication);
-      newest.current = publication.position;
-    }
-    return redraw();
+    return take(told.row, told.publications ?? []);
   });
+  usePolled(refused === undefined ? undefined : name, take);
   useKeys({ Escape: () => (at === undefined ? go(["channels"]) : choose({ at: undefined })), f: () => setFollow(true) });
   const selected = at === undefined ? undefined : [...kept].find(({ position }) => position === at);
   const fillable = row === undefined || !row.kind || row.kind === "channel";
@@ -165,6 +165,44 @@ export function Channel({ name }: { name: string }) {
       {fillable && <Message label="Publish" path={`/channels/${path(name)}`} act="Publish" />}
     </section>
   );
+}
+
+interface Polled {
+  kind?: string;
+  position: string | null;
+  subscribers: number;
+  history: number;
+  count?: number;
+  source?: ChannelRow["source"];
+  publications?: { position: string; data?: unknown; text?: string; binary?: string }[];
+}
+
+/** From one look to the next. */
+const LOOK_MS = 1000;
+
+/** A channel that cannot be watched is looked at once a second. */
+function usePolled(name: string | undefined, take: (row: ChannelRow, publications: Publication[]) => void): void {
+  const newest = useRef(take);
+  newest.current = take;
+  useEffect(() => {
+    if (name === undefined) return undefined;
+    const look = async () => {
+      const answer = await ask<Polled>(`/channels/${path(name)}?limit=100`);
+      if (!("value" in answer)) return;
+      const { publications = [], kind = null, source = null, count = null, ...rest } = answer.value;
+      newest.current({ channel: name, kind, source, present: count, rate: null, ...rest }, publications.map(publicationOf));
+    };
+    void look();
+    const timer = setInterval(look, LOOK_MS);
+    return () => clearInterval(timer);
+  }, [name]);
+}
+
+function publicationOf({ position, data, text, binary }: NonNullable<Polled["publications"]>[number]): Publication {
+  const preview = binary ?? text ?? JSON.stringify(data);
+  const payload = binary === undefined ? (text === undefined ? "json" : "text") : "binary";
+  const bytes = binary === undefined ? new TextEncoder().encode(preview).length : atob(binary).length;
+  return { position, at: Date.now(), bytes, preview, payload };
 }
 
 /** A channel's name as the calls of the admin listener have it. */

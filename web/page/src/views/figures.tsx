@@ -12,7 +12,7 @@ interface Line {
   label: string;
   /** A total that becomes a rate, or what stands as it is. */
   rate: boolean;
-  of(figures: Figures): number;
+  of(figures: Figures): number | undefined;
 }
 
 interface Chart {
@@ -35,7 +35,7 @@ const CHARTS: Chart[] = [
   { title: "Bad ends a second", hint: "Connections that ended other than with 1000 or 1001, and messages that were dropped", unit: rate, lines: [total("bad closes", faults), total("dropped", (it) => it.dropped)] },
   { title: "Waiting for clients", hint: "Bytes in all send queues: it grows when clients do not keep up", unit: bytes, lines: [level("queued", (it) => it.queue_bytes)] },
   { title: "Requests to backends a second", hint: "Polls and other requests, and those that failed", unit: rate, lines: [total("requests", (it) => it.backend_requests), total("errors", (it) => it.backend_errors)] },
-  { title: "CPU", hint: "Of one core; two cores that are busy are 200 %", unit: (value) => `${value.toFixed(value > 0 && value < 10 ? 1 : 0)} %`, lines: [total("CPU", (it) => it.cpu_ms / 10)] },
+  { title: "CPU", hint: "Of one core; two cores that are busy are 200 %", unit: (value) => `${value.toFixed(value > 0 && value < 10 ? 1 : 0)} %`, lines: [total("CPU", (it) => (it.cpu_ms === undefined ? undefined : it.cpu_ms / 10))] },
   { title: "Memory", hint: "What the process takes", unit: bytes, lines: [level("resident", (it) => it.resident_bytes)] },
 ];
 
@@ -65,7 +65,7 @@ export function FiguresView() {
         <div class="scroll">
           <Doors figures={seen.at(-1)?.figures} />
           <div class="charts">
-            {CHARTS.map((chart) => (
+            {counted(seen.at(-1)).map((chart) => (
               <ChartView key={chart.title} chart={chart} seen={seen} seconds={seconds} />
             ))}
           </div>
@@ -73,6 +73,12 @@ export function FiguresView() {
       )}
     </section>
   );
+}
+
+/** Charts and lines of what this gateway counts. */
+function counted(sample: Sample | undefined): Chart[] {
+  const has = ({ of }: Line) => sample !== undefined && of(sample.figures) !== undefined;
+  return CHARTS.map((chart) => ({ ...chart, lines: chart.lines.filter(has) })).filter(({ lines }) => lines.length);
 }
 
 function Doors({ figures }: { figures: Figures | undefined }) {

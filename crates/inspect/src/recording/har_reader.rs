@@ -56,7 +56,8 @@ impl Connection {
             self.tell(began, Body::Open(Box::new(open(entry))), events);
         }
         for message in messages {
-            let ts = Timestamp::from_micros((message.time.max(0.0) * 1e6).round() as u64);
+            // Some leave times out, and say -1.
+            let ts = if message.time > 0.0 { time(message.time) } else { began };
             self.tell(ts, Body::Message(Box::new(self.message(message)?)), events);
         }
         let Some(beside) = &entry.beside else { return Ok(()) };
@@ -99,6 +100,13 @@ impl Connection {
             what: format!("entry {} of the HAR: {what}", self.number + 1),
         }
     }
+}
+
+/// Seconds since 1970 as Chrome has them; milliseconds, as Playwright has them, are three thousand years later.
+fn time(stated: f64) -> Timestamp {
+    const SECONDS_MAX: f64 = 1e11;
+    let micros = if stated > SECONDS_MAX { stated * 1e3 } else { stated * 1e6 };
+    Timestamp::from_micros(micros.round() as u64)
 }
 
 fn request(entry: &Entry) -> Handshake {

@@ -147,6 +147,23 @@ fn a_har_of_chrome_is_read() {
 }
 
 #[test]
+fn times_of_a_har_are_in_seconds_or_in_milliseconds() {
+    let of = |time: &str| {
+        let har = format!(
+            r#"{{"log":{{"version":"1.2","creator":{{}},"entries":[{{"startedDateTime":"2026-03-01T12:03:04.512Z",
+            "_webSocketMessages":[{{"type":"send","time":{time},"opcode":1,"data":"hi"}}]}}]}}}}"#
+        );
+        let events = read_har(har.as_bytes()).expect("a HAR");
+        events.iter().find(|event| event.body.word() == "message").map(|event| event.ts.to_string())
+    };
+    for time in ["1772366584.6", "1772366584600"] {
+        assert_eq!(of(time).as_deref(), Some("2026-03-01T12:03:04.600000Z"));
+    }
+    // Where times were left out.
+    assert_eq!(of("-1").as_deref(), Some("2026-03-01T12:03:04.512000Z"));
+}
+
+#[test]
 fn a_har_that_is_broken_says_where() {
     let har = recorded(Format::Har, &connection());
     let error = read_har(&har[..har.len() / 2]).expect_err("it ends early");

@@ -145,6 +145,8 @@ function dataOf(chart: Chart, seen: Sample[]): uPlot.AlignedData {
 }
 
 const HEIGHT = 150;
+/** Steps of an axis that counts things: there is no half of one. */
+const WHOLE = [1, 2, 5].flatMap((step) => Array.from({ length: 9 }, (_, power) => step * 10 ** power)).sort((a, b) => a - b);
 
 function drawn(chart: Chart, box: HTMLElement, data: uPlot.AlignedData): uPlot {
   const style = getComputedStyle(box);
@@ -168,7 +170,7 @@ function drawn(chart: Chart, box: HTMLElement, data: uPlot.AlignedData): uPlot {
       scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.15 : chart.unit === bytes ? 1024 : 1] } },
       axes: [
         { ...axis, size: 22, space: 70, values: (_, splits) => splits.map((at) => new Date(at * 1000).toTimeString().slice(0, 8)) },
-        { ...axis, size: 64, space: 34, values: (_, splits) => splits.map((value) => chart.unit(value)) },
+        { ...axis, ...(chart.unit === count && { incrs: WHOLE }), size: 64, space: 34, values: (_, splits) => splits.map((value) => chart.unit(value)) },
       ],
       series: [{}, ...lines],
     },

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HOST, ORIGIN, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tidegate_hub::ChannelName;
+use tidegate_inspect::words::known;
 
 use crate::refusal::Refusal;
 use crate::route::{Forward, Kind, Publish, Route, Share, Subscribe};
@@ -57,9 +58,9 @@ pub(crate) fn check_host(
 ) -> Result<String, Refusal> {
     let mut hosts = headers.get_all(HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
-        return Err(Refusal::new(StatusCode::BAD_REQUEST, "the request must carry exactly one Host header"));
+        return Err(Refusal::of(known::BAD_HOST, "the request must carry exactly one Host header"));
     };
-    let bad = || Refusal::new(StatusCode::BAD_REQUEST, "the Host header is not a host name and a port");
+    let bad = || Refusal::of(known::BAD_HOST, "the Host header is not a host name and a port");
     let host = host.to_str().map_err(|_| bad())?;
     let parsed: http::uri::Authority = host.parse().map_err(|_| bad())?;
     // A port that is none would still name this host.
@@ -77,7 +78,7 @@ pub(crate) fn check_host(
              list it under [access] hosts if it is meant",
             name.escape_debug()
         );
-        return Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, sentence));
+        return Err(Refusal::of(known::HOST, sentence));
     }
     Ok(host.to_ascii_lowercase())
 }
@@ -106,7 +107,7 @@ pub(crate) fn check_origin(
         "pages of the origin {} may not connect here; list it under [access] origins if they are meant to",
         text.escape_debug()
     );
-    Err(Refusal::new(StatusCode::FORBIDDEN, sentence))
+    Err(Refusal::of(known::ORIGIN, sentence))
 }
 
 /// Cookies of a request without Origin count only if the browser says that its own page asks, or, for what is
@@ -136,7 +137,7 @@ pub(crate) fn check_publish(
 ) -> Result<(), Refusal> {
     match route.publish {
         Publish::Nobody => {
-            Err(Refusal::new(StatusCode::FORBIDDEN, "the route takes no messages from clients"))
+            Err(Refusal::of(known::PUBLISHING_CLOSED, "the route takes no messages from clients"))
         }
         Publish::Anyone => check_subscribe(route, channel, credentials),
         Publish::Token => credentials.check(channel, |authority| &authority.publish),

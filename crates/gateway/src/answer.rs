@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response};
 
 use crate::access::check_host;
 use crate::client_body::RequestBody;
@@ -16,6 +16,7 @@ use crate::http_body::{Body, Visit, refusal_response};
 use crate::process::Generation;
 use crate::refusal::Refusal;
 use crate::route::Route;
+use tidegate_inspect::words::known;
 
 /// Answers one request; what it is refused for becomes its answer.
 pub(crate) async fn answer(visit: &Rc<Visit>, request: Request<RequestBody>) -> Response<Body> {
@@ -32,7 +33,7 @@ pub(crate) fn refuse(visit: &Visit, refusal: Refusal) -> Response<Body> {
         shard.counters.refused_with(refusal.status.as_u16());
         shard.counters.credential_refused(refusal.credential);
     });
-    tracing::debug!(event = "refused", status = refusal.status.as_u16(), "{}", refusal.sentence);
+    tracing::debug!(event = "refused", number = %refusal.known, status = refusal.status.as_u16(), "{}", refusal.sentence);
     refusal_response(refusal)
 }
 
@@ -55,11 +56,11 @@ async fn at_its_door(
     if target > limits.http_max_uri {
         let sentence =
             format!("http_max_uri: the request target is longer than {} bytes", limits.http_max_uri);
-        return refused(Refusal::new(StatusCode::URI_TOO_LONG, sentence));
+        return refused(Refusal::of(known::URI_LENGTH, sentence));
     }
     let Some(found) = generation.settings.routes.find(parts.uri.path()) else {
         let sentence = format!("no route for {}", parts.uri.path().escape_debug());
-        return refused(Refusal::new(StatusCode::NOT_FOUND, sentence));
+        return refused(Refusal::of(known::NO_ROUTE, sentence));
     };
     let preflight = || cors::is_for_a_door(visit, generation, &parts.headers, &host);
     let purpose = Purpose::of(&parts, found.route, preflight);

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::RecvStream;
+use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::refusal::Refusal;
+use tidegate_inspect::words::known::{self, Known};
 
 /// A body as the client sends it.
 pub(crate) enum RequestBody {
@@ -83,9 +84,9 @@ impl ClientBody {
         (Self { body, pause, late, waiting: false, blame: Arc::clone(&blame) }, blame)
     }
 
-    fn spoiled(&self, status: StatusCode, sentence: &'static str) -> Box<dyn Error + Send + Sync> {
+    fn spoiled(&self, known: &'static Known, sentence: &'static str) -> Box<dyn Error + Send + Sync> {
         // The first fault is the one to tell.
-        let _ = self.blame.set(Refusal::new(status, sentence));
+        let _ = self.blame.set(Refusal::of(known, sentence));
         sentence.into()
     }
 }
@@ -131,7 +132,7 @@ impl Body for ClientBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             self.waiting = false;
-            let broken = |_| self.spoiled(StatusCode::BAD_REQUEST, "the request's body broke off");
+            let broken = |_| self.spoiled(known::BODY_BROKE_OFF, "the request's body broke off");
             return Poll::Ready(frame.map(|frame| frame.map_err(broken)));
         }
         if !self.waiting {
@@ -141,7 +142,7 @@ impl Body for ClientBody {
         }
         self.late.as_mut().poll(context).map(|()| {
             let sentence = "http_body_timeout: the request's body did not come in time";
-            Some(Err(self.spoiled(StatusCode::REQUEST_TIMEOUT, sentence)))
+            Some(Err(self.spoiled(known::BODY_TIME, sentence)))
         })
     }
 

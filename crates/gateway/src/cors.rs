@@ -18,7 +18,7 @@ use crate::process::Generation;
 use crate::refusal::Refusal;
 
 /// What a page may read beyond what all pages may.
-const EXPOSED: HeaderValue = HeaderValue::from_static("Tidegate-Position, ETag, Retry-After");
+const EXPOSED: HeaderValue = HeaderValue::from_static("Tidegate-Position, Tidegate-Error, ETag, Retry-After");
 
 /// What it may ask: our doors take nothing else.
 const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");

@@ -23,6 +23,7 @@ use crate::refusal::Refusal;
 use crate::route::Route;
 use crate::shard::ShardRef;
 use crate::tokens::{Authority, Compact, Issuer, IssuerKeys, KeySet, Rejected};
+use tidegate_inspect::words::known;
 
 /// How a subprotocol begins that carries a token: browsers let pages choose these and no header.
 const SUBPROTOCOL_PREFIX: &str = "bearer.";
@@ -117,7 +118,7 @@ impl<'i> Judge<'i> {
             let Some(_waiting) = process.failures.wait(self.client, most, Instant::now()) else {
                 let sentence =
                     "max_unauthenticated_per_ip: too many credentials of your address are being judged";
-                return Err(Refusal::too_many_credentials(sentence, 1));
+                return Err(Refusal::too_many_credentials(known::UNAUTHENTICATED, sentence, 1));
             };
             let all = async {
                 for mut ended in ended {
@@ -228,7 +229,7 @@ async fn fetch(shard: ShardRef, url: Uri, fetching: Fetching) {
         }
         Err(reason) => {
             shard.tidy(|shard| shard.counters.jwks_failed += 1);
-            tracing::warn!(event = "jwks_failed", %url, "no key set: {reason}; the last one counts up to jwks_max_stale");
+            tracing::warn!(event = "jwks_failed", number = %known::KEYS_NOT_FETCHED, %url, "no key set: {reason}; the last one counts up to jwks_max_stale");
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::limits::Limits;
 use crate::network::Network;
 use crate::refusal::Refusal;
+use tidegate_inspect::words::known;
 
 /// The time over which failures count together.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -55,7 +56,7 @@ impl Failures {
         };
         let sentence = "auth_failures_per_minute: too many credentials of your address were no good";
         let seconds = u32::try_from(left.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-        Err(Refusal::too_many_credentials(sentence, seconds))
+        Err(Refusal::too_many_credentials(known::AUTH_FAILURES, sentence, seconds))
     }
 
     /// How long an address has to wait; `None` if it need not.

@@ -17,6 +17,7 @@ use crate::http_body::{Body, Visit};
 use crate::process::Generation;
 use crate::refusal::Refusal;
 use crate::route::{Backend, Found, Kind};
+use tidegate_inspect::words::known;
 
 /// Fields that concern one connection only.
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -51,7 +52,7 @@ pub(crate) async fn handle(
     let Some(backend) = found.route.backend() else { return Err(no_backend()) };
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         let sentence = format!("{} is not passed through", request.method());
-        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, sentence));
+        return Err(Refusal::of(known::METHOD, sentence));
     }
     let uri = upstream_uri(&request, found)?;
     let client = visit.client(request.headers(), &generation.settings);
@@ -72,25 +73,26 @@ pub(crate) async fn handle(
     match upstream.send(Request::from_parts(parts, body.boxed_unsync())).await {
         Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
             let sentence = format!("{backend} answered 101 to a request that asked for no upgrade");
-            Err(Refusal::new(StatusCode::BAD_GATEWAY, sentence))
+            Err(Refusal::of(known::UPSTREAM_INVALID, sentence))
         }
         Ok(answer) => Ok(pass_back(answer)),
         Err(error) => match blame.get() {
             Some(refusal) => Err(refusal.clone()),
             None => {
-                tracing::info!(event = "upstream_error", %backend, "{error}");
-                Err(Refusal::new(error.status(), error.to_string()))
+                let refusal = Refusal::of_upstream(&error);
+                tracing::info!(event = "upstream_error", number = %refusal.known, %backend, "{error}");
+                Err(refusal)
             }
         },
     }
 }
 
 fn no_backend() -> Refusal {
-    Refusal::new(StatusCode::NOT_FOUND, "this is a channel, which has no server behind it")
+    Refusal::of(known::NO_BACKEND, "this is a channel, which has no server behind it")
 }
 
 fn upstream_uri(request: &Request<RequestBody>, found: &Found<'_>) -> Result<Uri, Refusal> {
-    let bad = |error: String| Refusal::new(StatusCode::BAD_REQUEST, error);
+    let bad = |error: String| Refusal::of(known::BAD_NAME, error);
     match &found.route.kind {
         Kind::Auto { base, .. } => {
             let path = request.uri().path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
@@ -117,7 +119,7 @@ fn refuse_loop(headers: &HeaderMap) -> Result<(), Refusal> {
         return Ok(());
     }
     let sentence = "the request has come through this gateway ten times: its backend leads back to it";
-    Err(Refusal::new(StatusCode::LOOP_DETECTED, sentence))
+    Err(Refusal::of(known::LOOP, sentence))
 }
 
 /// Whether an element of `Via` is a gateway's like this one, whatever version it received.
@@ -134,7 +136,7 @@ fn refuse_codings(headers: &HeaderMap) -> Result<(), Refusal> {
     }
     let sentence = "the only Transfer-Encoding that is taken is 'chunked', once";
     // Where its body ends is a matter of opinion, so nothing behind it is read.
-    Err(Refusal::new(StatusCode::BAD_REQUEST, sentence).with(CONNECTION, HeaderValue::from_static("close")))
+    Err(Refusal::of(known::TRANSFER_CODING, sentence).with(CONNECTION, HeaderValue::from_static("close")))
 }
 
 /// Removes what concerns this connection alone, and what `Connection` names.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tidegate_hub::ShardId;
+use tidegate_inspect::words::known;
 use tidegate_source::{Roots, Trust, Upstream, UpstreamLimits};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -325,7 +326,7 @@ impl Gateway {
                     }
                 }
                 _ = shard_ended.recv() => {
-                    tracing::error!(event = "shard_ended", "a shard has ended by itself: the process ends with it");
+                    tracing::error!(event = "shard_ended", number = %known::SHARD_ENDED, "a shard has ended by itself: the process ends with it");
                     self.process.begin_drain();
                     let _ = self.stop.send(Stop::AtOnce);
                     return Stopped::Drained;
@@ -358,7 +359,7 @@ impl Gateway {
                 tracing::info!(event = "certificate_renewed", "new connections get the new certificate")
             }
             Err(reason) => {
-                tracing::error!(event = "tls_reload_failed", "the old certificate stays in force: {reason}");
+                tracing::error!(event = "tls_reload_failed", number = %known::CERTIFICATE_NOT_TAKEN, "the old certificate stays in force: {reason}");
                 let Some(first) = self.mailboxes.first() else { return };
                 let count = Box::new(|shard: &mut Shard| shard.counters.tls_reload_failed += 1);
                 // A shard that has ended counts nothing.
@@ -376,7 +377,7 @@ impl Gateway {
         let settings = match load() {
             Ok(settings) => settings,
             Err(faults) => {
-                tracing::error!(event = "reload_failed", "the old configuration stays in force");
+                tracing::error!(event = "reload_failed", number = %known::RELOAD_FAILED, "the old configuration stays in force");
                 for fault in faults.iter() {
                     tracing::error!(event = "reload_fault", "{fault}");
                 }
@@ -385,7 +386,7 @@ impl Gateway {
         };
         let old = self.process.generation();
         for key in changed_for_next_start(&old.settings, &settings) {
-            tracing::warn!(event = "reload_partial", "{key} takes effect at the next start");
+            tracing::warn!(event = "reload_partial", number = %known::RELOAD_PARTIAL, "{key} takes effect at the next start");
         }
         let max_connections = settings.limits.max_connections_within(raise_descriptor_limit());
         let generation = self.process.reload(settings, max_connections);

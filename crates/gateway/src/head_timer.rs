@@ -19,11 +19,14 @@ use tokio::net::TcpStream;
 
 use crate::client_socket::{ClientSocket, Patience, take_unread};
 use crate::limits::Limits;
+use crate::refusal::Refusal;
+use tidegate_inspect::words::known;
 
 /// What the last word of the gateway is to a client that was too slow.
-const LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain; charset=utf-8\r\n\
-    Content-Length: 66\r\nConnection: close\r\n\r\n\
-    http_header_timeout: the head of the request did not come in time\n";
+fn late() -> Vec<u8> {
+    let sentence = "http_header_timeout: the head of the request did not come in time";
+    Refusal::of(known::HEADER_TIME, sentence).to_bytes()
+}
 
 /// What the stream and the timer of one connection tell each other.
 #[derive(Debug, Default)]
@@ -82,7 +85,7 @@ impl<S: ClientSocket> Drop for ClientStream<S> {
     fn drop(&mut self) {
         let Some(mut stream) = self.stream.take() else { return };
         if self.told.late.load(Ordering::Relaxed) {
-            stream.inner_mut().say_last(LATE);
+            stream.inner_mut().say_last(&late());
         }
         take_unread(stream.inner().socket());
     }
@@ -92,7 +95,7 @@ impl<S: ClientSocket> Drop for ClientStream<S> {
 pub(crate) fn say_late(mut stream: TcpStream) {
     let mut first = [0; 1];
     if matches!(stream.try_read(&mut first), Ok(1..)) {
-        stream.say_last(LATE);
+        stream.say_last(&late());
         take_unread(&stream);
     }
 }

@@ -79,7 +79,7 @@ impl Visit {
         let seat = self.shard.process.admit(self.remote.ip().to_canonical(), most);
         seat.map(Some).map_err(|crowded| {
             self.shard.tidy(|shard| shard.counters.turned_away_by(crowded.limit()));
-            Refusal::new(crowded.status(), crowded.sentence()).retry_after(fastrand::u32(1..=10))
+            crowded.refusal()
         })
     }
 

@@ -12,14 +12,14 @@ use http::{HeaderValue, Method, Request, StatusCode};
 use tidegate_hub::{
     ChannelName, Form, Payload, PayloadKind, Position, PositionError, Session, SessionId, SubscribeError,
 };
+use tidegate_inspect::words::known;
 use tidegate_protocol::envelope::{self, Reply};
-use tidegate_protocol::{Command, CommandError, Content, ErrorCode, RequestId};
-use tidegate_websocket::CloseCode;
+use tidegate_protocol::{Command, CommandError, Content, ErrorCode, Failing, RequestId};
 
 use crate::access::{Credentials, check_publish, check_subscribe};
 use crate::open::{Wanted, open};
 use crate::publish::publish;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, failing};
 use crate::route::{Messages, Publish};
 use crate::shard::connection::About;
 use crate::shard::crossing::Resume;
@@ -83,10 +83,8 @@ impl Desk {
             return;
         }
         let Messages::Post { .. } = about.route.messages else {
-            let reason = "this route takes no messages";
-            self.shard.with(|shard| {
-                shard.close(id, Closing { code: CloseCode::UNSUPPORTED_DATA, reason, ..Closing::default() });
-            });
+            let closing = Closing::of(known::PUBLISHING_CLOSED, "this route takes no messages");
+            self.shard.with(|shard| shard.close(id, closing));
             return;
         };
         match self.wanted(about.channel.public_part(), &about.credentials) {
@@ -99,11 +97,11 @@ impl Desk {
         let command = match payload.as_text().map(Command::parse) {
             Some(Ok(command)) => command,
             Some(Err(CommandError { message, id: request })) => {
-                self.fail(id, request.as_ref(), None, ErrorCode::BadRequest, &message);
+                self.fail(id, request.as_ref(), None, failing(known::BAD_COMMAND, &message));
                 return;
             }
             None => {
-                self.fail(id, None, None, ErrorCode::BadRequest, "a command is a text message");
+                self.fail(id, None, None, failing(known::BAD_COMMAND, "a command is a text message"));
                 return;
             }
         };
@@ -133,7 +131,7 @@ impl Desk {
         let may = self.shard.with(|shard| shard.may_subscribe(id));
         if !may {
             let reason = "subscribe_rate: too many subscriptions in too short a time";
-            self.fail(id, request.as_ref(), Some(&channel), ErrorCode::RateLimited, reason);
+            self.fail(id, request.as_ref(), Some(&channel), failing(known::SUBSCRIBE_RATE, reason));
             return;
         }
         let allowed = self.wanted(&channel, &speaker.about.credentials).and_then(|wanted| {
@@ -150,7 +148,7 @@ impl Desk {
         let place = (id, wanted.name.to_string());
         if !self.opening.borrow_mut().insert(place.clone()) {
             let reason = "the channel is being subscribed to already";
-            self.fail(id, request.as_ref(), Some(&channel), ErrorCode::BadRequest, reason);
+            self.fail(id, request.as_ref(), Some(&channel), failing(known::FOLLOWED_ALREADY, reason));
             return;
         }
         let desk = Rc::clone(self);
@@ -158,7 +156,7 @@ impl Desk {
             let opened = open(&desk.shard, wanted).await;
             if !desk.opening.borrow_mut().remove(&place) {
                 let reason = "unsubscribed before it was there";
-                desk.fail(id, request.as_ref(), Some(&channel), ErrorCode::BadRequest, reason);
+                desk.fail(id, request.as_ref(), Some(&channel), failing(known::NOT_FOLLOWED, reason));
                 return;
             }
             match opened {
@@ -186,17 +184,12 @@ impl Desk {
         match result {
             Ok(()) | Err(SubscribeError::Gone) => {}
             Err(SubscribeError::Twice) => {
-                self.fail(
-                    id,
-                    request,
-                    Some(channel),
-                    ErrorCode::BadRequest,
-                    "the channel is followed already",
-                );
+                let reason = "the channel is followed already";
+                self.fail(id, request, Some(channel), failing(known::FOLLOWED_ALREADY, reason));
             }
             Err(SubscribeError::TooMany) => {
                 let reason = "channels_max_per_conn: as many channels are followed as may be";
-                self.fail(id, request, Some(channel), ErrorCode::Limit, reason);
+                self.fail(id, request, Some(channel), failing(known::CHANNELS_OF_CONNECTION, reason));
             }
         }
     }
@@ -216,7 +209,7 @@ impl Desk {
         });
         let Some(name) = followed else {
             let reason = "the channel is not followed";
-            self.fail(id, request, Some(channel), ErrorCode::BadRequest, reason);
+            self.fail(id, request, Some(channel), failing(known::NOT_FOLLOWED, reason));
             return;
         };
         self.shard.with(|shard| {
@@ -328,8 +321,8 @@ impl Desk {
                 self.tell_failure(id, request.as_ref(), channel.as_deref(), &refusal);
             }
             Err(error) => {
-                tracing::info!(event = "message_failed", channel = %wanted.name, "{error}");
-                let refusal = Refusal::new(error.status(), error.to_string());
+                let refusal = Refusal::of_upstream(&error);
+                tracing::info!(event = "message_failed", number = %refusal.known, channel = %wanted.name, "{error}");
                 self.tell_failure(id, request.as_ref(), channel.as_deref(), &refusal);
             }
         }
@@ -349,46 +342,39 @@ impl Desk {
                 StatusCode::FORBIDDEN => ErrorCode::Forbidden,
                 _ => ErrorCode::Upstream,
             };
-            self.fail(id, request, Some(channel), code, &refusal.sentence);
+            self.fail(id, request, Some(channel), Failing { code, ..refusal.failing() });
         }
     }
 
     fn wanted(&self, channel: &str, credentials: &Credentials) -> Result<Wanted, Refusal> {
         let generation = self.shard.look(|shard| Arc::clone(&shard.generation));
-        let bad = |error: tidegate_hub::NameError| Refusal::new(StatusCode::BAD_REQUEST, error.to_string());
+        let bad = |error: tidegate_hub::NameError| Refusal::of(known::BAD_NAME, error.to_string());
         let name = ChannelName::from_text(channel).map_err(bad)?;
         let query = name.query().map(str::to_owned);
         let Some(found) = generation.settings.routes.find_name(name.path_part()) else {
-            return Err(Refusal::new(StatusCode::NOT_FOUND, format!("no route for /{}", name.path_part())));
+            return Err(Refusal::of(known::NO_ROUTE, format!("no route for /{}", name.path_part())));
         };
         Wanted::new(name, &found, query.as_deref(), credentials)
     }
 
     fn refuse(&self, id: SessionId, request: Option<&RequestId>, channel: &str, refusal: &Refusal) {
         self.shard.tidy(|shard| shard.counters.credential_refused(refusal.credential));
-        self.fail(id, request, Some(channel), refusal.error_code(), &refusal.sentence);
+        self.fail(id, request, Some(channel), refusal.failing());
     }
 
     /// An `error` envelope, or a reply that says the same where the command carried an id.
-    fn fail(
-        &self,
-        id: SessionId,
-        request: Option<&RequestId>,
-        channel: Option<&str>,
-        code: ErrorCode,
-        message: &str,
-    ) {
+    fn fail(&self, id: SessionId, request: Option<&RequestId>, channel: Option<&str>, failing: Failing<'_>) {
         self.shard.with(|shard| match request {
-            Some(_) => shard.reply(id, request, channel, Reply::Failed(code, message)),
-            None => shard.send_error(id, channel, code, message),
+            Some(_) => shard.reply(id, request, channel, Reply::Failed(failing)),
+            None => shard.send_error(id, channel, failing),
         });
     }
 
     fn close_for(&self, id: SessionId, refusal: &Refusal) {
         self.shard.with(|shard| {
             shard.counters.credential_refused(refusal.credential);
-            let closing =
-                Closing { code: refusal.close_code(), reason: &refusal.sentence, ..Closing::default() };
+            let (reason, known) = (&refusal.sentence, Some(refusal.known));
+            let closing = Closing { code: refusal.close_code(), reason, known, ..Closing::default() };
             shard.close(id, closing);
         });
     }
@@ -427,7 +413,7 @@ impl Shard {
 
 /// The position in a client's `after`.
 pub(crate) fn position_of(text: &str) -> Result<Position, Refusal> {
-    let refused = |error: PositionError| Refusal::new(StatusCode::BAD_REQUEST, format!("'after': {error}"));
+    let refused = |error: PositionError| Refusal::of(known::BAD_AFTER, format!("'after': {error}"));
     text.parse().map_err(refused)
 }
 

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use tidegate_hub::{ChannelName, Compared, Increments, Item, Retention};
-use tidegate_protocol::{ErrorCode, close_code};
+use tidegate_inspect::words::known;
 use tidegate_source::{Event, OpenError, Opened, PollPolicy, Shared, StreamPolicy, Target, Upstream};
-use tidegate_websocket::CloseCode;
 use tokio::sync::oneshot;
 
 use crate::access::Credentials;
@@ -69,7 +68,7 @@ fn upstream_uri(
     parameters: &Parameters,
     query: Option<&str>,
 ) -> Result<Option<http::Uri>, Refusal> {
-    let bad = |error: &dyn std::fmt::Display| Refusal::new(StatusCode::BAD_REQUEST, error.to_string());
+    let bad = |error: &dyn std::fmt::Display| Refusal::of(known::BAD_NAME, error.to_string());
     match &route.kind {
         Kind::Channel => check_no_query(name).map(|()| None),
         Kind::Auto { base, .. } => {
@@ -95,7 +94,7 @@ pub(crate) fn check_no_query(name: &ChannelName) -> Result<(), Refusal> {
         return Ok(());
     }
     let sentence = format!("channels of this route have no query: the name is {}", name.path_part());
-    Err(Refusal::new(StatusCode::BAD_REQUEST, sentence))
+    Err(Refusal::of(known::NAME_WITH_QUERY, sentence))
 }
 
 /// Makes sure that the channel is there to be subscribed to, and gives the name that it has for this client.
@@ -124,7 +123,7 @@ pub(crate) async fn open(shard: &ShardRef, wanted: Wanted) -> Result<OpenChannel
             Err(_) => break,
         }
     }
-    Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping").retry_after(5))
+    Err(Refusal::of(known::RESTARTING, "the gateway is stopping").retry_after(5))
 }
 
 /// At the home: answers at once, or when the source that is started here knows more.
@@ -183,7 +182,7 @@ fn start(
     let Some(local) = shard.reference() else { return };
     let Some(seat) = shard.process.take_source(limit) else {
         let sentence = format!("poll_max_urls: {limit} distinct URLs are followed already");
-        let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, sentence).retry_after(30);
+        let refusal = Refusal::of(known::SOURCES, sentence).retry_after(30);
         let _ = reply.send(OpenAnswer::Refused(refusal));
         return;
     };
@@ -217,6 +216,7 @@ fn tell_identities(shard: &Shard, wanted: &Wanted) {
     if matches!(identities, 10 | 100 | 1000) && !wanted.identity.is_empty() {
         tracing::warn!(
             event = "many_identities",
+            number = %known::IDENTITIES,
             channel = %wanted.name,
             identities,
             "{identities} identities on /{}; name the session cookie with --share cookie:NAME",
@@ -369,7 +369,7 @@ fn refusal_of(wanted: &Wanted, error: OpenError) -> Refusal {
             }
             refusal
         }
-        OpenError::Upstream(error) => Refusal::new(error.status(), error.to_string()),
+        OpenError::Upstream(error) => Refusal::of_upstream(&error),
     }
 }
 
@@ -393,7 +393,7 @@ fn handle_event(shard: &ShardRef, channel: &ChannelName, retention: Retention, e
         }
         Event::Failing { reason } => {
             shard.counters.source_failures += 1;
-            tracing::warn!(event = "upstream_failing", %channel, "{reason}; clients stay and are told");
+            tracing::warn!(event = "upstream_failing", number = %known::SOURCE_FAILING, %channel, "{reason}; clients stay and are told");
             shard.notify_followers(channel, Notice::Failing(reason.into()));
         }
         Event::Recovered => {
@@ -401,15 +401,13 @@ fn handle_event(shard: &ShardRef, channel: &ChannelName, retention: Retention, e
             shard.tell_recovered(channel);
         }
         Event::Unauthorized { reason } => {
-            tracing::info!(event = "upstream_unauthorized", %channel, "{reason}; its clients are closed");
-            let code = CloseCode::new(close_code::UNAUTHORIZED);
-            let notice = Notice::Over { code, error: ErrorCode::Unauthorized, reason: reason.into() };
+            tracing::info!(event = "upstream_unauthorized", number = %known::SOURCE_UNAUTHORIZED, %channel, "{reason}; its clients are closed");
+            let notice = Notice::Over { known: known::SOURCE_UNAUTHORIZED, reason: reason.into() };
             shard.drop_channel(channel, notice);
         }
         Event::Ended { reason } => {
-            tracing::info!(event = "upstream_ended", %channel, "{reason}");
-            let code = CloseCode::NORMAL;
-            let notice = Notice::Over { code, error: ErrorCode::Upstream, reason: reason.into() };
+            tracing::info!(event = "upstream_ended", number = %known::SOURCE_ENDED, %channel, "{reason}");
+            let notice = Notice::Over { known: known::SOURCE_ENDED, reason: reason.into() };
             shard.drop_channel(channel, notice);
         }
     });
@@ -431,7 +429,7 @@ impl Shard {
         };
         self.counters.source_refused += 1;
         let what = if retention.document { "it is tried again" } else { "it is lost" };
-        tracing::warn!(event = "publish_refused", %channel, ?busy, "no place for a publication of a source: {what}");
+        tracing::warn!(event = "publish_refused", number = %known::SOURCE_REFUSED, %channel, ?busy, "no place for a publication of a source: {what}");
         self.sources.owe(channel, copy);
     }
 

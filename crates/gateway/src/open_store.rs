@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use tidegate_hub::{ChannelName, Epoch};
+use tidegate_inspect::words::known;
 use tokio::sync::mpsc;
 
 use crate::process::Process;
@@ -32,7 +33,7 @@ pub(crate) fn open_store(
     let mut disk = Disk::open(path)?;
     let mut fresh = || Epoch(fastrand::u32(1..));
     if let Some(suspicion) = disk.begin(settings.engine.synced, boot().as_deref(), &mut fresh)? {
-        tracing::warn!(event = "store_renewed", "{suspicion}: every channel is a new epoch");
+        tracing::warn!(event = "store_renewed", number = %known::STORE_RENEWED, "{suspicion}: every channel is a new epoch");
     }
     let is_wanted = |channel: &ChannelName| {
         let found = settings.routes.find_name(channel.path_part());

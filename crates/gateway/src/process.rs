@@ -8,14 +8,15 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use http::StatusCode;
 use tidegate_hub::{ChannelName, ShardId};
+use tidegate_inspect::words::known;
 use tokio::sync::{Semaphore, watch};
 
 use crate::arrivals::Arrivals;
 use crate::failures::Failures;
 use crate::key_sets::KeySets;
 use crate::network::Network;
+use crate::refusal::Refusal;
 use crate::settings::Settings;
 use crate::tokens::Issuer;
 
@@ -115,20 +116,18 @@ pub(crate) enum Crowded {
 
 impl Crowded {
     /// What a request is answered with.
-    pub(crate) fn status(self) -> StatusCode {
-        match self {
-            Self::Process | Self::Rate => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Address => StatusCode::TOO_MANY_REQUESTS,
-        }
-    }
-
-    /// The reason, with the name of the limit.
-    pub(crate) fn sentence(self) -> &'static str {
-        match self {
-            Self::Process => "max_connections: as many connections are open as may be",
-            Self::Address => "max_connections_per_ip: your address has as many connections open as it may",
-            Self::Rate => "accept_rate: more connections come than a busy gateway takes in",
-        }
+    pub(crate) fn refusal(self) -> Refusal {
+        let (known, sentence) = match self {
+            Self::Process => (known::CONNECTIONS, "max_connections: as many connections are open as may be"),
+            Self::Address => (
+                known::CONNECTIONS_OF_ADDRESS,
+                "max_connections_per_ip: your address has as many connections open as it may",
+            ),
+            Self::Rate => {
+                (known::ACCEPT_RATE, "accept_rate: more connections come than a busy gateway takes in")
+            }
+        };
+        Refusal::of(known, sentence).retry_after(fastrand::u32(1..=10))
     }
 
     /// The limit, as a label of metrics.

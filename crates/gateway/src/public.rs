@@ -15,6 +15,7 @@ use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use tidegate_inspect::words::known;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -62,7 +63,7 @@ pub(crate) async fn serve(shard: ShardRef, listener: TcpListener, tls: Option<Ar
                 // It fails again and again while it fails: once in a while is enough to know.
                 if told.is_none_or(|told: Instant| told.elapsed() >= TELL_AGAIN) {
                     told = Some(Instant::now());
-                    tracing::warn!(event = "accept_failed", %error, "no connection can be accepted just now");
+                    tracing::warn!(event = "accept_failed", number = %known::ACCEPT_FAILED, %error, "no connection can be accepted just now");
                 }
                 let most = shard.look(|shard| shard.generation.settings.limits.accept_error_backoff);
                 tokio::time::sleep(pause).await;
@@ -97,7 +98,7 @@ fn welcome(
         Err(crowded) => {
             turn_away(&stream, crowded, tls.is_some());
             shard.tidy(|shard| {
-                shard.counters.refused_with(crowded.status().as_u16());
+                shard.counters.refused_with(crowded.refusal().status.as_u16());
                 shard.counters.turned_away_by(crowded.limit());
             });
             return;
@@ -190,18 +191,8 @@ fn turn_away(stream: &TcpStream, crowded: Crowded, tls: bool) {
         let _ = stream.try_write(&TURNED_AWAY);
         return;
     }
-    let status = crowded.status();
-    let reason = status.canonical_reason().unwrap_or_default();
-    let body = format!("{}\n", crowded.sentence());
-    let answer = format!(
-        "HTTP/1.1 {} {reason}\r\nRetry-After: {}\r\nContent-Type: text/plain; charset=utf-8\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        status.as_u16(),
-        fastrand::u32(1..=10),
-        body.len()
-    );
     // A fresh socket takes so little at once, or its owner has gone.
-    let _ = stream.try_write(answer.as_bytes());
+    let _ = stream.try_write(&crowded.refusal().to_bytes());
     take_unread(stream);
 }
 

@@ -4,8 +4,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use http::StatusCode;
 use tidegate_hub::{ChannelName, Item, Retention};
+use tidegate_inspect::words::known::{self, Known};
 use tokio::sync::oneshot;
 
 use crate::open::check_no_query;
@@ -50,23 +50,26 @@ pub(crate) fn publish(
 pub(crate) fn refusal_of(why: NotPublished) -> Refusal {
     match why {
         NotPublished::TooManyChannels => {
-            busy("channels_max_total: there are as many channels as there may be")
+            busy(known::CHANNELS, "channels_max_total: there are as many channels as there may be")
         }
-        NotPublished::Overloaded => busy("the gateway does not keep up with what is published"),
+        NotPublished::Overloaded => {
+            busy(known::OVERLOADED, "the gateway does not keep up with what is published")
+        }
         NotPublished::Precondition(position) => Refusal::precondition_failed(position),
         NotPublished::StoreBehind => {
-            busy("store_queue_bytes: the disk does not keep up with what is published")
+            busy(known::STORE_QUEUE, "store_queue_bytes: the disk does not keep up with what is published")
         }
-        NotPublished::NotKept(reason) => busy(&format!(
-            "the store cannot write ({reason}): nothing was published, and nothing is until it can"
-        )),
-        NotPublished::Dormant => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, NOT_READ),
-        NotPublished::Leaving => busy("the channel is just being dropped: ask again"),
+        NotPublished::NotKept(reason) => busy(
+            known::STORE_CANNOT_WRITE,
+            &format!("the store cannot write ({reason}): nothing was published, and nothing is until it can"),
+        ),
+        NotPublished::Dormant => Refusal::of(known::NOT_READ, NOT_READ),
+        NotPublished::Leaving => busy(known::LEAVING, "the channel is just being dropped: ask again"),
     }
 }
 
-fn busy(sentence: &str) -> Refusal {
-    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, sentence).retry_after(1)
+fn busy(known: &'static Known, sentence: &str) -> Refusal {
+    Refusal::of(known, sentence).retry_after(1)
 }
 
 fn retention_for(shard: &ShardRef, name: &ChannelName, item: &Item) -> Result<Retention, Refusal> {
@@ -74,11 +77,11 @@ fn retention_for(shard: &ShardRef, name: &ChannelName, item: &Item) -> Result<Re
     let max = generation.settings.limits.max_publication;
     if item.payload.bytes().len() > max {
         let sentence = format!("max_publication: a publication is at most {max} bytes");
-        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, sentence));
+        return Err(Refusal::of(known::PUBLICATION_SIZE, sentence));
     }
     let path = name.path_part();
     let Some(found) = generation.settings.routes.find_name(path) else {
-        return Err(Refusal::new(StatusCode::NOT_FOUND, format!("no route for /{path}")));
+        return Err(Refusal::of(known::NO_ROUTE, format!("no route for /{path}")));
     };
     match &found.route.kind {
         Kind::Channel => {
@@ -90,7 +93,7 @@ fn retention_for(shard: &ShardRef, name: &ChannelName, item: &Item) -> Result<Re
         kind @ (Kind::Auto { .. } | Kind::Poll { .. } | Kind::Stream { .. }) => {
             let sentence =
                 format!("/{path} is filled by its backend (kind {}): nobody publishes to it", kind.name());
-            Err(Refusal::new(StatusCode::CONFLICT, sentence))
+            Err(Refusal::of(known::FILLED_BY_BACKEND, sentence))
         }
     }
 }

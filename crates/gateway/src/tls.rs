@@ -19,7 +19,9 @@ use tokio_rustls::server::TlsStream;
 
 use crate::certificate::{PairError, TlsFiles, Validity, load, validity};
 use crate::client_socket::{ClientSocket, take_unread};
+use crate::refusal::Refusal;
 use crate::shard::connection::TlsVersion;
+use tidegate_inspect::words::known;
 
 /// What is spoken over TLS, the preferred first. What is offered here is told apart in `public`.
 const PROTOCOLS: [&[u8]; 2] = [HTTP2, b"http/1.1"];
@@ -29,10 +31,6 @@ const HTTP2: &[u8] = b"h2";
 /// Sessions of TLS 1.2 clients without tickets that can be resumed; the oldest go first. Tickets need no
 /// memory here: their keys are made at the start and exchanged every six hours.
 const SESSIONS_MAX: usize = 256;
-
-/// The answer to HTTP in plain.
-const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
-    Content-Length: 35\r\nConnection: close\r\n\r\nthis port speaks TLS: use https://\n";
 
 /// The alert `internal_error` as a record of its own, for those who are turned away before any handshake
 /// (RFC 8446, section 6.2).
@@ -70,7 +68,7 @@ impl Tls {
         let pair = load(files).map_err(|error| format!("{}; {}", error.what, error.mend))?;
         let validity = validity(&pair, SystemTime::now());
         if validity != Validity::Valid {
-            tracing::warn!(event = "certificate_not_valid", "{validity}: clients will refuse it");
+            tracing::warn!(event = "certificate_not_valid", number = %known::CERTIFICATE_NOT_VALID, "{validity}: clients will refuse it");
         }
         let in_force = Arc::new(InForce(Mutex::new(Arc::new(pair))));
         let unusable = |error: Error| format!("TLS cannot be set up: {error}");
@@ -117,7 +115,7 @@ impl Tls {
         let count = stream.peek(&mut first).await.map_err(Failed::of)?;
         if count == 1 && first[0].is_ascii_uppercase() {
             // A method of HTTP begins so, and no record of TLS.
-            stream.say_last(PLAIN);
+            stream.say_last(&Refusal::of(known::PLAIN_HTTP, "this port speaks TLS: use https://").to_bytes());
             take_unread(&stream);
             let error =
                 io::Error::new(io::ErrorKind::InvalidData, "HTTP without TLS on a port that speaks TLS");

@@ -97,6 +97,8 @@ pub enum Envelope {
 /// A code and its sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
+    /// Which error of Tidegate it is, such as `TG-2101`; earlier gateways say none.
+    pub number: Option<String>,
     /// Such as `upstream`: see [`ErrorCode`](crate::ErrorCode). A newer gateway may know more of them.
     pub code: String,
     /// For people.
@@ -148,6 +150,8 @@ struct Wire<'a> {
     // A number in `close`, a word in `error`.
     #[serde(borrow)]
     code: Option<&'a RawValue>,
+    #[serde(borrow)]
+    number: Option<&'a RawValue>,
     message: Option<String>,
     retry: Option<bool>,
     reason: Option<String>,
@@ -160,6 +164,7 @@ struct Wire<'a> {
 #[derive(Deserialize)]
 struct WireFailure {
     code: String,
+    number: Option<String>,
     message: String,
 }
 
@@ -230,7 +235,8 @@ impl Envelope {
             }),
             "error" => {
                 let code = wire.code().ok_or_else(|| missing("code"))?;
-                let failure = Failure { code, message: wire.message.unwrap_or_default() };
+                let number = wire.number.and_then(|number| serde_json::from_str(number.get()).ok());
+                let failure = Failure { code, number, message: wire.message.unwrap_or_default() };
                 Ok(Self::Error { channel: wire.channel, failure, retry: wire.retry.unwrap_or(false) })
             }
             "close" => Ok(Self::Close {
@@ -302,8 +308,9 @@ impl<'a> Wire<'a> {
     }
 
     fn outcome(&self) -> Result<Outcome, EnvelopeError> {
-        if let Some(WireFailure { code, message }) = &self.error {
-            return Ok(Outcome::Failed(Failure { code: code.clone(), message: message.clone() }));
+        if let Some(WireFailure { code, number, message }) = &self.error {
+            let (code, number, message) = (code.clone(), number.clone(), message.clone());
+            return Ok(Outcome::Failed(Failure { code, number, message }));
         }
         if let Some(content) = self.content()? {
             return Ok(Outcome::Answer(content));
@@ -334,9 +341,11 @@ mod tests {
     use tidegate_hub::{ChannelName, Epoch, Item, Member, Publication};
 
     use super::*;
-    use crate::code::ErrorCode;
+    use crate::code::{ErrorCode, Failing};
     use crate::command::Command;
     use crate::envelope::{self, Reply};
+
+    const DOWN: Failing<'_> = Failing { code: ErrorCode::Upstream, number: "TG-5101", message: "down" };
 
     const POSITION: Position = Position { epoch: Epoch(939_437), offset: 42 };
 
@@ -369,9 +378,10 @@ mod tests {
                 present: None
             }
         );
-        let failure = Failure { code: "upstream".into(), message: "down".into() };
+        let failure =
+            Failure { code: "upstream".into(), number: Some("TG-5101".into()), message: "down".into() };
         assert_eq!(
-            read(|output| envelope::write_error(output, Some("c"), ErrorCode::Upstream, "down", true)),
+            read(|output| envelope::write_error(output, Some("c"), DOWN)),
             Envelope::Error { channel: Some("c".into()), failure, retry: true }
         );
         assert_eq!(
@@ -438,8 +448,10 @@ mod tests {
         assert_eq!(outcome(Reply::Published(POSITION)), Outcome::Published(POSITION));
         let content = Content { payload: "{}".into(), json: true };
         assert_eq!(outcome(Reply::Answer(&"{}".into())), Outcome::Answer(content));
-        let failure = Failure { code: "limit".into(), message: "full".into() };
-        assert_eq!(outcome(Reply::Failed(ErrorCode::Limit, "full")), Outcome::Failed(failure));
+        let failure =
+            Failure { code: "limit".into(), number: Some("TG-4012".into()), message: "full".into() };
+        let full = Failing { code: ErrorCode::Limit, number: "TG-4012", message: "full" };
+        assert_eq!(outcome(Reply::Failed(full)), Outcome::Failed(failure));
         let reply = Envelope::parse(r#"{"type":"reply","id":7,"channel":"c"}"#).unwrap();
         assert!(matches!(reply, Envelope::Reply { id: Some(id), .. } if id == "7"));
     }

@@ -47,7 +47,38 @@ pub enum ErrorCode {
     Internal,
 }
 
+/// What an `error` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failing<'a> {
+    /// Of which kind it is.
+    pub code: ErrorCode,
+    /// Which error of Tidegate it is, such as `TG-2101`, for people who look it up.
+    pub number: &'static str,
+    /// A sentence.
+    pub message: &'a str,
+}
+
 impl ErrorCode {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Upstream,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::BadRequest,
+        Self::TooLarge,
+        Self::RateLimited,
+        Self::Limit,
+        Self::Unrecoverable,
+        Self::Internal,
+    ];
+
+    /// The code that stands so in an envelope.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == name)
+    }
+
     /// The code as it stands in an envelope.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -11,7 +11,7 @@ use tidegate_hub::{
     ChannelName, Member, Payload, PayloadKind, Position, PresenceChange, Present, Publication, Updates,
 };
 
-use crate::code::ErrorCode;
+use crate::code::Failing;
 use crate::command::RequestId;
 
 /// The result of a command that carried an id.
@@ -24,7 +24,7 @@ pub enum Reply<'a> {
     /// What the server behind the channel answered.
     Answer(&'a Payload),
     /// Refused.
-    Failed(ErrorCode, &'a str),
+    Failed(Failing<'a>),
 }
 
 /// The subscription stands: what follows it is `position` and on.
@@ -136,21 +136,22 @@ pub(crate) fn write_change(output: &mut Vec<u8>, updates: Updates, patch: &[u8])
 }
 
 /// Something failed; the subscription goes on.
-pub fn write_error(output: &mut Vec<u8>, channel: Option<&str>, code: ErrorCode, message: &str, retry: bool) {
+pub fn write_error(output: &mut Vec<u8>, channel: Option<&str>, failing: Failing<'_>) {
     begin(output, "error");
     if let Some(channel) = channel {
         field(output, "channel", channel);
     }
     output.push(b',');
-    write_failure(output, code, message, retry);
+    write_failing(output, failing);
+    output.extend_from_slice(format!(r#","retry":{}}}"#, failing.code.retry()).as_bytes());
 }
 
-/// Why something failed, to the end of its object.
-pub(crate) fn write_failure(output: &mut Vec<u8>, code: ErrorCode, message: &str, retry: bool) {
+/// What has failed, as the first members of its object.
+pub(crate) fn write_failing(output: &mut Vec<u8>, failing: Failing<'_>) {
     output.extend_from_slice(b"\"code\":");
-    string(output, code.as_str());
-    field(output, "message", message);
-    output.extend_from_slice(format!(r#","retry":{retry}}}"#).as_bytes());
+    string(output, failing.code.as_str());
+    field(output, "number", failing.number);
+    field(output, "message", failing.message);
 }
 
 /// The end: of one channel's subscription, or of the whole connection where no channel is named.
@@ -188,10 +189,9 @@ pub fn write_reply(output: &mut Vec<u8>, id: Option<&RequestId>, channel: Option
         Reply::Done => {}
         Reply::Published(position) => field(output, "position", &position.to_string()),
         Reply::Answer(payload) => write_payload(output, payload),
-        Reply::Failed(code, message) => {
-            output.extend_from_slice(b",\"error\":{\"code\":");
-            string(output, code.as_str());
-            field(output, "message", message);
+        Reply::Failed(failing) => {
+            output.extend_from_slice(b",\"error\":{");
+            write_failing(output, failing);
             output.push(b'}');
         }
     }
@@ -270,6 +270,7 @@ mod tests {
     use tidegate_hub::{Epoch, Item};
 
     use super::*;
+    use crate::code::ErrorCode;
 
     fn channel() -> ChannelName {
         ChannelName::from_text("quotes/\"BTC\"").unwrap()
@@ -326,16 +327,17 @@ mod tests {
     fn the_other_envelopes_say_what_happened() {
         let open = written(|output| write_open(output, &channel(), POSITION, false));
         assert_eq!((&open["type"], &open["recovered"]), (&json!("open"), &json!(false)));
-        let error = written(|output| write_error(output, Some("c"), ErrorCode::Upstream, "down", true));
+        let down = Failing { code: ErrorCode::Upstream, number: "TG-5101", message: "down" };
+        let error = written(|output| write_error(output, Some("c"), down));
         assert_eq!(
             error,
-            json!({"type":"error","channel":"c","code":"upstream","message":"down","retry":true})
+            json!({"type":"error","channel":"c","code":"upstream","number":"TG-5101","message":"down","retry":true})
         );
         let close = written(|output| write_close(output, None, 1012, "restarting", Some(3400)));
         assert_eq!(close, json!({"type":"close","code":1012,"reason":"restarting","reconnect_in_ms":3400}));
-        let reply =
-            written(|output| write_reply(output, None, None, Reply::Failed(ErrorCode::Limit, "full")));
-        assert_eq!(reply["error"], json!({"code":"limit","message":"full"}));
+        let full = Failing { code: ErrorCode::Limit, number: "TG-4012", message: "full" };
+        let reply = written(|output| write_reply(output, None, None, Reply::Failed(full)));
+        assert_eq!(reply["error"], json!({"code":"limit","number":"TG-4012","message":"full"}));
         let published = written(|output| write_reply(output, None, Some("c"), Reply::Published(POSITION)));
         assert_eq!(published["position"], "k8b9:42");
     }

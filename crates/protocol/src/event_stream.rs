@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use tidegate_hub::{ChannelName, Payload, PayloadKind, Position, PresenceChange, Present, Publication};
 
-use crate::code::ErrorCode;
+use crate::code::Failing;
 use crate::envelope;
 
 /// A comment that keeps proxies from closing an idle stream.
@@ -61,9 +61,9 @@ pub fn write_presence(output: &mut Vec<u8>, channel: &ChannelName, change: &Pres
 }
 
 /// `tidegate-error`: something failed; the stream goes on.
-pub fn write_error(output: &mut Vec<u8>, channel: &ChannelName, code: ErrorCode, message: &str, retry: bool) {
+pub fn write_error(output: &mut Vec<u8>, channel: &ChannelName, failing: Failing<'_>) {
     own(output, "tidegate-error", None, |body| {
-        envelope::write_error(body, Some(channel.public_part()), code, message, retry);
+        envelope::write_error(body, Some(channel.public_part()), failing);
     });
 }
 
@@ -122,6 +122,7 @@ mod tests {
     use tidegate_hub::{Epoch, Item};
 
     use super::*;
+    use crate::code::ErrorCode;
 
     const POSITION: Position = Position { epoch: Epoch(1), offset: 7 };
 
@@ -158,7 +159,11 @@ mod tests {
         let mut output = Vec::new();
         write_open(&mut output, &channel, POSITION, true, true);
         write_patch(&mut output, POSITION, b"[]");
-        write_error(&mut output, &channel, ErrorCode::Upstream, "a\nb", true);
+        write_error(
+            &mut output,
+            &channel,
+            Failing { code: ErrorCode::Upstream, number: "TG-5101", message: "a\nb" },
+        );
         write_close(&mut output, 1012, "restarting", Some(500));
         let text = String::from_utf8(output).unwrap();
         let events: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("event: ")).collect();

@@ -23,7 +23,7 @@ pub mod long_poll;
 mod media_type;
 
 pub use client::{Envelope, EnvelopeError};
-pub use code::{ErrorCode, close_code};
+pub use code::{ErrorCode, Failing, close_code};
 pub use command::{Command, CommandError, Content, RequestId};
 pub use media_type::media_type;
 pub use query::{OwnParameters, split_long_poll_query, split_query};

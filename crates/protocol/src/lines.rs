@@ -6,7 +6,7 @@
 
 use tidegate_hub::{ChannelName, Position, PresenceChange, Present, Publication, Updates};
 
-use crate::code::ErrorCode;
+use crate::code::Failing;
 use crate::envelope;
 
 /// An empty line keeps proxies from closing an idle stream. Readers of JSON take it for white space.
@@ -50,8 +50,8 @@ pub fn write_presence(output: &mut Vec<u8>, channel: &ChannelName, change: &Pres
 }
 
 /// Something failed; the stream goes on.
-pub fn write_error(output: &mut Vec<u8>, channel: &ChannelName, code: ErrorCode, message: &str, retry: bool) {
-    line(output, |output| envelope::write_error(output, Some(channel.public_part()), code, message, retry));
+pub fn write_error(output: &mut Vec<u8>, channel: &ChannelName, failing: Failing<'_>) {
+    line(output, |output| envelope::write_error(output, Some(channel.public_part()), failing));
 }
 
 /// The last line.
@@ -78,6 +78,7 @@ mod tests {
     use tidegate_hub::{Epoch, Item, Payload};
 
     use super::*;
+    use crate::code::ErrorCode;
 
     const POSITION: Position = Position { epoch: Epoch(1), offset: 7 };
 
@@ -110,7 +111,11 @@ mod tests {
         let mut output = Vec::new();
         write_open_among(&mut output, &channel(), POSITION, true, None);
         write_patch(&mut output, &channel(), POSITION, Updates::MergePatch, b"{\"n\":1.0}");
-        write_error(&mut output, &channel(), ErrorCode::Upstream, "a\nb", true);
+        write_error(
+            &mut output,
+            &channel(),
+            Failing { code: ErrorCode::Upstream, number: "TG-5101", message: "a\nb" },
+        );
         write_close(&mut output, 1012, "restarting", Some(500));
         let lines: Vec<Value> = output
             .split(|byte| *byte == b'\n')

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use tidegate_hub::{Position, Publication, Updates};
 
-use crate::code::ErrorCode;
+use crate::code::Failing;
 use crate::envelope;
 
 /// One publication, behind the comma that parts it from the one before it.
@@ -35,11 +35,12 @@ pub fn head(position: Position, recovered: bool) -> Bytes {
 
 /// How an answer ends; `trouble` is why the source behind the channel fails.
 #[must_use]
-pub fn end(trouble: Option<&str>) -> Bytes {
+pub fn end(trouble: Option<Failing<'_>>) -> Bytes {
     let mut end = b"]".to_vec();
-    if let Some(reason) = trouble {
+    if let Some(failing) = trouble {
         end.extend_from_slice(b",\"error\":{");
-        envelope::write_failure(&mut end, ErrorCode::Upstream, reason, true);
+        envelope::write_failing(&mut end, failing);
+        end.extend_from_slice(format!(r#","retry":{}}}"#, failing.code.retry()).as_bytes());
     }
     end.extend_from_slice(b"}\n");
     end.into()
@@ -52,14 +53,19 @@ mod tests {
     use tidegate_hub::{Epoch, Item, Payload};
 
     use super::*;
+    use crate::code::ErrorCode;
 
     fn at(offset: u64) -> Position {
         Position { epoch: Epoch(1), offset }
     }
 
+    fn failing(message: &str) -> Failing<'_> {
+        Failing { code: ErrorCode::Upstream, number: "TG-5101", message }
+    }
+
     fn answer(position: Position, publications: &[u8], trouble: Option<&str>) -> Value {
         let publications = publications.strip_prefix(SEPARATOR).unwrap_or(publications);
-        let whole = [&head(position, true), publications, &end(trouble)].concat();
+        let whole = [&head(position, true), publications, &end(trouble.map(failing))].concat();
         serde_json::from_slice(&whole).expect("one JSON object")
     }
 
@@ -95,7 +101,7 @@ mod tests {
         assert_eq!(
             answer(at(1), &publications, Some("answered \"500\"")),
             json!({"position":"1:1","recovered":true,"publications":[{"position":"1:1","data":1}],
-                "error":{"code":"upstream","message":"answered \"500\"","retry":true}})
+                "error":{"code":"upstream","number":"TG-5101","message":"answered \"500\"","retry":true}})
         );
     }
 

@@ -91,7 +91,7 @@ pub mod timing;
 #[doc(hidden)]
 pub mod fuzzing;
 
-pub use close::{Close, CloseCode};
+pub use close::{Close, CloseCode, REASON_MAX_BYTES};
 pub use connection::{Answers, Connection, Event, Role};
 pub use extension::Extensions;
 pub use mask::MaskKeys;

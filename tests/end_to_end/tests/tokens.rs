@@ -129,7 +129,7 @@ fn a_token_that_ends_while_the_gateway_is_stopped_ends_its_connection_at_once_af
     gateway.signal(Signal::CONT);
     let begun = Instant::now();
     for socket in &mut sockets[..2] {
-        assert_eq!(socket.closed(), (4401, "the token has expired".to_owned()));
+        assert_eq!(socket.closed(), (4401, "the token has expired (TG-3012)".to_owned()));
     }
     // What was due at two seconds must not hold up what was due at eight by the other six.
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());

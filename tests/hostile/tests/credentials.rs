@@ -272,7 +272,7 @@ fn a_connection_ends_with_its_token() {
     let mut stream = stage.gate.connect();
     stream.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"));
     let mut lasting = Socket::open(stage.gate.public, &format!("/channel/one?token={}", stage.good()));
-    assert_eq!(bare.await_close(), Some((Some(4401), "the token has expired".to_owned())));
+    assert_eq!(bare.await_close(), Some((Some(4401), "the token has expired (TG-3012)".to_owned())));
     assert_eq!(envelopes.next_json()["type"], "open");
     let close = envelopes.next_json();
     assert_eq!((&close["type"], &close["code"]), (&"close".into(), &4401.into()), "{close}");

@@ -153,7 +153,7 @@ fn a_message_has_its_time() {
     for begun in [frame(0x01, "begun"), claiming(TEXT, 100), [frame(0x01, "a"), frame(PING, "b")].concat()] {
         let mut socket = Socket::open(gate.public, "/x");
         socket.send(begun);
-        assert_eq!(socket.await_close(), Some((Some(1008), "message_timeout".to_owned())));
+        assert_eq!(socket.await_close(), Some((Some(1008), "message_timeout (TG-4019)".to_owned())));
         // The Close is not answered: the connection is cut.
         assert!(matches!(socket.receive(), Received::End(_)));
     }

@@ -48,7 +48,7 @@ fn who_does_not_read_is_closed_and_tears_no_frame() {
             }
             Received::Ping(_) => {}
             Received::Close(code, reason) => {
-                assert_eq!((code, reason.as_str()), (Some(1013), "slow_consumer"));
+                assert_eq!((code, reason.as_str()), (Some(1013), "slow_consumer (TG-4020)"));
                 break;
             }
             Received::End(_) => break,
@@ -70,7 +70,7 @@ fn a_slow_client_that_reads_on_hears_why() {
     // More than the kernel and the queue hold, at once, so that the queue is over its bound before the stall counts.
     publish(&gate, "feed", 400, 20_000);
     gate.await_metric("tidegate_slow_consumers_queue_total", 1);
-    assert_eq!(slow.await_close(), Some((Some(1013), "slow_consumer".to_owned())));
+    assert_eq!(slow.await_close(), Some((Some(1013), "slow_consumer (TG-4020)".to_owned())));
     assert_eq!(gate.metric("tidegate_slow_consumers_stall_total"), 0);
 }
 

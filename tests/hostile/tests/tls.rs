@@ -130,7 +130,10 @@ fn garbage_is_answered_with_an_alert_or_nothing() {
 fn http_without_tls_is_told_what_is_spoken() {
     let stage = Stage::start("");
     let answer = stage.gate.get("/x");
-    assert_eq!((answer.status, answer.text().as_str()), (400, "this port speaks TLS: use https://\n"));
+    assert_eq!(
+        (answer.status, answer.text().as_str()),
+        (400, "this port speaks TLS: use https:// (TG-2115)\n")
+    );
     stage.await_failed("plain_http", 1);
     let plain = Gate::of_channels("");
     let bytes = hello(&mut stage.certificate.client());
@@ -315,7 +318,7 @@ fn a_slow_client_is_closed_with_1013_and_the_others_get_everything() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!((code, reason.as_str()), (Some(1013), "slow_consumer"));
+    assert_eq!((code, reason.as_str()), (Some(1013), "slow_consumer (TG-4020)"));
     assert!(next < COUNT, "it cannot have got everything");
 }
 

@@ -104,7 +104,7 @@ impl Follower {
 
     /// A command failed; `subscribed` is the channel if it was to follow one.
     fn hear_failure(&mut self, subscribed: Option<String>, channel: Option<String>, failure: Failure) {
-        let Failure { code, message } = failure;
+        let Failure { code, message, .. } = failure;
         let is_misfit = code == "bad_request";
         if is_misfit && subscribed.as_ref().is_some_and(|name| self.channels.handle_misfit(name)) {
             return;

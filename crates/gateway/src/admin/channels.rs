@@ -14,8 +14,8 @@ use tidegate_hub::{
     ChannelName, ChannelStatus, IDEMPOTENCY_KEY_MAX_BYTES, Member, Payload, Position, Precondition, Present,
     Publication,
 };
-use tidegate_protocol::{ErrorCode, envelope};
-use tidegate_websocket::CloseCode;
+use tidegate_inspect::words::known;
+use tidegate_protocol::envelope;
 use tokio::sync::oneshot;
 
 use super::{ask_all, json as json_response, limit, parameter};
@@ -38,7 +38,7 @@ pub(super) async fn handle(
     name: &str,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Refusal> {
-    let bad = |error: tidegate_hub::NameError| Refusal::new(StatusCode::BAD_REQUEST, error.to_string());
+    let bad = |error: tidegate_hub::NameError| Refusal::of(known::BAD_NAME, error.to_string());
     let name = ChannelName::from_admin_path(name).map_err(bad)?;
     match *request.method() {
         Method::POST => publish_body(visit, generation, &name, request).await,
@@ -55,7 +55,7 @@ async fn publish_body(
 ) -> Result<Response<Body>, Refusal> {
     if !visit.shard.with(Shard::may_publish) {
         let sentence = "publish_rate: too many publishing requests in too short a time";
-        return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, sentence).retry_after(1));
+        return Err(Refusal::of(known::PUBLISH_RATE, sentence).retry_after(1));
     }
     let (parts, body) = request.into_parts();
     let limits = &generation.settings.limits;
@@ -76,13 +76,13 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     let text = key.to_str().ok().filter(|text| (1..=IDEMPOTENCY_KEY_MAX_BYTES).contains(&text.len()));
     let sentence = format!("an Idempotency-Key is 1 to {IDEMPOTENCY_KEY_MAX_BYTES} visible characters");
-    text.map(|text| Some(text.to_owned())).ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, sentence))
+    text.map(|text| Some(text.to_owned())).ok_or_else(|| Refusal::of(known::BAD_IDEMPOTENCY_KEY, sentence))
 }
 
 /// `If-Match: POSITION`, `If-Match: *` or `If-None-Match: *` (RFC 9110, section 13.1). A position may stand in
 /// quotes, as entity tags do.
 fn precondition(headers: &HeaderMap) -> Result<Option<Precondition>, Refusal> {
-    let bad = |sentence| Refusal::new(StatusCode::BAD_REQUEST, sentence);
+    let bad = |sentence| Refusal::of(known::BAD_PRECONDITION, sentence);
     let mut fields = headers.get_all(IF_MATCH).iter();
     let if_match = fields.next();
     if fields.next().is_some() || if_match.is_some() && headers.contains_key(IF_NONE_MATCH) {
@@ -106,16 +106,16 @@ fn precondition(headers: &HeaderMap) -> Result<Option<Precondition>, Refusal> {
 async fn read_body(body: Incoming, max: usize, pause: Duration, whole: Duration) -> Result<Bytes, Refusal> {
     let too_large = || {
         let sentence = format!("publish_max_body: a publication is at most {max} bytes");
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, sentence)
+        Refusal::of(known::BODY_SIZE, sentence)
     };
     if body.size_hint().lower() > max as u64 {
         return Err(too_large());
     }
-    let late = || Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request's body did not come in time");
+    let late = || Refusal::of(known::BODY_TIME, "the request's body did not come in time");
     let reading = async {
         let (mut body, mut collected) = (body, BytesMut::new());
         while let Some(frame) = tokio::time::timeout(pause, body.frame()).await.map_err(|_| late())? {
-            let broken = |_| Refusal::new(StatusCode::BAD_REQUEST, "the request's body broke off");
+            let broken = |_| Refusal::of(known::BODY_BROKE_OFF, "the request's body broke off");
             let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
             if collected.len() + data.len() > max {
                 return Err(too_large());
@@ -144,7 +144,7 @@ fn payload_of(headers: &HeaderMap, bytes: Bytes) -> Result<Payload, Refusal> {
     Payload::text(bytes).map_err(|_| {
         let sentence = "the body is not UTF-8, so it cannot be a text message: \
                         send it with 'Content-Type: application/octet-stream'";
-        Refusal::new(StatusCode::BAD_REQUEST, sentence)
+        Refusal::of(known::BODY_NOT_TEXT, sentence)
     })
 }
 
@@ -153,9 +153,7 @@ async fn drop_channel(visit: &Visit, name: ChannelName) -> Result<Response<Body>
     let shown = name.to_string();
     let (answer, dropped) = oneshot::channel();
     let begin = move |there: &mut Shard| {
-        let code = CloseCode::GOING_AWAY;
-        let reason = "the channel was dropped".into();
-        let notice = Notice::Over { code, error: ErrorCode::NotFound, reason };
+        let notice = Notice::Over { known: known::DROPPED, reason: "the channel was dropped".into() };
         there.remove_at_home(&name, notice, answer);
     };
     visit.shard.with(|shard| shard.cross(home, Crossing::Call(Box::new(begin))));
@@ -275,9 +273,9 @@ pub(super) async fn list(visit: &Visit, query: Option<&str>) -> Result<Response<
 fn no_such_channel(name: &str) -> Refusal {
     let sentence =
         format!("there is no channel {name} just now: nothing was published and nobody follows it");
-    Refusal::new(StatusCode::NOT_FOUND, sentence)
+    Refusal::of(known::NO_CHANNEL, sentence)
 }
 
 fn stopping() -> Refusal {
-    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping")
+    Refusal::of(known::RESTARTING, "the gateway is stopping")
 }

@@ -4,6 +4,7 @@
 use http::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tidegate_hub::{SessionId, ShardId};
+use tidegate_inspect::words::known;
 use tidegate_websocket::CloseCode;
 
 use super::{ask_all, json as json_response, limit, parameter};
@@ -21,7 +22,7 @@ pub(super) async fn list(visit: &Visit, query: Option<&str>) -> Result<Response<
         None | Some("open") => open_rows(visit, after, limit + 1).await,
         Some("closed") => closed_rows(visit, limit).await,
         Some(_) => {
-            return Err(Refusal::new(StatusCode::BAD_REQUEST, "'state' is 'open' or 'closed'"));
+            return Err(Refusal::of(known::BAD_PARAMETER, "'state' is 'open' or 'closed'"));
         }
     };
     let more = rows.len() > limit;
@@ -68,7 +69,7 @@ pub(super) async fn handle(
     query: Option<&str>,
 ) -> Result<Response<Body>, Refusal> {
     let (shard, session) = parse(id)?;
-    let gone = || Refusal::new(StatusCode::NOT_FOUND, "there is no such connection: it may have ended");
+    let gone = || Refusal::of(known::NO_CONNECTION, "there is no such connection: it may have ended");
     if *method != Method::DELETE {
         let look =
             move |shard: &mut Shard| shard.row(session).or_else(|| shard.endings.row(session).cloned());
@@ -94,7 +95,7 @@ fn close_code(query: Option<&str>) -> Result<CloseCode, Refusal> {
     let Some(text) = parameter(query, "code") else { return Ok(CloseCode::NORMAL) };
     let code = text.parse().ok().map(CloseCode::new).filter(|code| code.is_allowed_on_wire());
     let sentence = "'code' is a close code that may be sent: 1000 to 1003, 1007 to 1014, 3000 to 4999";
-    code.ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, sentence))
+    code.ok_or_else(|| Refusal::of(known::BAD_PARAMETER, sentence))
 }
 
 /// The place that an id names.
@@ -102,6 +103,5 @@ pub(super) fn parse(id: &str) -> Result<(ShardId, SessionId), Refusal> {
     let parts = id
         .split_once('-')
         .and_then(|(shard, session)| Some((ShardId(shard.parse().ok()?), session.parse().ok()?)));
-    parts
-        .ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "this is not a connection's id, such as 0-1a.3"))
+    parts.ok_or_else(|| Refusal::of(known::BAD_PARAMETER, "this is not a connection's id, such as 0-1a.3"))
 }

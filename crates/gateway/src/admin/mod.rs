@@ -18,6 +18,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use tidegate_hub::ShardId;
+use tidegate_inspect::words::known;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
@@ -108,7 +109,7 @@ pub(crate) async fn serve(shard: ShardRef, listener: TcpListener, token: Arc<Sec
                 });
             }
             Err(error) => {
-                tracing::warn!(event = "accept_failed", %error, "the admin listener cannot accept just now");
+                tracing::warn!(event = "accept_failed", number = %known::ACCEPT_FAILED, %error, "the admin listener cannot accept just now");
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             }
         }
@@ -167,7 +168,7 @@ async fn answer(
     }
     let Some((call, rest)) = call else {
         let sentence = "there is nothing of this name on the admin listener";
-        return Err(Refusal::new(StatusCode::NOT_FOUND, sentence));
+        return Err(Refusal::of(known::NO_ADMIN_CALL, sentence));
     };
     if call.needs_token {
         allow(request.method(), call.methods)?;
@@ -193,7 +194,7 @@ fn refuse_foreign_pages(headers: &HeaderMap, host: &str) -> Result<(), Refusal> 
     let cross_site = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
     if foreign || cross_site {
         let sentence = "pages of other origins may not use the admin listener";
-        return Err(Refusal::new(StatusCode::FORBIDDEN, sentence));
+        return Err(Refusal::of(known::ADMIN_ORIGIN, sentence));
     }
     Ok(())
 }
@@ -231,7 +232,7 @@ fn allow(method: &Method, allowed: &[&str]) -> Result<(), Refusal> {
     }
     let list = allowed.join(", ");
     let value = HeaderValue::from_str(&list).unwrap_or(HeaderValue::from_static("GET"));
-    Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, format!("this takes {list}")).with(ALLOW, value))
+    Err(Refusal::of(known::ADMIN_METHOD, format!("this takes {list}")).with(ALLOW, value))
 }
 
 fn ready(shard: &ShardRef) -> Response<Body> {
@@ -250,8 +251,8 @@ async fn metrics_text(shard: &ShardRef) -> Result<Response<Body>, Refusal> {
     for counters in ask_all(shard, Shard::count).await {
         sum.add(&counters);
     }
-    let text = metrics::text(sum)
-        .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written"))?;
+    let text =
+        metrics::text(sum).map_err(|_| Refusal::of(known::METRICS, "the metrics could not be written"))?;
     let mut response = Response::new(full(text));
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);
@@ -296,6 +297,6 @@ fn limit(query: Option<&str>) -> Result<usize, Refusal> {
     match parameter(query, "limit").map(|text| text.parse::<usize>()) {
         None => Ok(DEFAULT),
         Some(Ok(limit)) if (1..=MAX).contains(&limit) => Ok(limit),
-        Some(_) => Err(Refusal::new(StatusCode::BAD_REQUEST, format!("'limit' is a number from 1 to {MAX}"))),
+        Some(_) => Err(Refusal::of(known::BAD_PARAMETER, format!("'limit' is a number from 1 to {MAX}"))),
     }
 }

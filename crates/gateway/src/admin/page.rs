@@ -10,6 +10,7 @@ use http::header::{
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, Method, Response, StatusCode};
+use tidegate_inspect::words::known;
 
 use crate::doors::newest::is_known;
 use crate::http_body::{Body, full};
@@ -78,12 +79,12 @@ enum Keeping {
 /// of the ending.
 pub(super) fn answer(method: &Method, name: &str, headers: &HeaderMap) -> Result<Response<Body>, Refusal> {
     if !matches!(*method, Method::GET | Method::HEAD) {
-        let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "this takes GET, HEAD");
+        let refusal = Refusal::of(known::ADMIN_METHOD, "this takes GET, HEAD");
         return Err(refusal.with(ALLOW, HeaderValue::from_static("GET, HEAD")));
     }
     let Some((at, keeping)) = find(name) else {
         let sentence = "the page has no file of this name: load it anew";
-        return Err(Refusal::new(StatusCode::NOT_FOUND, sentence));
+        return Err(Refusal::of(known::NO_PAGE, sentence));
     };
     let tag = format!("\"{}\"", HASHES[at]);
     let known = is_known(headers, &tag);

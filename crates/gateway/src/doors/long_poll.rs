@@ -18,6 +18,7 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use tidegate_hub::{Position, SessionId};
+use tidegate_inspect::words::known;
 use tidegate_protocol::{long_poll, split_long_poll_query};
 use tokio::time::{Instant, timeout_at};
 
@@ -95,7 +96,7 @@ fn wait_of(text: Option<&str>, most: Duration) -> Result<Duration, Refusal> {
     let seconds = text.parse().ok().filter(|_| digits).map(Duration::from_secs);
     seconds.filter(|wait| *wait <= most).ok_or_else(|| {
         let sentence = format!("'wait' is a whole number of seconds from 0 to {}", most.as_secs());
-        Refusal::new(StatusCode::BAD_REQUEST, sentence)
+        Refusal::of(known::BAD_WAIT, sentence)
     })
 }
 
@@ -220,13 +221,14 @@ impl http_body::Body for AnswerBody {
 
 /// What a close is in an answer: our own codes are statuses, all others pass.
 fn refusal_of(closed: &Closed) -> Refusal {
-    let Closed { code, reason, reconnect_in_ms } = closed;
+    let Closed { code, reason, known, reconnect_in_ms } = closed;
+    let known = known.unwrap_or(known::POLL_ENDED);
     let code = code.get();
     let sentence = format!("the poll was closed with {code}: {}", reason.escape_debug());
     if let Some(status) = code.checked_sub(4000).filter(|status| (400..500).contains(status))
         && let Ok(status) = StatusCode::from_u16(status)
     {
-        let refusal = Refusal::new(status, sentence);
+        let refusal = Refusal::at(status, known, sentence);
         // RFC 9110, section 15.5.2.
         let challenge = HeaderValue::from_static("Bearer realm=\"tidegate\"");
         let challenged = status == StatusCode::UNAUTHORIZED;
@@ -234,11 +236,11 @@ fn refusal_of(closed: &Closed) -> Refusal {
     }
     let seconds = reconnect_in_ms.map_or_else(|| fastrand::u64(1..=10), |hint| hint.div_ceil(1000));
     let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
-    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, sentence).retry_after(seconds)
+    Refusal::at(StatusCode::SERVICE_UNAVAILABLE, known, sentence).retry_after(seconds)
 }
 
 fn gone() -> Refusal {
-    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the poll has ended: ask again").retry_after(1)
+    Refusal::of(known::POLL_ENDED, "the poll has ended: ask again").retry_after(1)
 }
 
 #[cfg(test)]
@@ -263,7 +265,12 @@ mod tests {
     #[test]
     fn a_close_is_a_status() {
         let refused = |code: u16, hint| {
-            let closed = Closed { code: CloseCode::new(code), reason: "why".into(), reconnect_in_ms: hint };
+            let closed = Closed {
+                code: CloseCode::new(code),
+                reason: "why".into(),
+                known: None,
+                reconnect_in_ms: hint,
+            };
             let response = refusal_of(&closed).into_response();
             let retry =
                 response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());

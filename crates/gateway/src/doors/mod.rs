@@ -8,9 +8,10 @@ pub(crate) mod newest;
 
 use std::sync::Arc;
 
+use http::HeaderMap;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
 use tidegate_hub::{ChannelName, Epoch, Position, Updates};
+use tidegate_inspect::words::known;
 use tidegate_protocol::{OwnParameters, split_long_poll_query, split_query};
 
 use crate::access::{Credentials, check_origin, check_subscribe};
@@ -57,9 +58,7 @@ pub(crate) async fn read_wish(
     // Who asks for what is there gets it to the end.
     if visit.shard.process.is_draining() && door != Door::Newest {
         let seconds = fastrand::u32(1..=10);
-        return Err(
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the gateway is restarting").retry_after(seconds)
-        );
+        return Err(Refusal::of(known::RESTARTING, "the gateway is restarting").retry_after(seconds));
     }
     let (_, scheme) = visit.client(&parts.headers, &generation.settings);
     check_origin(&parts.headers, host, scheme, &generation.settings)?;
@@ -69,7 +68,7 @@ pub(crate) async fn read_wish(
     };
     let named_by_query = found.route.backend().is_some();
     let name_query = query.as_deref().filter(|_| named_by_query);
-    let bad = |error: tidegate_hub::NameError| Refusal::new(StatusCode::BAD_REQUEST, error.to_string());
+    let bad = |error: tidegate_hub::NameError| Refusal::of(known::BAD_NAME, error.to_string());
     let name = ChannelName::from_path(parts.uri.path(), name_query).map_err(bad)?;
     let websocket = door == Door::WebSocket;
     let credentials = authenticate(visit, generation, &parts.headers, &own, found.route, websocket).await?;
@@ -108,7 +107,7 @@ fn about(
 fn updates_of(own: &OwnParameters) -> Result<Updates, Refusal> {
     let Some(name) = &own.updates else { return Ok(Updates::Whole) };
     name.parse().map_err(|error: tidegate_hub::UpdatesError| {
-        Refusal::new(StatusCode::BAD_REQUEST, format!("the query parameter {error}"))
+        Refusal::of(known::BAD_UPDATES, format!("the query parameter {error}"))
     })
 }
 

@@ -9,6 +9,7 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode};
 use tidegate_hub::{Position, Publication};
+use tidegate_inspect::words::known;
 use tidegate_protocol::media_type;
 
 use super::long_poll::POSITION;
@@ -33,7 +34,7 @@ pub(crate) async fn handle(
 ) -> Result<Response<Body>, Refusal> {
     if !matches!(parts.method, Method::GET | Method::HEAD) {
         let sentence = "this is a channel, which takes GET alone here: publish on the admin listener";
-        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, sentence).with(ALLOW, METHODS));
+        return Err(Refusal::of(known::METHOD, sentence).with(ALLOW, METHODS));
     }
     let Wish { wanted, .. } = read_wish(visit, generation, parts, host, found, Door::Newest).await?;
     let name = wanted.name;
@@ -43,7 +44,7 @@ pub(crate) async fn handle(
         newest => Ok(newest),
     };
     let newest = visit.shard.ask(home, looking).await.transpose().map_err(refusal_of)?;
-    let stopping = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping");
+    let stopping = || Refusal::of(known::RESTARTING, "the gateway is stopping");
     match newest.ok_or_else(stopping)? {
         Some((position, Some(publication))) => {
             let mut response = response_of(&parts.headers, position, &publication);
@@ -94,7 +95,7 @@ pub(crate) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
 fn nothing_kept() -> Refusal {
     let sentence = "this is a channel, and nothing is kept of it: publish to it, or ask for what comes as a \
                     WebSocket, with 'Accept: text/event-stream' or with ?wait=30";
-    Refusal::new(StatusCode::NOT_FOUND, sentence)
+    Refusal::of(known::NOTHING_KEPT, sentence)
 }
 
 fn text_of(position: Position) -> HeaderValue {

@@ -10,9 +10,10 @@ use http::{Request, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use rustls::ServerConnection;
 use tidegate_hub::{Form, Updates};
+use tidegate_inspect::words::known::{self, Known};
 use tidegate_protocol::SUBPROTOCOL;
 use tidegate_websocket::deflate::Acceptance;
-use tidegate_websocket::handshake::server::{self, Accepted, HttpVersion};
+use tidegate_websocket::handshake::server::{self, Accepted, HttpVersion, RefusalCause};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
@@ -50,7 +51,7 @@ pub(crate) async fn handle(
     if judged.subprotocol.is_none() && wish.resume.updates != Updates::Whole {
         let sentence = "the query parameter 'updates' needs positions, which a bare WebSocket has not: \
                         offer the subprotocol tidegate.v1";
-        return Err(Refusal::new(StatusCode::BAD_REQUEST, sentence));
+        return Err(Refusal::of(known::BAD_UPDATES, sentence));
     }
     let (remote, _) = visit.client(&parts.headers, &generation.settings);
     let route = Arc::clone(found.route);
@@ -93,7 +94,7 @@ pub(crate) async fn handle(
             std::io::Result::Ok(())
         });
         if let Err(error) = adopted {
-            tracing::warn!(event = "adopt_failed", %error, "a WebSocket could not be taken over: it is closed");
+            tracing::warn!(event = "adopt_failed", number = %known::ADOPT_FAILED, %error, "a WebSocket could not be taken over: it is closed");
         }
     });
     Ok(switching(&accepted, set_cookie))
@@ -119,8 +120,9 @@ pub(crate) fn accept(
     };
     judged.map_err(|refused| {
         let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_REQUEST);
-        tracing::info!(event = "handshake_rejected", status = refused.status, "{}", refused.sentence);
-        let refusal = Refusal::new(status, refused.sentence);
+        let known = known_of(refused.cause);
+        tracing::info!(event = "handshake_rejected", number = %known, status = refused.status, "{}", refused.sentence);
+        let refusal = Refusal::at(status, known, refused.sentence);
         if refused.version_header {
             let version = HeaderName::from_static("sec-websocket-version");
             refusal
@@ -146,6 +148,25 @@ fn with_fields<R>(parts: &Parts, read: impl FnOnce(&server::Request<'_>) -> R) -
         _ => HttpVersion::Http11,
     };
     read(&server::Request { method: parts.method.as_str(), version, headers: &fields(parts) })
+}
+
+/// The number of what is wrong with a handshake.
+fn known_of(cause: RefusalCause) -> &'static Known {
+    match cause {
+        RefusalCause::Upgrade | RefusalCause::Connection => known::NO_UPGRADE,
+        RefusalCause::Version => known::WEBSOCKET_VERSION,
+        RefusalCause::Key => known::WEBSOCKET_KEY,
+        RefusalCause::Method => known::HANDSHAKE_METHOD,
+        RefusalCause::Protocol => known::CONNECT_PROTOCOL,
+        RefusalCause::Malformed
+        | RefusalCause::HeadTooLarge
+        | RefusalCause::TooManyHeaders
+        | RefusalCause::HttpVersion
+        | RefusalCause::Host
+        | RefusalCause::Subprotocol
+        | RefusalCause::Extension
+        | RefusalCause::Body => known::BAD_HANDSHAKE,
+    }
 }
 
 fn fields(parts: &Parts) -> Vec<(&str, &[u8])> {

@@ -5,11 +5,12 @@ use h2::RecvStream;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, Uri};
 
 use crate::client_body::{RequestBody, StreamBody};
 use crate::limits::Limits;
 use crate::refusal::Refusal;
+use tidegate_inspect::words::known;
 
 /// The same request with a Host, one Cookie field and its path alone as its target.
 pub(super) fn translate(
@@ -22,7 +23,7 @@ pub(super) fn translate(
     if parts.headers.len() > limits.http_max_headers as usize {
         let sentence =
             format!("http_max_headers: the request has more than {} fields", limits.http_max_headers);
-        return Err(Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, sentence));
+        return Err(Refusal::of(known::HEADER_COUNT, sentence));
     }
     if parts.headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some() {
         return Err(bad("the request says its length more than once"));
@@ -32,7 +33,7 @@ pub(super) fn translate(
 }
 
 fn bad(sentence: &'static str) -> Refusal {
-    Refusal::new(StatusCode::BAD_REQUEST, sentence)
+    Refusal::of(known::BAD_HEAD, sentence)
 }
 
 /// Makes `:authority` the Host and leaves the path as the target. h2 has refused what is no authority and no
@@ -40,7 +41,7 @@ fn bad(sentence: &'static str) -> Refusal {
 fn set_target(parts: &mut Parts) -> Result<(), Refusal> {
     let is_tunnel = parts.extensions.get::<h2::ext::Protocol>().is_some();
     if parts.method == Method::CONNECT && !is_tunnel {
-        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "CONNECT is not served"));
+        return Err(Refusal::of(known::METHOD, "CONNECT is not served"));
     }
     let target = parts.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
     let everything = target.as_str() == "*" && parts.method == Method::OPTIONS;

@@ -1,14 +1,18 @@
 //! How connections end: by the client, by the gateway, by a broken rule. Each end has a code, a log line
 //! and a count.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use tidegate_hub::{Form, SessionId};
+use tidegate_inspect::words::known::{self, Known};
 use tidegate_protocol::{envelope, event_stream, lines};
-use tidegate_websocket::{CloseCode, ProtocolError};
+use tidegate_websocket::{CloseCode, ProtocolError, REASON_MAX_BYTES};
 
 use super::Shard;
 use super::connection::End;
 use super::ending::{Cause, Ended};
+use crate::refusal::close_code_of;
 
 /// A close that the gateway begins.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +20,8 @@ pub(crate) struct Closing<'a> {
     pub(crate) code: CloseCode,
     /// For the client; at most 123 bytes of it go out.
     pub(crate) reason: &'a str,
+    /// The error that it is, if it is one.
+    pub(crate) known: Option<&'static Known>,
     /// When the client may come back.
     pub(crate) reconnect_in_ms: Option<u64>,
     /// What waits in the queue gives way, because the client does not take it.
@@ -29,10 +35,36 @@ impl Default for Closing<'_> {
         Self {
             code: CloseCode::NORMAL,
             reason: "",
+            known: None,
             reconnect_in_ms: None,
             drop_queue: false,
             cause: Cause::Gateway,
         }
+    }
+}
+
+impl<'a> Closing<'a> {
+    /// The close that goes with an error.
+    pub(crate) fn of(known: &'static Known, reason: &'a str) -> Self {
+        Self { code: close_code_of(known), reason, known: Some(known), ..Self::default() }
+    }
+
+    /// What the client is told: bare WebSockets have nothing else to tell a number by. A reason that leaves no room for
+    /// it goes without.
+    fn told(&self) -> Cow<'a, str> {
+        let Some(known) = self.known else { return Cow::Borrowed(self.reason) };
+        let told = format!("{} ({known})", self.reason);
+        if told.len() > REASON_MAX_BYTES { Cow::Borrowed(self.reason) } else { Cow::Owned(told) }
+    }
+}
+
+/// What a broken rule is that makes for this close code.
+fn known_of(code: CloseCode) -> &'static Known {
+    match code {
+        CloseCode::MESSAGE_TOO_BIG => known::MESSAGE_SIZE,
+        CloseCode::POLICY_VIOLATION => known::FRAGMENTS,
+        CloseCode::INVALID_PAYLOAD => known::CLIENT_BROKE_TEXT,
+        _ => known::CLIENT_BROKE_RULE,
     }
 }
 
@@ -48,7 +80,9 @@ impl Shard {
         session.attachment.end = End::Closing(closing.code.get());
         session.attachment.clock.closing = now;
         let mut last = Vec::new();
-        let Closing { code, reason, reconnect_in_ms, .. } = closing;
+        let Closing { code, reconnect_in_ms, .. } = closing;
+        let told = closing.told();
+        let reason = told.as_ref();
         match form {
             Form::Bare => {}
             Form::Envelope => last.extend_from_slice(&self.encoder.text_frame(|text| {
@@ -63,11 +97,11 @@ impl Shard {
         if let Some(session) = self.hub.session_mut(id)
             && let Some(websocket) = session.attachment.transport.websocket_mut()
         {
-            websocket.close(closing.code, closing.reason, &mut last);
+            websocket.close(code, reason, &mut last);
         }
         let dropped = self.hub.send_last(id, Bytes::from(last), closing.drop_queue);
         self.counters.dropped("slow_consumer", dropped);
-        self.log_close(id, Ended { code: closing.code.get(), cause: closing.cause }, closing.reason);
+        self.log_close(id, Ended { code: code.get(), cause: closing.cause }, reason);
         self.look_anew(id);
     }
 
@@ -85,17 +119,17 @@ impl Shard {
             let remote = session.attachment.about.remote;
             tracing::warn!(
                 event = "slow_consumer",
+                number = %known::SLOW_CONSUMER,
                 connection = %self.name_of(id),
                 %remote,
                 bytes,
                 messages,
                 "a client does not take what it asked for: closing it with 1013"
             );
-            let code = CloseCode::TRY_AGAIN_LATER;
             let most = self.generation.settings.limits.ws_out_queue_msgs;
             let cause = if messages >= most { Cause::QueueMessages } else { Cause::QueueBytes };
-            let reason = "slow_consumer";
-            self.close(id, Closing { code, reason, drop_queue: true, cause, ..Closing::default() });
+            let closing = Closing::of(known::SLOW_CONSUMER, "slow_consumer");
+            self.close(id, Closing { drop_queue: true, cause, ..closing });
         }
     }
 
@@ -138,6 +172,7 @@ impl Shard {
         self.counters.closed_with(rule.code.get());
         tracing::info!(
             event = "protocol_error",
+            number = %known_of(rule.code),
             connection = %self.name_of(id),
             %remote,
             code = rule.code.get(),

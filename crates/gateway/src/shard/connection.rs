@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use rustls::ServerConnection;
 use tidegate_hub::{ChannelName, Position};
+use tidegate_inspect::words::known::Known;
 use tidegate_websocket::timing::{Timeouts, Timing};
 use tidegate_websocket::{self as websocket, CloseCode};
 use tokio::sync::Notify;
@@ -98,6 +99,8 @@ pub(crate) struct Begun {
 pub(crate) struct Closed {
     pub(crate) code: CloseCode,
     pub(crate) reason: Box<str>,
+    /// The error that it is, if it is one.
+    pub(crate) known: Option<&'static Known>,
     pub(crate) reconnect_in_ms: Option<u64>,
 }
 

@@ -9,8 +9,7 @@ use tidegate_hub::{
     Beginning, Behind, ChannelName, Epoch, Left, Member, Position, PresenceChange, Present, Publication,
     Recovery, Retention, SessionId, ShardId, Ticket, Updates,
 };
-use tidegate_protocol::ErrorCode;
-use tidegate_websocket::CloseCode;
+use tidegate_inspect::words::known::Known;
 
 /// Batches that wait in a mailbox. A sender that finds it full keeps its batch and adds to it.
 pub(crate) const MAILBOX_BATCHES: usize = 1024;
@@ -133,10 +132,8 @@ pub(crate) enum Notice {
     Presence(Arc<PresenceChange>),
     /// It is over: subscribers of the channel are told and closed.
     Over {
-        /// For the subscribers' connections.
-        code: CloseCode,
-        /// For `tidegate.v1` and SSE clients, before the close.
-        error: ErrorCode,
+        /// What it is: the code of the close, and of the `error` before it.
+        known: &'static Known,
         /// A sentence.
         reason: Arc<str>,
     },

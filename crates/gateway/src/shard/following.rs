@@ -6,11 +6,12 @@ use tidegate_hub::{
     Beginning, ChannelName, Encode, Form, Left, Outgoing, Packing, Position, Present, Recovery, SessionId,
     Updates,
 };
-use tidegate_protocol::{ErrorCode, close_code, envelope, event_stream, lines};
-use tidegate_websocket::CloseCode;
+use tidegate_inspect::words::known::{self, Known};
+use tidegate_protocol::{ErrorCode, Failing, envelope, event_stream, lines};
 
 use super::crossing::{Followed, NOT_READ, NotFollowed, Notice};
 use super::{Cause, Closing, Shard};
+use crate::refusal::{close_code_of, failing};
 
 /// What an `open` says.
 #[derive(Debug, Clone, Copy)]
@@ -97,8 +98,7 @@ impl Shard {
         }
         if form == Form::Bare && !recovery.recovered && !document && beginning != Beginning::Newest {
             // Nothing in a bare payload can declare the gap: the close does.
-            let code = CloseCode::new(close_code::POSITION_UNRECOVERABLE);
-            self.close(id, Closing { code, reason: "position unrecoverable", ..Closing::default() });
+            self.close(id, Closing::of(known::UNRECOVERABLE, "position unrecoverable"));
         }
     }
 
@@ -173,65 +173,57 @@ impl Shard {
         match beginning {
             Beginning::After(_) => self.refuse_subscription(id, channel, why),
             Beginning::Newest => {
-                let (code, reason) = (CloseCode::TRY_AGAIN_LATER, "the channel has just ended");
-                self.end_subscription(id, form, channel, code, ErrorCode::Upstream, reason);
+                self.end_subscription(id, form, channel, known::FOLLOW_ENDED, "the channel has just ended");
             }
         }
     }
 
     fn refuse_subscription(&mut self, id: SessionId, channel: &ChannelName, why: NotFollowed) {
-        let (code, reason) = match why {
+        let (known, reason) = match why {
             NotFollowed::TooManyChannels => {
-                (ErrorCode::Limit, "channels_max_total: there are as many channels as there may be")
+                (known::CHANNELS, "channels_max_total: there are as many channels as there may be")
             }
-            NotFollowed::SourceEnded => (ErrorCode::Upstream, "its source has just ended: ask again"),
-            NotFollowed::Dormant => (ErrorCode::Limit, NOT_READ),
+            NotFollowed::SourceEnded => (known::SOURCE_GONE, "its source has just ended: ask again"),
+            NotFollowed::Dormant => (known::NOT_READ, NOT_READ),
         };
         match self.hub.session(id).map(tidegate_hub::Session::form) {
             Some(Form::Envelope) => {
-                self.send_error(id, Some(channel.public_part()), code, reason);
+                self.send_error(id, Some(channel.public_part()), failing(known, reason));
                 if self.is_own(id, channel) {
-                    let code = CloseCode::TRY_AGAIN_LATER;
-                    self.close(id, Closing { code, reason, ..Closing::default() });
+                    self.close(id, Closing::of(known, reason));
                 }
             }
             Some(Form::Bare | Form::EventStream | Form::Lines | Form::LongPoll) => {
-                let code = CloseCode::TRY_AGAIN_LATER;
-                self.close(id, Closing { code, reason, ..Closing::default() });
+                self.close(id, Closing::of(known, reason));
             }
             None => {}
         }
     }
 
     /// An `error` envelope to one `tidegate.v1` client.
-    pub(crate) fn send_error(
-        &mut self,
-        id: SessionId,
-        channel: Option<&str>,
-        code: ErrorCode,
-        message: &str,
-    ) {
-        let frame = self.error_frame(channel, code, message);
+    pub(crate) fn send_error(&mut self, id: SessionId, channel: Option<&str>, failing: Failing<'_>) {
+        let frame = self.error_frame(channel, failing);
         self.send(id, frame, 1);
     }
 
-    fn error_frame(&mut self, channel: Option<&str>, code: ErrorCode, message: &str) -> Bytes {
-        self.encoder.text_frame(|text| envelope::write_error(text, channel, code, message, code.retry()))
+    fn error_frame(&mut self, channel: Option<&str>, failing: Failing<'_>) -> Bytes {
+        self.encoder.text_frame(|text| envelope::write_error(text, channel, failing))
     }
 
     /// The word that a source fails.
     fn trouble_bytes(&mut self, form: Form, channel: &ChannelName, reason: &str) -> Bytes {
+        let failing = failing(known::SOURCE_FAILING, reason);
         match form {
             Form::Bare | Form::LongPoll => Bytes::new(),
-            Form::Envelope => self.error_frame(Some(channel.public_part()), ErrorCode::Upstream, reason),
+            Form::Envelope => self.error_frame(Some(channel.public_part()), failing),
             Form::EventStream => {
                 let mut event = Vec::new();
-                event_stream::write_error(&mut event, channel, ErrorCode::Upstream, reason, true);
+                event_stream::write_error(&mut event, channel, failing);
                 event.into()
             }
             Form::Lines => {
                 let mut line = Vec::new();
-                lines::write_error(&mut line, channel, ErrorCode::Upstream, reason, true);
+                lines::write_error(&mut line, channel, failing);
                 line.into()
             }
         }
@@ -259,9 +251,7 @@ impl Shard {
                     let bytes = self.open_bytes(form, channel, open);
                     self.hub.tell(id, channel, Outgoing { bytes, messages: 1 });
                 }
-                Notice::Over { code, error, reason } => {
-                    self.end_subscription(id, form, channel, *code, *error, reason);
-                }
+                Notice::Over { known, reason } => self.end_subscription(id, form, channel, known, reason),
             }
         }
     }
@@ -271,27 +261,27 @@ impl Shard {
         id: SessionId,
         form: Form,
         channel: &ChannelName,
-        code: CloseCode,
-        error: ErrorCode,
+        known: &'static Known,
         reason: &str,
     ) {
         let own = self.is_own(id, channel);
         // Its home has forgotten the channel with all who followed it: it is told nothing.
         self.hub.unsubscribe(id, channel);
         if form == Form::Envelope {
-            self.send_error(id, Some(channel.public_part()), error, reason);
+            self.send_error(id, Some(channel.public_part()), failing(known, reason));
+            let code = close_code_of(known);
             let frame = self.encoder.text_frame(|text| {
                 envelope::write_close(text, Some(channel), code.get(), reason, None);
             });
             self.send(id, frame, 1);
         }
         if own || form != Form::Envelope {
-            let cause = match error {
+            let cause = match failing(known, reason).code {
                 ErrorCode::Upstream | ErrorCode::Unauthorized => Cause::Backend,
                 ErrorCode::NotFound => Cause::Operator,
                 _ => Cause::Gateway,
             };
-            self.close(id, Closing { code, reason, cause, ..Closing::default() });
+            self.close(id, Closing { cause, ..Closing::of(known, reason) });
         }
     }
 

@@ -27,9 +27,8 @@ use tidegate_hub::{
     ChannelName, Epoch, Form, Increments, Payload, Position, Publication, Retention, SessionId, ShardId,
     Updates,
 };
-use tidegate_protocol::ErrorCode;
+use tidegate_inspect::words::known;
 use tidegate_source::{Roots, Trust};
-use tidegate_websocket::CloseCode;
 use tokio::sync::oneshot;
 
 use self::ground::{Ground, Shards};
@@ -323,11 +322,7 @@ impl World {
     }
 
     fn delete(&mut self, channel: usize) {
-        let over = Notice::Over {
-            code: CloseCode::NORMAL,
-            error: ErrorCode::NotFound,
-            reason: "the channel was deleted".into(),
-        };
+        let over = Notice::Over { known: known::DROPPED, reason: "the channel was deleted".into() };
         let home = self.home(channel);
         let (sender, receiver) = oneshot::channel();
         self.shards[home].0.with(|home| home.remove_at_home(&name(channel), over, sender));

@@ -9,8 +9,7 @@ use tidegate_hub::{
     Appended, Beginning, Behind, ChannelName, Compared, Epoch, Fresh, Item, Left, Member, Payload, Position,
     Precondition, Publication, RepeatLimits, Retention, SessionId, ShardId,
 };
-use tidegate_protocol::ErrorCode;
-use tidegate_websocket::CloseCode;
+use tidegate_inspect::words::known;
 use tokio::sync::oneshot;
 
 use super::Shard;
@@ -306,10 +305,9 @@ impl Shard {
         if !sourced {
             self.sources.stop(channel);
         }
-        tracing::info!(event = "channel_replaced", %channel, "its route is of another kind now: it begins anew");
-        let (code, error) = (CloseCode::GOING_AWAY, ErrorCode::Upstream);
+        tracing::info!(event = "channel_replaced", number = %known::ROUTE_CHANGED, %channel, "its route is of another kind now: it begins anew");
         let reason = "the channel's route is another one now".into();
-        self.end_life(channel, Notice::Over { code, error, reason });
+        self.end_life(channel, Notice::Over { known: known::ROUTE_CHANGED, reason });
     }
 
     /// The source of a channel that is at home here is well again.

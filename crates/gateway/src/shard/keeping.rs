@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use tidegate_hub::{ChannelName, Item, NotStaged, Position, Restored, Retention, ShardId, Swept};
+use tidegate_inspect::words::known;
 
 use super::Shard;
 use super::crossing::{NOT_READ, Notice, OUTBOX_MAX};
@@ -110,7 +111,7 @@ impl Shard {
         // Not more than were read.
         let mut left_there = |channel, head| dormant.note(channel, head, usize::MAX);
         for Loaded { channel, head, .. } in loaded.drain(..loaded.len().saturating_sub(self.engine.room())) {
-            tracing::warn!(event = "channel_not_restored", %channel, "channels_max_total: it stays on disk");
+            tracing::warn!(event = "channel_not_restored", number = %known::NOT_RESTORED, %channel, "channels_max_total: it stays on disk");
             left_there(channel, head);
         }
         for Loaded { channel, head, records } in loaded {
@@ -311,7 +312,7 @@ impl Shard {
         let is_dormant = keeping.dormant.may_hold(channel) && !self.engine.is_copied(channel);
         if is_dormant && keeping.told != self.generation.number {
             keeping.told = self.generation.number;
-            tracing::warn!(event = "channel_not_read", %channel, "{NOT_READ}");
+            tracing::warn!(event = "channel_not_read", number = %known::NOT_READ, %channel, "{NOT_READ}");
         }
         is_dormant
     }

@@ -10,6 +10,7 @@ use std::task::Waker;
 
 use bytes::Bytes;
 use tidegate_hub::{Form, Position, Recovery, SessionId};
+use tidegate_inspect::words::known;
 use tidegate_protocol::long_poll;
 use tidegate_websocket::CloseCode;
 use tokio::sync::Notify;
@@ -18,6 +19,7 @@ use super::connection::{About, Begun, Closed, End, LongPoll, Transport};
 use super::ending::{Cause, Ended};
 use super::flush::Waiting;
 use super::{Closing, Shard};
+use crate::refusal::failing;
 
 /// What a long poll's task finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +80,8 @@ impl Shard {
         let session = self.hub.session_mut(id)?;
         let Transport::LongPoll(poll) = &session.attachment.transport else { return None };
         let Begun { position, recovered, .. } = poll.begun?;
-        let end = long_poll::end(poll.trouble.as_deref());
+        let end =
+            long_poll::end(poll.trouble.as_deref().map(|reason| failing(known::SOURCE_FAILING, reason)));
         let failing = poll.trouble.is_some();
         let count = session.queue.messages();
         if count > 0 {
@@ -143,8 +146,8 @@ impl Shard {
     pub(super) fn note_closed(&mut self, id: SessionId, closing: Closing<'_>) {
         let Some(session) = self.hub.session_mut(id) else { return };
         if let Transport::LongPoll(poll) = &mut session.attachment.transport {
-            let Closing { code, reason, reconnect_in_ms, .. } = closing;
-            poll.closed = Some(Closed { code, reason: reason.into(), reconnect_in_ms });
+            let Closing { code, reason, known, reconnect_in_ms, .. } = closing;
+            poll.closed = Some(Closed { code, reason: reason.into(), known, reconnect_in_ms });
         }
     }
 }

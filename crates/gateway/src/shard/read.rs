@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
 use tidegate_hub::{Form, Payload, SessionId};
+use tidegate_inspect::words::known::{self, Known};
 use tidegate_websocket::connection::Event;
 use tidegate_websocket::message::Message;
 use tidegate_websocket::{CloseCode, Input, ProtocolError};
@@ -20,7 +21,7 @@ use super::{Closing, SCRATCH_BYTES, Shard};
 enum Step {
     Said(Said),
     Alive,
-    TooMany(Cause),
+    TooMany(&'static Known, Cause),
     PeerClosed(Option<u16>, Box<str>),
     Broken(ProtocolError),
 }
@@ -279,11 +280,10 @@ impl Shard {
         match end {
             Some(Step::PeerClosed(code, reason)) => self.peer_closed(id, code, &reason, &replies),
             Some(Step::Broken(error)) => self.peer_broke(id, error, &replies),
-            Some(Step::TooMany(cause)) => {
+            Some(Step::TooMany(known, cause)) => {
                 // The rest goes through the protocol, so that it stands between two frames when more comes.
                 while self.next_step(id, &mut input, &mut replies, now).is_some() {}
-                let (code, reason) = (CloseCode::POLICY_VIOLATION, cause.limit().unwrap_or_default());
-                self.close(id, Closing { code, reason, cause, ..Closing::default() });
+                self.close(id, Closing { cause, ..Closing::of(known, known.name) });
             }
             Some(Step::Said(_) | Step::Alive) | None => {
                 if !replies.is_empty() {
@@ -317,7 +317,7 @@ impl Shard {
         let event = websocket.handle_input(input, replies)?;
         let rate = limits.ws_max_frames_per_s;
         if !connection.frames.take(rate, rate.saturating_mul(2), now) {
-            return Some(Step::TooMany(Cause::Frames));
+            return Some(Step::TooMany(known::FRAME_RATE, Cause::Frames));
         }
         Some(match event {
             Event::Message(message) => {
@@ -335,7 +335,7 @@ impl Shard {
                 if connection.control_frames.take(control_rate, control_rate.saturating_mul(2), now) {
                     Step::Alive
                 } else {
-                    Step::TooMany(Cause::ControlFrames)
+                    Step::TooMany(known::CONTROL_RATE, Cause::ControlFrames)
                 }
             }
             Event::Close(close) => Step::PeerClosed(close.code.map(CloseCode::get), close.reason.into()),

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use tidegate_hub::{Form, SessionId};
-use tidegate_protocol::{close_code, event_stream, lines};
+use tidegate_inspect::words::known;
+use tidegate_protocol::{event_stream, lines};
 use tidegate_websocket::CloseCode;
 use tidegate_websocket::timing::Due;
 
@@ -109,16 +110,15 @@ impl Shard {
             }
             Due::WriteTimeout => {
                 self.counters.slow_consumers_stall += 1;
-                tracing::warn!(event = "slow_consumer", connection = %self.name_of(id), "a client takes nothing: cut");
+                tracing::warn!(event = "slow_consumer", number = %known::SLOW_CONSUMER, connection = %self.name_of(id), "a client takes nothing: cut");
                 // It takes nothing, so a close frame would not reach it.
                 let ended = Ended { code: CloseCode::TRY_AGAIN_LATER.get(), cause: Cause::Write };
                 self.cut(id, ended, "slow_consumer");
                 return;
             }
             Due::MessageTimeout => {
-                let code = CloseCode::POLICY_VIOLATION;
-                let (reason, cause) = ("message_timeout", Cause::Message);
-                self.close(id, Closing { code, reason, cause, ..Closing::default() });
+                let closing = Closing::of(known::MESSAGE_TIME, "message_timeout");
+                self.close(id, Closing { cause: Cause::Message, ..closing });
             }
         }
         self.look_anew(id);
@@ -130,9 +130,8 @@ impl Shard {
             return;
         }
         self.counters.tokens_expired += 1;
-        let code = CloseCode::new(close_code::UNAUTHORIZED);
-        let (reason, cause) = ("the token has expired", Cause::Token);
-        self.close(id, Closing { code, reason, cause, ..Closing::default() });
+        let closing = Closing::of(known::TOKEN_EXPIRED, "the token has expired");
+        self.close(id, Closing { cause: Cause::Token, ..closing });
     }
 
     /// Pings; an event stream gets a comment instead, lines of JSON an empty one.

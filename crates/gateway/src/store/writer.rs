@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use tidegate_hub::ShardId;
+use tidegate_inspect::words::known;
 
 use super::disk::Disk;
 use super::order::{Act, Order, Word};
@@ -122,6 +123,7 @@ impl Writer {
         if let Err(reason) = self.disk.end() {
             tracing::error!(
                 event = "store_failed",
+                number = %known::STORE_UNSYNCED,
                 "the end of the store is not on the disk itself: {reason}"
             );
         }
@@ -176,6 +178,7 @@ impl Writer {
     fn break_off(&mut self, run: Vec<Order>, reason: Arc<str>) {
         tracing::error!(
             event = "store_failed",
+            number = %known::STORE_CANNOT_WRITE,
             "the store cannot write: {reason}. Publishing to channels on disk is refused until it can"
         );
         self.figures.failures.fetch_add(1, Ordering::Relaxed);

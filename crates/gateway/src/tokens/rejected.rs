@@ -1,6 +1,8 @@
 //! Why a token does not count. Each reason has a name for metrics and a sentence for people; neither repeats
 //! anything of the token.
 
+use tidegate_inspect::words::known::{self, Known};
+
 /// See the module's head. In the order of how far the token came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rejected {
@@ -43,6 +45,23 @@ impl Rejected {
             Self::Audience => "audience",
             Self::NotYetValid => "not_yet_valid",
             Self::Expired => "expired",
+        }
+    }
+
+    /// Its number, and what is to be done.
+    pub(crate) fn known(self) -> &'static Known {
+        match self {
+            Self::TooLong => known::TOKEN_TOO_LONG,
+            Self::Malformed => known::TOKEN_MALFORMED,
+            Self::Critical => known::TOKEN_CRITICAL,
+            Self::Algorithm => known::TOKEN_ALGORITHM,
+            Self::UnknownKey => known::TOKEN_UNKNOWN_KEY,
+            Self::Signature => known::TOKEN_SIGNATURE,
+            Self::Claims => known::TOKEN_CLAIMS,
+            Self::Issuer => known::TOKEN_ISSUER,
+            Self::Audience => known::TOKEN_AUDIENCE,
+            Self::NotYetValid => known::TOKEN_NOT_YET,
+            Self::Expired => known::TOKEN_EXPIRED,
         }
     }
 

@@ -25,9 +25,10 @@ mod watcher;
 
 use std::sync::Arc;
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use tidegate_inspect::words::known;
 
 use self::watcher::Watcher;
 use crate::doors::websocket::{accept, switching};
@@ -49,13 +50,13 @@ pub(super) fn handle(
     let accepted = accept(&parts, &[SUBPROTOCOL], None)?;
     if accepted.subprotocol.is_none() {
         let sentence = format!("watching is done in the subprotocol {SUBPROTOCOL}: offer it");
-        return Err(Refusal::new(StatusCode::BAD_REQUEST, sentence));
+        return Err(Refusal::of(known::WATCH_SUBPROTOCOL, sentence));
     }
     let most = generation.settings.limits.inspect_max_watchers;
     let Some(seat) = visit.shard.process.take_watcher(most) else {
         visit.shard.tidy(|shard| shard.counters.turned_away_by("inspect_max_watchers"));
         let sentence = "inspect_max_watchers: as many watch as may";
-        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, sentence).retry_after(5));
+        return Err(Refusal::of(known::WATCHERS, sentence).retry_after(5));
     };
     let shard = visit.shard.clone();
     tokio::task::spawn_local(async move {

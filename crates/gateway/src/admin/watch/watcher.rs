@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use tidegate_inspect::words::known;
 use tidegate_websocket::{CloseCode, Connection, Event, Input, Limits, Message, Role};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -202,7 +203,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watcher<S> {
     }
 
     fn tell_error(&mut self, id: Option<u64>, sentence: &str) {
-        self.tell(&json!({ "type": "error", "id": id, "message": sentence }).to_string());
+        let number = known::WATCH_REFUSED.tag;
+        self.tell(&json!({ "type": "error", "id": id, "number": number, "message": sentence }).to_string());
     }
 
     fn close(&mut self, code: CloseCode, reason: &str) {

@@ -29,7 +29,7 @@ table! { BACKENDS:
         "The backend's answer is not HTTP, breaks off, or means nothing here.",
         "It speaks TLS or HTTP/2 on this port, or ended in the middle.",
         "Ask for the same URL with `curl -v`; write https:// where it speaks TLS.";
-    UPSTREAM_BUSY = 5007, "too many requests at once", [status 503, close 1013, code "upstream"],
+    UPSTREAM_BUSY = 5007, "too many requests at once", [status 503, close 1013, code "limit"],
         "As many requests to the backend are in flight as may be.",
         "It answers slowly, so that they gather.",
         "Look at its times; upstream_inflight_host and upstream_inflight_total under [limits] say how many.";
@@ -47,8 +47,8 @@ table! { BACKENDS:
         "The session has ended, and a login page is what it answers with.",
         "Log in anew and come back; a `poll` route needs forward = [\"cookie\"] to carry it at all.";
     SOURCE_ENDED = 5103, "source has ended", [close 1000, code "upstream"],
-        "The source of the channel has ended for good, and the channel with it.",
-        "The server behind answered 404, 410 or 204, which say that there is nothing to come back for.",
+        "The stream behind the channel has ended for good, and the channel with it.",
+        "The server behind answered 204, which says that there is nothing to come back for.",
         "Ask for another channel; if it should be there, ask the server for the same URL.";
     SOURCE_GONE = 5104, "source has just ended", [close 1013, code "upstream"],
         "The source of the channel ended just when it was subscribed to.",

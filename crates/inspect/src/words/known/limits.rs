@@ -97,4 +97,12 @@ table! { LIMITS:
         "The disk does not keep up with what is published: nothing of this was.",
         "It is slow, or sync = \"commit\" waits for each batch.",
         "Publish again after Retry-After; use a faster disk, sync = \"interval\", or raise store_queue_bytes.";
+    WATCHERS = 4024, "inspect_max_watchers", [status 503],
+        "As many watchers are there as may be.",
+        "Pages and `tidegate inspect --attach` are left open.",
+        "Close those that nobody looks at, or raise inspect_max_watchers.";
+    FRAGMENTS = 4025, "ws_max_fragments", [close 1008, log "protocol_error"],
+        "A client's message came in more fragments than ws_max_fragments.",
+        "Its library sends each piece of a stream as a fragment, or somebody holds memory on purpose.",
+        "Send larger fragments, or raise ws_max_fragments.";
 }

@@ -11,6 +11,15 @@ const HEAD: &str = "\
 
 Each of Tidegate's own errors has a number. `tidegate explain TG-2101` says what it means, why it mostly happens and
 what to do next; this page has the same for all of them. A number never changes its meaning.
+
+| where | how it is carried |
+|---|---|
+| an HTTP answer that refuses | at the end of its sentence, and in the field `Tidegate-Error`; in a body of JSON as `number` |
+| `error` on `tidegate.v1`, event streams, lines of JSON and long polls, and in a `reply` | as `number`, beside `code` |
+| the reason of a Close frame or of `close` | at its end, where the 123 bytes have room |
+| a line of the log | the field `number` |
+
+An answer of a server behind the gateway is passed on as it is and has no number.
 ";
 
 /// The page.

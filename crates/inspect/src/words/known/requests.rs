@@ -123,4 +123,16 @@ table! { REQUESTS:
         "The admin call takes other methods; Allow lists them.",
         "A GET was sent where POST is needed, or the other way round.",
         "docs/admin.md has each call with its methods.";
+    WATCH_SUBPROTOCOL = 2207, "subprotocol of a watcher", [status 400],
+        "Watching is done in a subprotocol of its own, and the handshake does not offer it.",
+        "A WebSocket was opened to /watch by hand.",
+        "Offer tidegate.watch.v1; docs/admin.md has what is said in it.";
+    WATCH_REFUSED = 2208, "watch refused", [],
+        "Something that a watcher asked for cannot be had; the message says why.",
+        "The message cannot be read, what it names has ended, or the configuration does not allow it.",
+        "docs/admin.md has what may be asked for; [inspect] watch says how much is shown.";
+    NO_PAGE = 2209, "no such file of the page", [status 404],
+        "The web page has no file of this name.",
+        "It is of another version: files have a hash in their name.",
+        "Reload the page.";
 }

@@ -5,7 +5,7 @@
 use std::fmt;
 
 /// One of Tidegate's own errors.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Known {
     /// As people write it: `TG-2101`.
     pub tag: &'static str,
@@ -22,7 +22,7 @@ pub struct Known {
 }
 
 /// What comes with an error, where it is met as such.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Goes {
     /// The status of an HTTP answer.
     pub status: Option<u16>,

@@ -4,7 +4,7 @@
 import { defineConfig } from "vite";
 
 const admin = process.env.TIDEGATE_ADMIN ?? "http://127.0.0.1:8081";
-const calls = ["/watch", "/channels", "/connections", "/backends", "/handshakes", "/configuration"];
+const calls = ["/watch", "/channels", "/connections", "/backends", "/handshakes"];
 
 export default defineConfig({
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },

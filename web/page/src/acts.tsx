@@ -1,4 +1,4 @@
-// What somebody does to a connection: close it with a code, send to it.
+// What somebody does: close a connection with a code, publish a text.
 
 import { useState } from "preact/hooks";
 import { Dialog } from "./dialog.js";
@@ -46,23 +46,14 @@ export function CloseDialog({ id, close }: { id: string; close(): void }) {
   );
 }
 
-export function SendDialog({ id, close }: { id: string; close(): void }) {
-  return (
-    <Dialog title={`Send to ${id}`} close={close}>
-      <Message label="Message" path={`/connections/${encodeURIComponent(id)}`} done={close} act="Send" />
-    </Dialog>
-  );
-}
-
 interface Posting {
   label: string;
   path: string;
   act: string;
-  done?(): void;
 }
 
 /** A text that is POSTed as it is. */
-export function Message({ label, path, act, done }: Posting) {
+export function Message({ label, path, act }: Posting) {
   const [text, setText] = useState("");
   const [told, setTold] = useState<{ refused?: string; value?: string }>({});
   const submit = async (event: SubmitEvent) => {
@@ -72,7 +63,7 @@ export function Message({ label, path, act, done }: Posting) {
     if ("refused" in answer) return setTold({ refused: answer.refused });
     const { position, subscribers } = answer.value;
     setTold({ value: position ? `published at ${position}${subscribers === undefined ? "" : `, ${subscribers} follow`}` : "sent" });
-    return done?.();
+    return undefined;
   };
   return (
     <form class="message" onSubmit={submit}>

@@ -9,7 +9,6 @@ import { bytes, rate, short } from "./parts/units.js";
 import { go, link, place } from "./place.js";
 import { Backends } from "./views/backends.js";
 import { Channels, Channel } from "./views/channels.js";
-import { Configuration } from "./views/configuration.js";
 import { Connection } from "./views/connection.js";
 import { Connections } from "./views/connections.js";
 import { FiguresView } from "./views/figures.js";
@@ -23,7 +22,6 @@ const VIEWS = [
   ["backends", "Backends", "The servers behind the gateway, and what they answer"],
   ["handshakes", "Handshakes", "Who asked to connect, and who was refused"],
   ["figures", "Figures", "How the gateway is, over time"],
-  ["configuration", "Configuration", "The settings in force, and where each comes from"],
 ] as const;
 
 /** The view that a part of it belongs to. */
@@ -83,8 +81,6 @@ function View({ name, about }: { name: string; about: string[] }) {
       return <Handshakes />;
     case "figures":
       return <FiguresView />;
-    case "configuration":
-      return <Configuration />;
     default:
       return <Connections />;
   }

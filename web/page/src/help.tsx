@@ -3,7 +3,7 @@
 import { Dialog } from "./dialog.js";
 
 const KEYS: [string, string][] = [
-  ["1 – 7", "the views, from left to right"],
+  ["1 – 6", "the views, from left to right"],
   ["j k", "next and previous row; the arrows do, too"],
   ["g G", "first and last row; G also follows what comes"],
   ["Enter", "open the row"],
@@ -14,7 +14,7 @@ const KEYS: [string, string][] = [
   ["f", "follow the newest"],
   ["t r x", "payload as text, JSON tree, hex"],
   ["e", "export what is shown as JSON lines"],
-  ["s c", "send to a connection, close it"],
+  ["c", "close a connection"],
 ];
 
 const FILTER: [string, string][] = [

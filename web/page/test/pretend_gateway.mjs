@@ -21,8 +21,7 @@ const server = createServer((request, response) => {
   if (path === "/") return send(response, "text/html", readFileSync(join(dist, "index.html")));
   if (path.startsWith("/page/")) return send(response, KINDS[ending], readFileSync(join(dist, `${stem}.${ending}`)));
   if (request.headers.authorization !== `Bearer ${TOKEN}`) return response.writeHead(401).end("no token\n");
-  const answer = path === "/configuration" ? CONFIGURATION : { connections: [], next: null };
-  return send(response, "application/json", JSON.stringify(answer));
+  return send(response, "application/json", JSON.stringify({ connections: [], next: null }));
 });
 
 function send(response, kind, body) {
@@ -145,19 +144,6 @@ function handshake(at) {
   const noted = { part: "answer", ok: true, outcome: "noted", what: "compression costs 39 KiB while a message is packed, and nothing in between", section: "RFC 7692, section 7.1.1", found: null, mend: null };
   return { at: begun - at * 800, connection: `0-${at + 1}.1`, remote: "203.0.113.1", request: { line: "GET /quotes/BTC?token=[hidden] HTTP/1.1", headers }, response: { line: "HTTP/1.1 101 Switching Protocols", headers: answer }, as_written: true, checks: [...checks, accept, noted], refused: null, timing: { tcp_us: 210, tls_us: 1900, head_us: 140, auth_us: 60, backend_us: 840, total_us: 3150 } };
 }
-
-const CONFIGURATION = {
-  generation: 3,
-  loaded: "2026-11-23T05:00:00Z",
-  file: "tidegate.toml",
-  values: [
-    { key: "listen.public", value: "0.0.0.0:8080", origin: "file" },
-    { key: "limits.max_connections", value: "50000", origin: "computed" },
-    { key: "limits.ws_ping_interval", value: "25s", origin: "default" },
-    { key: "access.admin_token", value: "hidden", origin: "environment" },
-  ],
-  routes: [{ path: "/quotes/{symbol}", kind: "poll", doors: ["websocket", "event_stream"], url: "http://127.0.0.1:3000/quotes/{symbol}", interval: "1s" }, { path: "/chat/{room}", kind: "channel", doors: ["websocket"], publish: "anyone" }],
-};
 
 function figures(at) {
   const passed = (at - begun) / 1000 + 300;

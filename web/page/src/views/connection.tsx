@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { CloseDialog, SendDialog } from "../acts.js";
+import { CloseDialog } from "../acts.js";
 import { Events } from "../events.js";
 import { ask } from "../gateway.js";
 import { HandshakeView } from "../handshake.js";
@@ -56,7 +56,7 @@ function useConnection(id: string) {
 
 export function Connection({ id, tab }: { id: string; tab: string }) {
   const { row, setRow, handshake, refused } = useConnection(id);
-  const [dialog, setDialog] = useState<"close" | "send">();
+  const [dialog, setDialog] = useState<"close">();
   const current = TABS.find(([name]) => name === tab)?.[0] ?? (place.value.chosen["tab"] === "close" ? "close" : "frames");
   const turn = (step: number) => {
     const at = TABS.findIndex(([name]) => name === current);
@@ -73,7 +73,6 @@ export function Connection({ id, tab }: { id: string; tab: string }) {
     "]": () => turn(1),
     Escape: () => go(["connections"]),
     c: () => open && setDialog("close"),
-    s: () => open && setDialog("send"),
   });
   const facts = () => ({ path: row?.path, user: row?.user, channels: row?.channels });
   return (
@@ -89,9 +88,6 @@ export function Connection({ id, tab }: { id: string; tab: string }) {
         {row && <span class={`chip ${row.state}`}>{row.state}</span>}
         {row?.close && <CloseChip row={row} />}
         <span class="push" />
-        <button type="button" title="Send a message to this client (s)" disabled={!open} onClick={() => setDialog("send")}>
-          Send…
-        </button>
         <button type="button" title="Close this connection with a code (c)" disabled={!open} onClick={() => setDialog("close")}>
           Close…
         </button>
@@ -122,7 +118,6 @@ export function Connection({ id, tab }: { id: string; tab: string }) {
         </div>
       )}
       {dialog === "close" && <CloseDialog id={id} close={() => setDialog(undefined)} />}
-      {dialog === "send" && <SendDialog id={id} close={() => setDialog(undefined)} />}
     </section>
   );
 }

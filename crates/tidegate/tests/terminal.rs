@@ -5,29 +5,15 @@
 
 mod harness;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Write};
-use std::process::{Child, Command};
+use std::process::Child;
 use std::sync::mpsc::sync_channel;
 
+use harness::pty::on_a_terminal;
 use harness::{finish, frame, serve, tidegate};
 use regex::Regex;
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
-
-/// The program on a terminal of its own, and our end of that.
-fn on_a_terminal(command: &mut Command) -> (Child, File) {
-    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&ours).unwrap();
-    unlockpt(&ours).unwrap();
-    let name = ptsname(&ours, Vec::new()).unwrap();
-    let theirs = OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-    command.stdin(theirs.try_clone().unwrap()).stdout(theirs.try_clone().unwrap()).stderr(theirs);
-    let child = command.spawn().unwrap();
-    // The command holds the other end open, too; ours would otherwise never see the end.
-    *command = Command::new("true");
-    (child, File::from(ours))
-}
 
 /// All that is on the screen.
 fn screen(mut terminal: File) -> String {

@@ -268,6 +268,9 @@ pub(crate) struct Inspect {
     /// One event a line, as JSON
     #[arg(long, conflicts_with = "explain")]
     pub(crate) json: bool,
+    /// Lines, as they are written where stdout is no terminal, in place of the view
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) plain: bool,
     /// End after N connections
     #[arg(short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) n: Option<u64>,
@@ -286,7 +289,10 @@ pub(crate) struct Inspect {
 }
 
 const INSPECT_HELP: &str = "\
-Columns: time in UTC, connection, way (↑ to the server, ↓ to the client), opcode, the bits FIN, RSV1 to 3 and MASK of the
+On a terminal everything is shown in a view with panes: ? in it tells what is what. With --plain, --json or without a
+terminal it is lines.
+
+Columns of the lines: time in UTC, connection, way (↑ to the server, ↓ to the client), opcode, the bits FIN, RSV1 to 3 and MASK of the
 header, bytes as applications see them, bytes on the wire, what it holds.
 
 Cookies, tokens and the like are hidden unless --show-secrets is given. Bytes pass as they came, but for the Host of the first request.";
@@ -523,10 +529,15 @@ mod tests {
         let line = "inspect wss://x/y --listen 127.0.0.1:9 --explain --filter op:text --record a.har -n 2 -k --keep-host";
         let Ok(Command::Inspect(inspect)) = parse(line) else { panic!("{:?}", parse(line)) };
         assert_eq!((inspect.target.as_str(), inspect.listen.port(), inspect.n), ("wss://x/y", 9, Some(2)));
-        assert!(inspect.explain && inspect.insecure && inspect.keep_host && !inspect.json);
+        assert!(inspect.explain && inspect.insecure && inspect.keep_host && !inspect.json && !inspect.plain);
         assert_eq!(inspect.filter.map(|filter| filter.to_string()).as_deref(), Some("op:text"));
-        for wrong in ["inspect", "inspect x --filter op:texd", "inspect x --json --explain", "inspect x -n 0"]
-        {
+        for wrong in [
+            "inspect",
+            "inspect x --filter op:texd",
+            "inspect x --json --explain",
+            "inspect x --json --plain",
+            "inspect x -n 0",
+        ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

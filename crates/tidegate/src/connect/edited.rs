@@ -17,7 +17,7 @@ const PROMPT: &str = "> ";
 
 /// What a key asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Key {
+pub(crate) enum Key {
     /// What was typed or pasted goes in where the cursor is.
     Insert(String),
     Left,
@@ -41,7 +41,7 @@ pub(super) enum Key {
 
 /// What came of a key.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// The line is to be shown again.
     Changed,
     Entered(String),
@@ -51,22 +51,22 @@ pub(super) enum Step {
 
 /// What of the line is seen on a row of the terminal.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct View {
-    pub(super) text: String,
+pub(crate) struct View {
+    pub(crate) text: String,
     /// Columns before the cursor.
-    pub(super) cursor: usize,
+    pub(crate) cursor: usize,
 }
 
 /// See the module's head. `cursor` is at a boundary of characters, before one that takes columns or at the end.
 #[derive(Debug, Default)]
-pub(super) struct Edited {
+pub(crate) struct Edited {
     text: String,
     cursor: usize,
     history: History,
 }
 
 impl Edited {
-    pub(super) fn handle_key(&mut self, key: Key) -> Step {
+    pub(crate) fn handle_key(&mut self, key: Key) -> Step {
         match key {
             Key::Insert(text) => self.insert(&text),
             Key::Left => self.cursor = self.before(),
@@ -93,9 +93,13 @@ impl Edited {
         Step::Changed
     }
 
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The part around the cursor, at most `columns` wide with the prompt. What would act on the terminal is
     /// shown as another character.
-    pub(super) fn view(&self, columns: usize) -> View {
+    pub(crate) fn view(&self, columns: usize) -> View {
         let room = columns.saturating_sub(PROMPT.len() + 1).max(2);
         let (before, behind) = self.text.split_at(self.cursor);
         // From the cursor back as far as there is room; a third is left for what follows it.

@@ -15,7 +15,7 @@ const ONE_LINE_MAX_BYTES: usize = 72;
 
 /// The lines, the later ones indented by `indent` columns; none if it is no object and no array. What terminals act on
 /// stands as `\uXXXX`.
-pub(super) fn lay_out(text: &str, indent: usize, look: Look) -> Option<String> {
+pub(crate) fn lay_out(text: &str, indent: usize, look: Look) -> Option<String> {
     let is_structure = text.trim_start().starts_with(['{', '[']);
     if !is_structure || text.len() > LAID_OUT_MAX_BYTES || serde_json::from_str::<IgnoredAny>(text).is_err() {
         return None;

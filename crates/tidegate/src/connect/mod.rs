@@ -52,8 +52,11 @@ use url::Url;
 
 use crate::arguments::{Connect, HttpVersion};
 use crate::exit::{Exit, Failure};
+pub(crate) use edited::{Edited, Key, Step, View};
+pub(crate) use json_layout::lay_out;
 use place::Place;
 use prompt::Prompt;
+pub(crate) use prompt::key_of;
 use recording::Recording;
 pub(crate) use refused::failure as connect_failure;
 use report::{Report, handshake};

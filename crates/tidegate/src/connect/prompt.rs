@@ -148,7 +148,7 @@ fn drawn(view: &View) -> String {
 }
 
 /// The keys that shells have, too.
-fn key_of(event: KeyEvent) -> Option<Key> {
+pub(crate) fn key_of(event: KeyEvent) -> Option<Key> {
     let has = |modifier| event.modifiers.contains(modifier);
     Some(match event.code {
         KeyCode::Char(letter) if has(KeyModifiers::CONTROL) => match letter {

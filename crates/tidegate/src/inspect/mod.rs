@@ -1,9 +1,12 @@
 //! `tidegate inspect`: a proxy in front of any WebSocket server that shows the handshake and every frame, a running
 //! gateway followed, or a recording read again.
 //!
-//! Bytes go through `relay`, events of them or of a gateway to `output`, which shows and records them.
+//! Bytes go through `relay`, events of them or of a gateway to `output`, which shows them in rows or in a `view`, and
+//! records them.
 
 mod rows;
+
+mod view;
 
 mod sink;
 

@@ -1,7 +1,8 @@
-//! Where events go: rows or JSON lines on stdout, as far as the filter shows them, and all of them into recordings.
+//! Where events go: rows, JSON lines or a view on stdout, as far as the filter shows them, and all of them into recordings.
 //!
-//! Each has a thread that writes. A slow disk holds up what goes by as soon as its queue is full, and so does a slow
-//! reader of stdout, so that neither misses anything; rows that a terminal does not take in time are passed over and
+//! Every source of events has one: it gives them to `take` and its words to `say`, ends when nobody looks any more (`left`,
+//! `is_idle`), and hands its outcome to `end`. Each place where events go has a thread that writes. A slow disk holds up what goes by as soon as its queue is full, and so does a slow
+//! reader of stdout, so that neither misses anything; what a terminal does not take in time is passed over and
 //! counted. Credentials are hidden before they come here.
 
 use std::collections::HashMap;
@@ -14,9 +15,11 @@ use std::time::Duration;
 use tidegate_inspect::event::{Body, Direction, Dropped, Event, Handshake};
 use tidegate_inspect::filter::{Facts, Filter};
 use tidegate_inspect::recording::{Format, Writer};
+use tidegate_inspect::tap::Settings;
 
 use super::rows::{HEADING, Rows};
 use super::sink::{Full, Sink};
+use super::view::{self, About, View};
 use crate::arguments::Inspect;
 use crate::exit::{Exit, Failure, say};
 use crate::terminal::{Ink, Look, escape, escape_json};
@@ -55,6 +58,7 @@ pub(super) struct Output {
 enum Form {
     Rows(Rows),
     Json,
+    View(View),
 }
 
 struct Recording {
@@ -68,19 +72,15 @@ struct Recording {
 impl Output {
     /// `is_live`: what is shown does not wait for a terminal.
     pub(super) fn new(arguments: &Inspect, is_live: bool) -> Result<Self, Failure> {
-        let look = Look::of_stdout();
-        let form = match arguments.json {
-            true => Form::Json,
-            false => Form::Rows(Rows { look, explain: arguments.explain }),
-        };
+        let other = |error| Failure::new(Exit::Other, error);
         let recording = arguments.record.as_ref().map(Recording::new).transpose()?;
-        let stdout = Sink::new(SHOWN_MAX_BYTES, io::stdout());
+        let stdout = Sink::new(SHOWN_MAX_BYTES, io::stdout()).map_err(other)?;
         let output = Self {
-            form,
+            form: Form::new(arguments, is_live).map_err(other)?,
             filter: arguments.filter.clone().unwrap_or_default(),
             recording,
-            stdout: stdout.map_err(|error| Failure::new(Exit::Other, error))?,
-            passes_over: is_live && look.is_terminal,
+            stdout,
+            passes_over: is_live && Look::of_stdout().is_terminal,
             passed_over: 0,
             requests: HashMap::new(),
         };
@@ -90,14 +90,53 @@ impl Output {
         Ok(output)
     }
 
-    /// True if payloads are wanted whole.
-    pub(super) fn records(&self) -> bool {
-        self.recording.is_some()
+    /// What a tap keeps: payloads whole if they are recorded.
+    pub(super) fn settings(&self) -> Settings {
+        match (&self.recording, &self.form) {
+            (Some(_), _) => Settings::for_recording(),
+            (None, Form::View(_)) => {
+                Settings { payload_max_bytes: view::PAYLOAD_MAX_BYTES, ..Settings::default() }
+            }
+            (None, Form::Rows(_) | Form::Json) => Settings::default(),
+        }
     }
 
-    /// Nobody reads what is shown, and nothing is recorded.
+    /// Nobody reads what is shown and nothing is recorded, or somebody has left the view.
     pub(super) fn is_idle(&self) -> bool {
-        self.recording.is_none() && self.stdout.has_failed()
+        match &self.form {
+            Form::View(view) => view.feed().has_left(),
+            Form::Rows(_) | Form::Json => self.recording.is_none() && self.stdout.has_failed(),
+        }
+    }
+
+    /// Waits until somebody has left the view; for ever if there is none. **Cancel safe.**
+    pub(super) fn left(&self) -> impl Future<Output = ()> + use<> {
+        let feed = match &self.form {
+            Form::View(view) => Some(view.feed().clone()),
+            Form::Rows(_) | Form::Json => None,
+        };
+        async move {
+            match feed {
+                Some(feed) => feed.left().await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Tells people something beside the events.
+    pub(super) fn say(&self, words: impl std::fmt::Display) {
+        match &self.form {
+            Form::View(view) => view.feed().say(words.to_string()),
+            Form::Rows(_) | Form::Json => say(words),
+        }
+    }
+
+    /// Tells where clients connect instead: `lines` on stderr, the address in a view.
+    pub(super) fn greet(&self, address: String, lines: impl std::fmt::Display) {
+        match &self.form {
+            Form::View(view) => view.feed().listens_at(address),
+            Form::Rows(_) | Form::Json => say(lines),
+        }
     }
 
     /// What must be waited for before more events are taken.
@@ -109,6 +148,9 @@ impl Output {
     pub(super) fn take(&mut self, event: &Event) {
         if let Some(recording) = &mut self.recording {
             recording.take(event);
+        }
+        if let Form::View(view) = &self.form {
+            return view.feed().take(event);
         }
         self.note_request(event);
         if !self.stdout.has_failed() && self.is_shown(event) {
@@ -123,7 +165,8 @@ impl Output {
             && let Some(error) = recording.sink.take_failure()
         {
             recording.has_failed = true;
-            say(unwritable(&recording.path, &error));
+            let failure = unwritable(&recording.path, &error);
+            self.say(failure);
         }
     }
 
@@ -134,10 +177,13 @@ impl Output {
         }
     }
 
-    /// Ends recordings, and waits until what is shown has been read; not long if the user has interrupted. Gives how the
-    /// command ends.
+    /// Ends recordings, and waits until what is shown has been read, or somebody leaves the view; not long if the user has
+    /// interrupted. Gives how the command ends.
     pub(super) fn end(mut self, outcome: Result<Exit, Failure>) -> Result<Exit, Failure> {
         let recorded = self.recording.take().map_or(Ok(()), Recording::end);
+        if let Form::View(view) = self.form {
+            return view.end(outcome.and_then(|exit| recorded.map(|()| exit)));
+        }
         self.passes_over = false;
         self.tell_passed_over();
         let is_interrupted = matches!(outcome, Ok(Exit::Interrupted));
@@ -155,6 +201,8 @@ impl Output {
         match &self.form {
             Form::Json => self.write_line(&escape_json(event.to_json())),
             Form::Rows(rows) => self.write_line(&rows.of(event, self.requests.get(&event.conn))),
+            // It has a feed of its own.
+            Form::View(_) => {}
         }
     }
 
@@ -172,6 +220,7 @@ impl Output {
         match &self.form {
             Form::Json => self.write_line(&escape_json(event.to_json())),
             Form::Rows(rows) => self.write_line(&rows.of(&event, None)),
+            Form::View(_) => {}
         }
     }
 
@@ -202,6 +251,24 @@ impl Output {
             pending.extend_from_slice(line.as_bytes());
             pending.push(b'\n');
         });
+    }
+}
+
+impl Form {
+    fn new(arguments: &Inspect, is_live: bool) -> io::Result<Self> {
+        if arguments.json {
+            return Ok(Self::Json);
+        }
+        if arguments.plain || !view::is_possible() {
+            return Ok(Self::Rows(Rows { look: Look::of_stdout(), explain: arguments.explain }));
+        }
+        let about = About {
+            title: arguments.target.clone(),
+            is_live,
+            filter: arguments.filter.clone().unwrap_or_default(),
+            explains: arguments.explain,
+        };
+        View::open(about).map(Self::View)
     }
 }
 

@@ -19,7 +19,7 @@ use super::relay::{Relayed, Target, relay};
 use super::secrets;
 use crate::arguments::Inspect;
 use crate::connect::trust;
-use crate::exit::{Exit, Failure, say};
+use crate::exit::{Exit, Failure};
 use crate::terminal::escape;
 
 /// Connections at a time; more wait to be accepted.
@@ -70,7 +70,9 @@ async fn serve(
         Failure::new(Exit::Other, format!("cannot listen on {}: {error}", arguments.listen))
             .mend("name a free address with --listen 127.0.0.1:PORT")
     })?;
-    greet(&target.url, listener.local_addr().map_err(other)?);
+    greet(&target.url, listener.local_addr().map_err(other)?, &output.borrow());
+    let left = output.borrow().left();
+    tokio::pin!(left);
     let mut relays = JoinSet::new();
     let mut tick = tokio::time::interval(TICK_TIME);
     let (mut begun, mut ended, mut was_open) = (0u64, 0u64, false);
@@ -83,7 +85,7 @@ async fn serve(
                     begin(&mut relays, client, begun, &target, output);
                 }
                 // The next attempt may find what this one lacked.
-                Err(error) => say(format_args!("tidegate: cannot accept: {error}")),
+                Err(error) => output.borrow().say(format_args!("tidegate: cannot accept: {error}")),
             },
             Some(relayed) = relays.join_next() => {
                 let Relayed { was_open: opened, failure } = relayed.map_err(|error| Failure::new(Exit::Other, error))?;
@@ -91,7 +93,7 @@ async fn serve(
                 was_open |= opened;
                 match failure {
                     Some(failure) if !was_open => return Err(failure),
-                    Some(failure) => say(&failure),
+                    Some(failure) => output.borrow().say(&failure),
                     None => {}
                 }
                 if arguments.n.is_some_and(|n| ended >= n) {
@@ -104,6 +106,7 @@ async fn serve(
                     return Ok(Exit::Done);
                 }
             }
+            () = &mut left => return Ok(Exit::Done),
             _ = interrupts.recv() => return Ok(Exit::Interrupted),
             _ = terminations.recv() => return Ok(Exit::Interrupted),
         }
@@ -122,16 +125,18 @@ fn begin(
 }
 
 /// What to connect to instead of the server.
-fn greet(url: &str, address: SocketAddr) {
+fn greet(url: &str, address: SocketAddr, output: &Output) {
     let path = Url::parse(url).map(|url| url[Position::BeforePath..].to_owned()).unwrap_or_default();
-    say(format_args!(
+    let instead = format!("ws://{address}{path}");
+    let lines = format!(
         "tidegate shows what goes between a client and {}. Connect to it instead of the server:\n\
-         \n  tidegate connect ws://{address}{}\n\
+         \n  tidegate connect {}\n\
          \nCtrl-C ends it.",
         escape(url),
-        escape(&path)
-    ));
+        escape(&instead)
+    );
+    output.greet(instead, lines);
     if !address.ip().is_loopback() {
-        say("others can connect, too, and what they send is shown here");
+        output.say("others can connect, too, and what they send is shown here");
     }
 }

@@ -73,8 +73,7 @@ pub(super) async fn relay(
     let _ = client.set_nodelay(true);
     let Reached { stream: server, authority, .. } = reached;
     let scheme = if target.url.starts_with("wss") || target.url.starts_with("https") { "wss" } else { "ws" };
-    let settings = if output.borrow().records() { Settings::for_recording() } else { Settings::default() };
-    let settings = Settings { secrets: target.secrets, ..settings };
+    let settings = Settings { secrets: target.secrets, ..output.borrow().settings() };
     let refused = Rc::new(Notify::new());
     let shared = RefCell::new(Shared {
         tap: Tap::new(Some(conn), Some(format!("{scheme}://{authority}")), settings),

@@ -167,7 +167,7 @@ impl Rows {
 }
 
 /// FIN, RSV1 to 3 and MASK, a dot for each that is not set.
-fn flags(frame: &Frame) -> String {
+pub(super) fn flags(frame: &Frame) -> String {
     let header = &frame.header;
     let [rsv1, rsv2, rsv3] = header.rsv();
     let bit = |is_set: bool, letter: char| if is_set { letter } else { '·' };
@@ -183,7 +183,7 @@ fn flags(frame: &Frame) -> String {
 }
 
 /// What is worth a word before the payload.
-fn marks(frame: &Frame) -> String {
+pub(super) fn marks(frame: &Frame) -> String {
     let mut marks = Vec::new();
     if frame.inflated.is_some() {
         let (from, to) = (frame.inflated.unwrap_or_default(), frame.came());
@@ -201,7 +201,7 @@ fn marks(frame: &Frame) -> String {
     marks.iter().map(|mark| format!("{mark} ")).collect()
 }
 
-fn holds(frame: &Frame) -> String {
+pub(super) fn holds(frame: &Frame) -> String {
     let Some(code) = frame.close_code() else {
         return preview(frame.shown(), frame.header.opcode_bits() != 2);
     };
@@ -210,7 +210,7 @@ fn holds(frame: &Frame) -> String {
     format!("{code}{name}{}", reason.map(|reason| format!(" \"{}\"", escape(reason))).unwrap_or_default())
 }
 
-fn preview(payload: &Payload, prefers_text: bool) -> String {
+pub(super) fn preview(payload: &Payload, prefers_text: bool) -> String {
     let text = payload.text().filter(|_| prefers_text);
     let (shown, is_cut) = match text {
         Some(text) => {
@@ -226,7 +226,7 @@ fn preview(payload: &Payload, prefers_text: bool) -> String {
     format!("{shown}{}", if is_cut || payload.truncated { " …" } else { "" })
 }
 
-fn opened(open: &Open) -> String {
+pub(super) fn opened(open: &Open) -> String {
     let mut text = format!("= open {}", escape(&open.url));
     if let Some(subprotocol) = &open.subprotocol {
         text.push_str(&format!("  subprotocol {}", escape(subprotocol)));
@@ -240,7 +240,7 @@ fn opened(open: &Open) -> String {
     text
 }
 
-fn counted(stats: &Stats) -> String {
+pub(super) fn counted(stats: &Stats) -> String {
     let way = |counts: &Counts| {
         format!(
             "{} messages, {} frames, {} B, {} B of them payload",
@@ -250,7 +250,7 @@ fn counted(stats: &Stats) -> String {
     format!("= ↑ {}  ↓ {}", way(&stats.c2s), way(&stats.s2c))
 }
 
-fn closed(close: &Close) -> String {
+pub(super) fn closed(close: &Close) -> String {
     let name = close.name.as_deref().map(|name| format!(" {}", escape(name))).unwrap_or_default();
     let reason = match close.reason.as_str() {
         "" => String::new(),

@@ -17,7 +17,7 @@ use url::{Position, Url};
 use super::output::Output;
 use crate::arguments::Inspect;
 use crate::connect::connect_failure;
-use crate::exit::{Exit, Failure, say};
+use crate::exit::{Exit, Failure};
 use crate::left_token;
 use crate::publish::sentence;
 use crate::terminal::escape;
@@ -85,10 +85,12 @@ async fn serve(url: &Url, arguments: &Inspect, output: &RefCell<Output>) -> Resu
     let mut terminations = signal(SignalKind::terminate()).map_err(other)?;
     let mut tick = tokio::time::interval(TICK_TIME);
     let follow = follow(url, arguments, output);
-    tokio::pin!(follow);
+    let left = output.borrow().left();
+    tokio::pin!(follow, left);
     loop {
         tokio::select! {
             ended = &mut follow => return ended.map(|()| Exit::Done),
+            () = &mut left => return Ok(Exit::Done),
             _ = tick.tick() => {
                 output.borrow_mut().tick();
                 if output.borrow().is_idle() {
@@ -111,7 +113,7 @@ async fn follow(url: &Url, arguments: &Inspect, output: &RefCell<Output>) -> Res
         match open(&address, arguments).await {
             Ok(connection) => {
                 let again = if has_been { "again " } else { "" };
-                say(format_args!(
+                output.borrow().say(format_args!(
                     "tidegate {again}shows what happens on the gateway at {address}. Ctrl-C ends it."
                 ));
                 (has_been, refusals, wait) = (true, 0, WAIT_FIRST);
@@ -119,7 +121,10 @@ async fn follow(url: &Url, arguments: &Inspect, output: &RefCell<Output>) -> Res
                     Ended::Done => return Ok(()),
                     Ended::Failed(failure) => return Err(failure),
                     Ended::Lost(why) => {
-                        say(format_args!("tidegate: the gateway has gone: {}; waiting for it", escape(&why)));
+                        output.borrow().say(format_args!(
+                            "tidegate: the gateway has gone: {}; waiting for it",
+                            escape(&why)
+                        ));
                     }
                 }
             }

@@ -276,7 +276,7 @@ fn a_connection_ends_with_its_token() {
     assert_eq!(envelopes.next_json()["type"], "open");
     let close = envelopes.next_json();
     assert_eq!((&close["type"], &close["code"]), (&"close".into(), &4401.into()), "{close}");
-    assert_eq!(close["reason"], "the token has expired");
+    assert_eq!(close["reason"], "the token has expired (TG-3012)");
     assert_eq!(envelopes.await_code(), 4401);
     // The answer ends; its connection is kept for other requests.
     while !stream.unread.ends_with(b"0\r\n\r\n") {

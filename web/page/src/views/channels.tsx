@@ -103,7 +103,7 @@ export function Channel({ name }: { name: string }) {
     lost.current += told.lost ?? 0;
     return take(told.row, told.publications ?? []);
   });
-  usePolled(refused === undefined ? undefined : name, take);
+  usePolled(name, refused !== undefined, (polled, publications) => take(refused === undefined ? null : polled, publications));
   useKeys({ Escape: () => (at === undefined ? go(["channels"]) : choose({ at: undefined })), f: () => setFollow(true) });
   const selected = at === undefined ? undefined : [...kept].find(({ position }) => position === at);
   const fillable = row === undefined || !row.kind || row.kind === "channel";
@@ -180,12 +180,11 @@ interface Polled {
 /** From one look to the next. */
 const LOOK_MS = 1000;
 
-/** A channel that cannot be watched is looked at once a second. */
-function usePolled(name: string | undefined, take: (row: ChannelRow, publications: Publication[]) => void): void {
+/** What is kept already: a watch tells what comes. A channel that cannot be watched is looked at once a second. */
+function usePolled(name: string, again: boolean, take: (row: ChannelRow, publications: Publication[]) => void): void {
   const newest = useRef(take);
   newest.current = take;
   useEffect(() => {
-    if (name === undefined) return undefined;
     const look = async () => {
       const answer = await ask<Polled>(`/channels/${path(name)}?limit=100`);
       if (!("value" in answer)) return;
@@ -193,9 +192,9 @@ function usePolled(name: string | undefined, take: (row: ChannelRow, publication
       newest.current({ channel: name, kind, source, present: count, rate: null, ...rest }, publications.map(publicationOf));
     };
     void look();
-    const timer = setInterval(look, LOOK_MS);
+    const timer = again ? setInterval(look, LOOK_MS) : undefined;
     return () => clearInterval(timer);
-  }, [name]);
+  }, [name, again]);
 }
 
 function publicationOf({ position, data, text, binary }: NonNullable<Polled["publications"]>[number]): Publication {

@@ -123,7 +123,13 @@ pub(crate) async fn open(shard: &ShardRef, wanted: Wanted) -> Result<OpenChannel
             Err(_) => break,
         }
     }
-    Err(Refusal::of(known::RESTARTING, "the gateway is stopping").retry_after(5))
+    let refusal = if shard.process.is_draining() {
+        Refusal::of(known::RESTARTING, "the gateway is stopping")
+    } else {
+        let sentence = "the channel's source has just ended: ask again";
+        Refusal::at(http::StatusCode::SERVICE_UNAVAILABLE, known::SOURCE_GONE, sentence)
+    };
+    Err(refusal.retry_after(5))
 }
 
 /// At the home: answers at once, or when the source that is started here knows more.
@@ -339,7 +345,10 @@ fn begin_running(
             shard.sources.join(name, waiting)
         } else {
             let waiting = shard.sources.opened(key, name, retention);
-            shard.end_other_kind(name, true);
+            if !shard.end_other_kind(name, true) {
+                // Those who wait are told that there is no source.
+                return false;
+            }
             if let Some(first) = first {
                 shard.publish_of_source(name, first, None, retention);
             }
@@ -382,38 +391,46 @@ fn reply_all(waiting: Vec<oneshot::Sender<OpenAnswer>>, answer: &OpenAnswer) {
 
 /// What a running source says, done at the channel's home.
 fn handle_event(shard: &ShardRef, channel: &ChannelName, retention: Retention, event: Event) {
-    shard.with(|shard| match event {
-        Event::Publication(item) => {
-            shard.counters.source_publications += 1;
-            shard.end_other_kind(channel, true);
-            let (home, payload) = (channel.clone(), item.payload.clone());
-            shard.compared(channel, &payload, move |shard, compared| {
-                shard.publish_of_source(&home, item, compared, retention);
-            });
-        }
-        Event::Failing { reason } => {
-            shard.counters.source_failures += 1;
-            tracing::warn!(event = "upstream_failing", number = %known::SOURCE_FAILING, %channel, "{reason}; clients stay and are told");
-            shard.notify_followers(channel, Notice::Failing(reason.into()));
-        }
-        Event::Recovered => {
-            tracing::info!(event = "upstream_recovered", %channel, "well again");
-            shard.tell_recovered(channel);
-        }
-        Event::Unauthorized { reason } => {
-            tracing::info!(event = "upstream_unauthorized", number = %known::SOURCE_UNAUTHORIZED, %channel, "{reason}; its clients are closed");
-            let notice = Notice::Over { known: known::SOURCE_UNAUTHORIZED, reason: reason.into() };
-            shard.drop_channel(channel, notice);
-        }
-        Event::Ended { reason } => {
-            tracing::info!(event = "upstream_ended", number = %known::SOURCE_ENDED, %channel, "{reason}");
-            let notice = Notice::Over { known: known::SOURCE_ENDED, reason: reason.into() };
-            shard.drop_channel(channel, notice);
+    shard.with(|shard| {
+        // What it says is not about a channel that publishers fill.
+        if shard.end_other_kind(channel, true) {
+            shard.take_event(channel, retention, event);
         }
     });
 }
 
 impl Shard {
+    fn take_event(&mut self, channel: &ChannelName, retention: Retention, event: Event) {
+        match event {
+            Event::Publication(item) => {
+                self.counters.source_publications += 1;
+                let (home, payload) = (channel.clone(), item.payload.clone());
+                self.compared(channel, &payload, move |there, compared| {
+                    there.publish_of_source(&home, item, compared, retention);
+                });
+            }
+            Event::Failing { reason } => {
+                self.counters.source_failures += 1;
+                tracing::warn!(event = "upstream_failing", number = %known::SOURCE_FAILING, %channel, "{reason}; clients stay and are told");
+                self.notify_followers(channel, Notice::Failing(reason.into()));
+            }
+            Event::Recovered => {
+                tracing::info!(event = "upstream_recovered", %channel, "well again");
+                self.tell_recovered(channel);
+            }
+            Event::Unauthorized { reason } => {
+                tracing::info!(event = "upstream_unauthorized", number = %known::SOURCE_UNAUTHORIZED, %channel, "{reason}; its clients are closed");
+                let notice = Notice::Over { known: known::SOURCE_UNAUTHORIZED, reason: reason.into() };
+                self.drop_channel(channel, notice);
+            }
+            Event::Ended { reason } => {
+                tracing::info!(event = "upstream_ended", number = %known::SOURCE_ENDED, %channel, "{reason}");
+                let notice = Notice::Over { known: known::SOURCE_ENDED, reason: reason.into() };
+                self.drop_channel(channel, notice);
+            }
+        }
+    }
+
     /// Appends what a source has brought. Where there is no place a document is kept until there is, or until a newer
     /// one comes; what is no state but an event is lost.
     fn publish_of_source(
@@ -437,7 +454,9 @@ impl Shard {
     fn publish_owed(&mut self) -> bool {
         let mut published = false;
         for (channel, retention, item) in self.sources.take_owed() {
-            self.end_other_kind(&channel, true);
+            if !self.end_other_kind(&channel, true) {
+                continue;
+            }
             match self.publish_at_home(&channel, item.clone(), None, retention) {
                 Ok(_) => published = true,
                 Err(_) => self.sources.owe(&channel, Some(item)),

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use tidegate_end_to_end::backend::Backend;
+use tidegate_end_to_end::backend::{Backend, Gate, Reply};
 use tidegate_end_to_end::deadline::Deadline;
 use tidegate_end_to_end::document::Document;
 use tidegate_end_to_end::gateway::{Ended, Gateway, run};
 use tidegate_end_to_end::http::Request;
-use tidegate_end_to_end::websocket::WebSocket;
+use tidegate_end_to_end::websocket::{Dial, WebSocket};
 
 /// Nothing is waited for at the end of a gateway that nobody uses.
 const LIMITS: &str = "[limits]\ndrain_grace = \"0s\"\ndrain_spread = \"0s\"\n";
@@ -246,6 +246,44 @@ fn a_channel_that_is_polled_after_a_reload_is_another_one_and_so_it_is_back_agai
         assert_eq!(third, second.replace(":2", ":3"), "{place}");
         let (mut socket, opened) = open(&gateway, &first);
         assert_eq!(opened["recovered"], true, "{place}");
+        assert_eq!(socket.envelope("message")["position"], second.as_str(), "{place}");
+    }
+}
+
+/// All is a backend's, which says what kind it is.
+fn behind(backend: &Backend) -> String {
+    format!("[[route]]\npath = \"/{{*rest}}\"\nauto = {{ url = \"{}\" }}\n", backend.url())
+}
+
+#[test]
+fn what_publishers_fill_since_a_reload_stays_when_a_backend_answers_late() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (place, engine) in engines(folder.path()) {
+        let gate = Gate::default();
+        let held = gate.clone();
+        let backend = Backend::start(move |_| {
+            held.pass();
+            Reply::ok("\"document\"")
+        });
+        let gateway = start(&engine);
+        let first = gateway.publish("a", "1");
+        reload(&gateway, &format!("{engine}{LIMITS}{}", behind(&backend)));
+        let public = gateway.public();
+        let late = ["/a", "/b"].map(|path| {
+            let late = std::thread::spawn(move || Dial::new(public, path).refused().status);
+            backend.wait(path, 1);
+            late
+        });
+        reload(&gateway, &format!("{engine}{LIMITS}{CHANNELS}"));
+        gateway.publish("b", "1");
+        // Where there was nothing yet, the source ends at once.
+        gateway.wait_metric("tidegate_sources", 1.0);
+        let (mut socket, _) = open(&gateway, &first);
+        gate.open();
+        assert_eq!(late.map(|late| late.join().expect("an answer")), [503, 503], "{place}");
+        gateway.wait_metric("tidegate_sources", 0.0);
+        let second = gateway.publish("a", "2");
+        assert_eq!(second, first.replace(":1", ":2"), "{place}");
         assert_eq!(socket.envelope("message")["position"], second.as_str(), "{place}");
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::Shard;
 use super::crossing::{Crossing, Follow, Followed, NotFollowed, Notice, OUTBOX_MAX, Resume};
+use crate::route::Kind;
 
 /// Publications that may wait on the way to their subscribers before sources pause.
 const SOURCE_PAUSES_AT: usize = 4096;
@@ -212,8 +213,9 @@ impl Shard {
             Err(NotFollowed::SourceEnded)
         } else if !sourced && self.is_dormant(&channel) {
             Err(NotFollowed::Dormant)
+        } else if !self.end_other_kind(&channel, sourced) {
+            Err(NotFollowed::SourceEnded)
         } else {
-            self.end_other_kind(&channel, sourced);
             let now = Instant::now();
             let mut followed = self.engine.follow(&channel, shard, after, updates, fresh, now);
             if followed.is_err() && self.remove_idle() {
@@ -296,18 +298,35 @@ impl Shard {
 
     /// Ends what is there of `channel` if publishers have filled it, and now a source does (`sourced`), or the other
     /// way round: its route has become another one in a reload, and positions of the one mean nothing in the other.
-    /// What the store has of it stays there, as that of a channel which no route wants.
-    pub(crate) fn end_other_kind(&mut self, channel: &ChannelName, sourced: bool) {
-        let is_other = self.engine.is_sourced(channel).is_some_and(|was_sourced| was_sourced != sourced);
-        if !is_other || !self.leave_on_disk(channel) {
-            return;
-        }
-        if !sourced {
+    /// What the store has of it stays there, as that of a channel which no route wants. False if it is the source that
+    /// is too late, because no route wants one any more: then that ends, and what publishers have filled stays.
+    pub(crate) fn end_other_kind(&mut self, channel: &ChannelName, sourced: bool) -> bool {
+        let was_sourced = self.engine.is_sourced(channel);
+        if !sourced && was_sourced != Some(false) {
+            // It may run, or be about to, without having published anything.
             self.sources.stop(channel);
+        }
+        if was_sourced.is_none_or(|was_sourced| was_sourced == sourced) {
+            return true;
+        }
+        if sourced && !self.is_source_wanted(channel) {
+            tracing::info!(event = "source_replaced", %channel, "publishers fill it since a reload: its source ends");
+            self.sources.stop(channel);
+            return false;
+        }
+        if !self.leave_on_disk(channel) {
+            return true;
         }
         tracing::info!(event = "channel_replaced", number = %known::ROUTE_CHANGED, %channel, "its route is of another kind now: it begins anew");
         let reason = "the channel's route is another one now".into();
         self.end_life(channel, Notice::Over { known: known::ROUTE_CHANGED, reason });
+        true
+    }
+
+    /// Whether the configuration in force gives `channel` a backend.
+    fn is_source_wanted(&self, channel: &ChannelName) -> bool {
+        let found = self.generation.settings.routes.find_name(channel.path_part());
+        found.is_some_and(|found| !matches!(found.route.kind, Kind::Channel))
     }
 
     /// The source of a channel that is at home here is well again.
@@ -318,11 +337,13 @@ impl Shard {
         }
     }
 
-    /// Forgets a channel that nobody follows, with what was the matter with its source.
+    /// Forgets a channel of a source that nobody follows, with what was the matter with it.
     pub(crate) fn forget_channel(&mut self, channel: &ChannelName) {
         self.append_waiting(channel);
         self.troubles.remove(channel);
-        self.engine.remove(channel);
+        if self.engine.is_sourced(channel) == Some(true) {
+            self.engine.remove(channel);
+        }
     }
 
     /// Where a channel that is at home here stands, and its newest publication if that is kept.

@@ -13,6 +13,8 @@ mod record;
 mod lives;
 #[cfg(feature = "durable")]
 mod forgetting;
+#[cfg(feature = "durable")]
+mod unread;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};

@@ -265,12 +265,12 @@ impl Shard {
 
     /// Removes a channel from the store, then here; the answer is whether there was one.
     pub(crate) fn remove_at_home(&mut self, channel: &ChannelName, notice: Notice, answer: Answer<bool>) {
-        let dormant = self.keeping.as_ref().and_then(|keeping| keeping.dormant.offsets(channel));
-        if dormant.is_none() && self.is_dormant(channel) {
+        let was_read = !self.keeping.as_ref().is_some_and(|keeping| keeping.dormant.knows(channel));
+        if was_read && self.is_dormant(channel) {
             let _ = answer.send(Err(NotPublished::Dormant));
             return;
         }
-        if self.keeping.is_none() || dormant.is_none() && !self.engine.is_copied(channel) {
+        if self.keeping.is_none() || was_read && !self.engine.is_copied(channel) {
             let _ = answer.send(Ok(self.drop_channel(channel, notice)));
             return;
         }
@@ -278,15 +278,32 @@ impl Shard {
             let _ = answer.send(Err(NotPublished::NotKept(reason)));
             return;
         }
-        let Some(offsets) = dormant.or_else(|| self.engine.begin_removal(channel)) else {
+        let Some(offsets) = self.begin_removal(channel) else {
             let _ = answer.send(Err(NotPublished::Leaving));
             return;
         };
         let act = Act::Remove { channel: channel.clone(), offsets };
         let under_way = UnderWay::Removal { channel: channel.clone(), notice, answer };
         if let Err(UnderWay::Removal { answer, .. }) = self.give(act, under_way) {
-            self.engine.cancel_removal(channel);
+            self.cancel_removal(channel);
             let _ = answer.send(Err(NotPublished::StoreBehind));
+        }
+    }
+
+    /// Announces the removal of a channel on disk, whether it was read or not: a second one is not announced, for it
+    /// would take with it what begins anew behind the first.
+    fn begin_removal(&mut self, channel: &ChannelName) -> Option<Range<u64>> {
+        let dormant = self.keeping.as_mut().map(|keeping| &mut keeping.dormant);
+        match dormant.filter(|dormant| dormant.knows(channel)) {
+            Some(dormant) => dormant.begin_removal(channel),
+            None => self.engine.begin_removal(channel),
+        }
+    }
+
+    fn cancel_removal(&mut self, channel: &ChannelName) {
+        self.engine.cancel_removal(channel);
+        if let Some(keeping) = &mut self.keeping {
+            keeping.dormant.cancel_removal(channel);
         }
     }
 
@@ -359,9 +376,17 @@ impl Shard {
             keeping.first += 1;
             match done {
                 UnderWay::Publication { channel, position, item, key, answers, refused, .. } => {
+                    let log = self.engine.log(&channel);
+                    let is_there = log.is_some_and(|log| log.position().epoch == position.epoch);
                     if let Some(key) = key {
-                        self.note_key(&channel, &key, position);
+                        // Of a channel that has gone nothing is remembered.
+                        if is_there {
+                            self.note_key(&channel, &key, position);
+                        }
                         self.forget_number(channel.clone(), key);
+                    }
+                    if !is_there {
+                        continue;
                     }
                     self.publish_kept(&channel, item, answers, refused);
                 }
@@ -415,6 +440,7 @@ impl Shard {
                 }
                 UnderWay::Removal { channel, answer, .. } => {
                     self.engine.cancel_removal(&channel);
+                    keeping.dormant.cancel_removal(&channel);
                     let _ = answer.send(Err(NotPublished::NotKept(Arc::clone(reason))));
                 }
                 UnderWay::Forgetting { channel, from } => self.engine.tell_again(&channel, from),

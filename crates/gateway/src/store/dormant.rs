@@ -4,7 +4,7 @@
 //! Comes from reading the store, and from reloads that make something else of a route; each shard has those that are
 //! at home there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use tidegate_hub::ChannelName;
@@ -16,6 +16,8 @@ use super::record::Head;
 pub(crate) struct Dormant {
     /// The offsets that each may have on disk.
     known: HashMap<ChannelName, Range<u64>>,
+    /// Those of them that the store is just removing.
+    leaving: HashSet<ChannelName>,
     /// There are more than were to be remembered: any channel may be one of them.
     is_cut: bool,
 }
@@ -40,20 +42,33 @@ impl Dormant {
         self.is_cut || self.known.contains_key(channel)
     }
 
-    /// The offsets that the store may have of `channel`, if it is known to be one of them.
-    pub(crate) fn offsets(&self, channel: &ChannelName) -> Option<Range<u64>> {
-        self.known.get(channel).cloned()
+    /// True if `channel` is known to be one of them.
+    pub(crate) fn knows(&self, channel: &ChannelName) -> bool {
+        self.known.contains_key(channel)
+    }
+
+    /// Announces that the store shall remove `channel`. Gives the offsets that it may have of it; `None` if it is not
+    /// known to be one of them, or if that is announced already.
+    pub(crate) fn begin_removal(&mut self, channel: &ChannelName) -> Option<Range<u64>> {
+        let offsets = self.known.get(channel)?;
+        self.leaving.insert(channel.clone()).then(|| offsets.clone())
+    }
+
+    /// The announced removal does not take place.
+    pub(crate) fn cancel_removal(&mut self, channel: &ChannelName) {
+        self.leaving.remove(channel);
     }
 
     /// The store has removed the channel; false if it was none of them.
     pub(crate) fn remove(&mut self, channel: &ChannelName) -> bool {
+        self.leaving.remove(channel);
         self.known.remove(channel).is_some()
     }
 
     /// Gives each of `shards` parts what is at home there.
     pub(crate) fn divide(self, shards: usize, home: impl Fn(&ChannelName) -> usize) -> Vec<Self> {
         let is_cut = self.is_cut;
-        let mut parts: Vec<_> = (0..shards).map(|_| Self { known: HashMap::new(), is_cut }).collect();
+        let mut parts: Vec<_> = (0..shards).map(|_| Self { is_cut, ..Self::default() }).collect();
         for (channel, offsets) in self.known {
             parts[home(&channel)].known.insert(channel, offsets);
         }

@@ -397,9 +397,9 @@ fn what_is_not_read_is_remembered_as_far_as_there_is_room() {
     bench.publish(1, 2);
     drop(bench);
     let disk = Disk::open(folder.path()).unwrap();
-    let found = disk.load(&|_| false, usize::MAX, 2).unwrap();
-    assert_eq!((found.unwanted, found.dormant.offsets(&name("a/b"))), (2, Some(1..3)));
-    let offsets = found.dormant.offsets(&name("a")).unwrap();
+    let mut found = disk.load(&|_| false, usize::MAX, 2).unwrap();
+    assert_eq!((found.unwanted, found.dormant.begin_removal(&name("a/b"))), (2, Some(1..3)));
+    let offsets = found.dormant.begin_removal(&name("a")).unwrap();
     assert!(offsets.start <= 3 && offsets.end == 8, "it covers all that is on disk: {offsets:?}");
     assert!(!found.dormant.may_hold(&name("other")));
     let parts = found.divide(2, |channel| usize::from(channel.as_ref() == "a"));

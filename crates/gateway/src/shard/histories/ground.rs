@@ -45,6 +45,12 @@ impl Ground {
         Self { folder, ..Self::in_memory(trust) }
     }
 
+    /// The next process has another configuration.
+    #[cfg(feature = "durable")]
+    pub(super) fn set_configuration(&mut self, configuration: &'static str) {
+        self.configuration = configuration;
+    }
+
     pub(super) fn is_on_disk(&self) -> bool {
         self.folder.is_some()
     }

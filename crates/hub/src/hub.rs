@@ -8,7 +8,7 @@ mod subscribing;
 mod passed_over;
 mod portion;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 use slab::Slab;
@@ -24,16 +24,27 @@ use crate::queue::{Full, Outgoing, QueueLimits, SendQueue};
 use crate::session_id::SessionId;
 use crate::subscription::{Left, PassedOver, Slow, Subscription};
 
-/// Publications of one channel that are fanned out in one round, and about how many of their bytes: the rest
-/// waits for the next, so that what was queued is sent before more is. Less where queues are small: see [`Bounds`].
+/// Publications that are fanned out in one round, of all channels together because one session may follow them all,
+/// and about how many of their bytes: the rest waits for the next, so that what was queued is sent before more is.
+/// Less where queues are small: see [`Bounds`].
 const PORTION_PUBLICATIONS: usize = 1024;
 const PORTION_BYTES: usize = 256 * 1024;
 
 /// How much is fanned out before queues are flushed.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Bounds {
     publications: usize,
     bytes: usize,
+}
+
+/// What is to be told after what is settled: see [`Hub::settle`]. Nothing by default, and so is what has room of its
+/// own in queues.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Messages for each session that hears it.
+    pub messages: usize,
+    /// Their bytes, about.
+    pub bytes: usize,
 }
 
 /// Entries of the dirty list that may have been taken before it is moved together.
@@ -62,10 +73,12 @@ pub struct Session<T> {
 }
 
 /// The sessions to flush, oldest first: `sessions[..next]` have been. A session is in the rest at most once.
+/// `sessions[..fanned_out]` became dirty before the last fan-out, or with it.
 #[derive(Debug, Default)]
 struct Dirty {
     sessions: Vec<SessionId>,
     next: usize,
+    fanned_out: usize,
 }
 
 #[derive(Debug)]
@@ -93,7 +106,8 @@ pub struct Hub<T> {
     tickets: u32,
     channels: Slab<Channel>,
     by_name: HashMap<ChannelName, u32, foldhash::fast::RandomState>,
-    fresh_channels: Vec<u32>,
+    /// Those that have something fresh, in the order in which it is their turn.
+    fresh_channels: VecDeque<u32>,
     /// Fresh publications of all channels.
     backlog: usize,
     /// What has been settled since the last [`Hub::fan_out`], of all channels.
@@ -116,7 +130,7 @@ impl<T> Hub<T> {
             tickets: 0,
             channels: Slab::new(),
             by_name: HashMap::default(),
-            fresh_channels: Vec::new(),
+            fresh_channels: VecDeque::new(),
             backlog: 0,
             settled: Bounds::default(),
             dirty: Dirty::default(),
@@ -226,7 +240,7 @@ impl<T> Hub<T> {
         let Some(channel) = self.channels.get_mut(index as usize) else { return };
         if !channel.listed {
             channel.listed = true;
-            self.fresh_channels.push(index);
+            self.fresh_channels.push_back(index);
         }
         self.backlog += 1;
         channel.epoch = epoch;
@@ -243,34 +257,51 @@ impl<T> Hub<T> {
     /// again, after what became dirty was flushed, while there is a [`Hub::backlog`].
     pub fn fan_out(&mut self, encoder: &mut dyn Encode<T>) {
         self.settled = Bounds::default();
-        let bounds = Bounds::within(self.queue_limits);
-        for index in std::mem::take(&mut self.fresh_channels) {
+        let mut left = Bounds::within(self.queue_limits);
+        // A channel of which something is left has its next turn behind the others.
+        for _ in 0..self.fresh_channels.len() {
+            if left.is_used_up() {
+                break;
+            }
+            let Some(index) = self.fresh_channels.pop_front() else { break };
             let Some(channel) = self.channels.get(index as usize) else { continue };
-            let count = portion(&channel.fresh, bounds);
+            let count = portion(&channel.fresh, &mut left);
             self.fan_out_channel(index, count, encoder);
             let Some(channel) = self.channels.get_mut(index as usize) else { continue };
             channel.listed = !channel.fresh.is_empty();
             if channel.listed {
-                self.fresh_channels.push(index);
+                self.fresh_channels.push_back(index);
             }
         }
+        self.dirty.fanned_out = self.dirty.sessions.len();
     }
 
-    /// Fans out all that came of one channel, so that something else can be said after it. False if that is more
-    /// than may be queued before a flush, with what was settled already: then nothing is done, and what is to be said
-    /// waits until [`Hub::fan_out`] has been called and what became dirty was flushed. Whoever takes what comes would
-    /// count as slow otherwise, because others come and go.
-    pub fn settle(&mut self, name: &ChannelName, encoder: &mut dyn Encode<T>) -> bool {
+    /// True when what the last [`Hub::fan_out`] has queued was given to be flushed.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        self.dirty.next >= self.dirty.fanned_out
+    }
+
+    /// Fans out all that came of one channel, so that something else can be told after it. False if that, with what
+    /// is `told`, is more than may be queued before a flush, with what was settled already: then nothing is done, and
+    /// what is to be told waits until [`Hub::fan_out`] has been called and what became dirty was flushed. Whoever takes
+    /// what comes would count as slow otherwise, because others come and go.
+    pub fn settle(&mut self, name: &ChannelName, told: Told, encoder: &mut dyn Encode<T>) -> bool {
         let Some(&index) = self.by_name.get(name) else { return true };
         let Some(channel) = self.channels.get(index as usize) else { return true };
-        if channel.fresh.is_empty() {
+        if channel.fresh.is_empty() && told == Told::default() {
             return true;
         }
         let bytes: usize = channel.fresh.iter().map(|one| one.item.payload.bytes().len()).sum();
-        let publications = self.settled.publications + channel.fresh.len();
-        let settled = Bounds { publications, bytes: self.settled.bytes + bytes };
+        let settled = Bounds {
+            publications: self.settled.publications + channel.fresh.len() + told.messages,
+            bytes: self.settled.bytes + bytes + told.bytes,
+        };
         let bounds = Bounds::within(self.queue_limits);
-        if settled.publications > bounds.publications || settled.bytes > bounds.bytes {
+        let fits = settled.publications <= bounds.publications && settled.bytes <= bounds.bytes;
+        // What is alone is told however large it is.
+        let is_alone = channel.fresh.is_empty() && self.settled == Bounds::default();
+        if !fits && !is_alone {
             return false;
         }
         self.settled = settled;
@@ -417,7 +448,7 @@ impl Dirty {
     fn pop(&mut self) -> Option<SessionId> {
         let Some(id) = self.sessions.get(self.next) else {
             self.sessions.clear();
-            self.next = 0;
+            (self.next, self.fanned_out) = (0, 0);
             return None;
         };
         self.next += 1;
@@ -425,6 +456,7 @@ impl Dirty {
         // Under a load that never lets the list run dry the taken half must not grow for ever.
         if self.next >= DIRTY_TAKEN_MAX && self.next * 2 >= self.sessions.len() {
             self.sessions.drain(..self.next);
+            self.fanned_out = self.fanned_out.saturating_sub(self.next);
             self.next = 0;
         }
         Some(id)
@@ -463,19 +495,28 @@ impl Bounds {
     /// at most half of a queue's bytes.
     fn within(limits: QueueLimits) -> Self {
         let publications = PORTION_PUBLICATIONS.min(limits.max_messages as usize / 2);
-        Self { publications: publications.max(1), bytes: PORTION_BYTES.min(limits.max_bytes / 8) }
+        let bytes = PORTION_BYTES.min(limits.max_bytes / 8);
+        Self { publications: publications.max(1), bytes: bytes.max(1) }
+    }
+
+    fn is_used_up(self) -> bool {
+        self.publications == 0 || self.bytes == 0
     }
 }
 
-/// How many of these publications make one portion: at least one.
-fn portion(fresh: &[Publication], bounds: Bounds) -> usize {
-    let mut bytes = 0;
-    let fits = |publication: &&Publication| {
-        let before = bytes;
-        bytes += publication.item.payload.bytes().len();
-        before < bounds.bytes.max(1)
-    };
-    fresh.iter().take(bounds.publications).take_while(fits).count()
+/// How many of these publications are within what is left, which must not be used up: at least one. That is taken
+/// from it.
+fn portion(fresh: &[Publication], left: &mut Bounds) -> usize {
+    let mut count = 0;
+    for publication in fresh {
+        if left.is_used_up() {
+            break;
+        }
+        count += 1;
+        left.publications -= 1;
+        left.bytes = left.bytes.saturating_sub(publication.item.payload.bytes().len());
+    }
+    count
 }
 
 fn id_of<T>(index: usize, session: &Session<T>) -> SessionId {

@@ -31,7 +31,7 @@ pub use engine::{
     Appended, Basis, ChannelStatus, Engine, EngineLimits, Fresh, NotStaged, Precondition, ShardId, Staged,
     Swept, TooManyChannels,
 };
-pub use hub::{Hub, Session};
+pub use hub::{Hub, Session, Told};
 pub use log::{Log, Recovery, Restored, Retention};
 pub use name::{ChannelName, NameError};
 pub use position::{Epoch, Position, PositionError};

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use tidegate_hub::{
     Change, ChannelName, Encode, Epoch, Form, Hub, Item, Left, Outgoing, Packing, Payload, Publication,
-    QueueLimits, SessionId, Slow, SubscribeError, Ticket, Updates,
+    QueueLimits, SessionId, Slow, SubscribeError, Ticket, Told, Updates,
 };
 
 const EPOCH: Epoch = Epoch(1);
@@ -316,6 +316,102 @@ fn a_burst_goes_out_in_portions_and_overflows_nobody_who_keeps_up() {
     assert_eq!(lines.calls, 5);
 }
 
+/// Nothing but what came.
+const NOTHING: Told = Told { messages: 0, bytes: 0 };
+
+/// A session that follows so many channels.
+fn follow_all(hub: &mut Hub<u64>, channels: usize, lines: &mut Lines) -> SessionId {
+    let id = hub.attach(Form::Bare, Packing::Plain, 0);
+    for number in 0..channels {
+        let ticket = hub.await_home(id, &name(number), Updates::Whole).unwrap();
+        assert!(hub.begin(id, ticket, &name(number), EPOCH, lines));
+    }
+    id
+}
+
+#[test]
+fn a_burst_on_many_channels_overflows_nobody_who_keeps_up() {
+    const CHANNELS: usize = 60;
+    const COUNT: usize = 20;
+    let few = (QueueLimits { max_messages: 400, ..LIMITS }, 1, 200);
+    // Until an eighth of its bytes is reached, by at most one publication.
+    let small = (QueueLimits { max_bytes: 20_000, ..LIMITS }, 1000, 3);
+    for (limits, size, portion) in [few, small] {
+        let (mut hub, mut lines) = (Hub::new(limits, 128), Lines::default());
+        let id = follow_all(&mut hub, CHANNELS, &mut lines);
+        let payload = Payload::from("x".repeat(size).as_str());
+        for number in (0..CHANNELS).flat_map(|number| [number].repeat(COUNT)) {
+            hub.publish(&name(number), EPOCH, Publication { item: payload.clone().into(), ..publication(1) });
+        }
+        let mut seen = String::new();
+        while hub.backlog() > 0 {
+            let before = hub.backlog();
+            hub.fan_out(&mut lines);
+            assert!(before - hub.backlog() <= portion);
+            drain(&mut hub, id, &mut seen);
+        }
+        assert_eq!((hub.poll_overflow(), seen.lines().count()), (None, CHANNELS * COUNT));
+    }
+}
+
+#[test]
+fn every_channel_has_its_turn_while_one_has_more_than_a_portion() {
+    let limits = QueueLimits { max_messages: 20, ..LIMITS };
+    let (mut hub, mut lines) = (Hub::new(limits, 128), Lines::default());
+    let id = follow_all(&mut hub, 3, &mut lines);
+    (0..100).for_each(|_| hub.publish(&name(0), EPOCH, publication(1)));
+    hub.publish(&name(1), EPOCH, publication(1));
+    hub.fan_out(&mut lines);
+    hub.publish(&name(2), EPOCH, publication(1));
+    drain(&mut hub, id, &mut String::new());
+    hub.fan_out(&mut lines);
+    let mut seen = String::new();
+    drain(&mut hub, id, &mut seen);
+    assert!(seen.starts_with("Bare c1 1\nBare c0"), "{seen}");
+    hub.fan_out(&mut lines);
+    drain(&mut hub, id, &mut seen);
+    assert!(seen.contains("Bare c2 1\n"), "{seen}");
+}
+
+#[test]
+fn it_is_known_whether_what_was_fanned_out_last_was_flushed() {
+    let (mut hub, mut lines) = (Hub::new(LIMITS, 128), Lines::default());
+    let ids: Vec<_> = (0..20_000).map(|_| hub.attach(Form::Bare, Packing::Plain, 0)).collect();
+    ids.iter().for_each(|id| follow(&mut hub, *id, &mut lines));
+    assert!(hub.is_flushed(), "nothing was queued");
+    for _ in 0..2 {
+        hub.publish(&name(0), EPOCH, publication(1));
+        hub.fan_out(&mut lines);
+        for id in &ids {
+            assert!(!hub.is_flushed());
+            assert_eq!(hub.poll_dirty(), Some(*id));
+            // What becomes dirty later is not waited for.
+            hub.mark_dirty(*id);
+        }
+        assert!(hub.is_flushed() && hub.has_dirty());
+        while hub.poll_dirty().is_some() {}
+        assert!(hub.is_flushed());
+        ids.iter().for_each(|id| drain(&mut hub, *id, &mut String::new()));
+    }
+}
+
+#[test]
+fn what_is_said_after_what_is_settled_counts_with_it() {
+    let limits = QueueLimits { max_messages: 8, max_bytes: 8000 };
+    let (mut hub, mut lines) = (Hub::new(limits, 128), Lines::default());
+    follow_all(&mut hub, 2, &mut lines);
+    let one = Told { messages: 1, bytes: 1 };
+    let mut count = |hub: &mut Hub<u64>, said| {
+        (0..).take_while(|number| hub.settle(&name(number % 2), said, &mut lines)).take(100).count()
+    };
+    assert_eq!(count(&mut hub, one), 4, "half of a queue");
+    assert_eq!(count(&mut hub, NOTHING), 100);
+    hub.fan_out(&mut Lines::default());
+    assert_eq!(count(&mut hub, Told { bytes: 400, ..one }), 2, "an eighth of its bytes");
+    hub.fan_out(&mut Lines::default());
+    assert_eq!(count(&mut hub, Told { messages: 9, bytes: 9000 }), 1, "what is alone is said");
+}
+
 #[test]
 fn what_is_settled_before_a_flush_is_bounded() {
     let limits = QueueLimits { max_messages: 8, ..LIMITS };
@@ -326,19 +422,19 @@ fn what_is_settled_before_a_flush_is_bounded() {
         (0..count).for_each(|_| hub.publish(&name(0), EPOCH, publication(1)));
     };
     assert!(
-        hub.settle(&name(0), &mut lines) && hub.settle(&name(1), &mut lines),
+        hub.settle(&name(0), NOTHING, &mut lines) && hub.settle(&name(1), NOTHING, &mut lines),
         "there is nothing to settle"
     );
     publish(&mut hub, 3);
-    assert!(hub.settle(&name(0), &mut lines));
+    assert!(hub.settle(&name(0), NOTHING, &mut lines));
     publish(&mut hub, 2);
-    assert!(!hub.settle(&name(0), &mut lines), "five are more than half of a queue");
+    assert!(!hub.settle(&name(0), NOTHING, &mut lines), "five are more than half of a queue");
     assert_eq!((hub.session(id).unwrap().queue.messages(), hub.backlog()), (3, 2));
     hub.fan_out(&mut lines);
     assert_eq!((hub.session(id).unwrap().queue.messages(), hub.backlog()), (5, 0));
     drain(&mut hub, id, &mut String::new());
     publish(&mut hub, 4);
-    assert!(hub.settle(&name(0), &mut lines));
+    assert!(hub.settle(&name(0), NOTHING, &mut lines));
     assert_eq!(hub.poll_overflow(), None);
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tidegate_hub::{
     Beginning, Behind, ChannelName, Epoch, Left, Member, Position, PresenceChange, Present, Publication,
-    Recovery, Retention, SessionId, ShardId, Ticket, Updates,
+    Recovery, Retention, SessionId, ShardId, Ticket, Told, Updates,
 };
 use tidegate_inspect::words::known::Known;
 
@@ -137,4 +137,30 @@ pub(crate) enum Notice {
         /// A sentence.
         reason: Arc<str>,
     },
+}
+
+impl Notice {
+    /// What each subscriber is told by it, about.
+    pub(crate) fn told(&self) -> Told {
+        /// Of an envelope, without what it tells.
+        const AROUND_BYTES: usize = 128;
+        let (messages, bytes) = match self {
+            Self::Failing(reason) => (1, reason.len()),
+            Self::Recovered(_) => (1, 0),
+            Self::Presence(change) => {
+                let Member { id, user, info } = &change.member;
+                (
+                    1,
+                    [Some(id), user.as_ref(), info.as_ref()]
+                        .into_iter()
+                        .flatten()
+                        .map(|text| text.len())
+                        .sum(),
+                )
+            }
+            // An error and a close.
+            Self::Over { reason, .. } => (2, 2 * reason.len()),
+        };
+        Told { messages, bytes: bytes + AROUND_BYTES * messages }
+    }
 }

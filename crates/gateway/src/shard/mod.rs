@@ -56,7 +56,7 @@ use std::time::{Instant, SystemTime};
 
 use tidegate_hub::{
     ChannelName, Engine, EngineLimits, Form, Hub, Left, Outgoing, Presence, QueueLimits, Repeats, Retention,
-    SessionId, ShardId,
+    SessionId, ShardId, Told,
 };
 use tidegate_source::Upstream;
 use tokio::sync::{Notify, mpsc};
@@ -270,7 +270,10 @@ impl Shard {
             self.receive(batch);
         }
         self.hand_over();
-        self.hub.fan_out(&mut self.encoder);
+        // Who takes what comes has taken one portion before it gets the next, however many take it.
+        if self.hub.is_flushed() {
+            self.hub.fan_out(&mut self.encoder);
+        }
         self.close_slow_consumers();
         for _ in 0..FLUSH_PORTION {
             let Some(id) = self.hub.poll_dirty() else { break };
@@ -295,8 +298,13 @@ impl Shard {
     fn receive_rest(&mut self, mut rest: std::vec::IntoIter<Crossing<Self>>) {
         while let Some(next) = rest.as_slice().first() {
             let is_settled = match next {
-                Crossing::Followed(followed) => self.hub.settle(&followed.channel, &mut self.encoder),
-                Crossing::Notice { channel, .. } => self.hub.settle(channel, &mut self.encoder),
+                // What begins has room of its own.
+                Crossing::Followed(followed) => {
+                    self.hub.settle(&followed.channel, Told::default(), &mut self.encoder)
+                }
+                Crossing::Notice { channel, notice } => {
+                    self.hub.settle(channel, notice.told(), &mut self.encoder)
+                }
                 _ => true,
             };
             if !is_settled {

@@ -29,6 +29,17 @@ history = { size = 10000, ttl = "1h" }
 updates = ["json-patch"]
 "#;
 
+/// Small queues, and channels that tell who is here.
+const TELLING: &str = r#"
+[limits]
+ws_out_queue_msgs = 512
+
+[[route]]
+path = "/{name}"
+channel = {}
+presence = true
+"#;
+
 const RETENTION: Retention = Retention {
     size: 10_000,
     ttl: Duration::from_secs(3600),
@@ -46,7 +57,11 @@ struct Gateway {
 
 impl Gateway {
     fn start() -> Self {
-        let (shards, generation) = Ground::configured(&trust(), CONFIGURATION).start();
+        Self::configured(CONFIGURATION)
+    }
+
+    fn configured(configuration: &'static str) -> Self {
+        let (shards, generation) = Ground::configured(&trust(), configuration).start();
         Self { shards, generation }
     }
 
@@ -97,10 +112,28 @@ impl Gateway {
         }
     }
 
+    /// Turns all shards, and lets each of these clients take what comes; gives what the first of them took.
+    fn turn_taking(&mut self, ids: &[SessionId]) -> Vec<Value> {
+        let mut taken = Vec::new();
+        for _ in 0..100 {
+            for (shard, mailbox) in &mut self.shards {
+                shard.round(mailbox, Instant::now()).expect("a round");
+            }
+            if let [first, others @ ..] = ids {
+                taken.extend(self.take(*first));
+                others.iter().for_each(|id| drop(self.take_bytes(*id)));
+            }
+        }
+        taken
+    }
+
+    fn take_bytes(&self, id: SessionId) -> BodyPart {
+        self.shards[0].0.tidy(|shard| shard.take_body(id, Waker::noop()))
+    }
+
     /// What waits for the client, as lines; none are left.
     fn take(&self, id: SessionId) -> Vec<Value> {
-        let part = self.shards[0].0.tidy(|shard| shard.take_body(id, Waker::noop()));
-        let BodyPart::Bytes(bytes) = part else { return Vec::new() };
+        let BodyPart::Bytes(bytes) = self.take_bytes(id) else { return Vec::new() };
         let text = std::str::from_utf8(&bytes).expect("UTF-8");
         text.lines()
             .filter(|line| !line.is_empty())
@@ -198,6 +231,57 @@ fn whoever_takes_what_comes_is_not_slow_because_others_come() {
     }
     assert_eq!(types(&taken), [("message", 45)]);
     assert_eq!(types(&gateway.take(ids[2])), [("open", 1), ("message", 15)]);
+}
+
+#[test]
+fn whoever_takes_what_comes_is_not_slow_because_many_channels_bring_something_at_once() {
+    let mut gateway = Gateway::start();
+    let channels: Vec<String> = (0..60).map(|number| format!("c{number}")).collect();
+    let id = gateway.connect();
+    channels.iter().for_each(|channel| gateway.subscribe(id, channel, Resume::default()));
+    gateway.turn();
+    gateway.take(id);
+    let text = "x".repeat(60 * 1024);
+    for channel in &channels {
+        gateway.publish(channel, &text);
+    }
+    assert_eq!(types(&gateway.turn_taking(&[id])), [("message", 60)]);
+}
+
+#[test]
+fn whoever_takes_what_comes_is_not_slow_because_many_leave_at_once() {
+    const ROOMS: usize = 50;
+    let mut gateway = Gateway::configured(TELLING);
+    let ids: Vec<_> = (0..30).map(|_| gateway.connect()).collect();
+    for room in 0..ROOMS {
+        ids.iter().for_each(|id| gateway.subscribe(*id, &format!("r{room}"), Resume::default()));
+        gateway.turn_taking(&ids);
+    }
+    for id in &ids[1..] {
+        gateway.shards[0].0.with(|shard| shard.body_dropped(*id));
+    }
+    let taken = gateway.turn_taking(&ids[..1]);
+    assert_eq!(types(&taken), [("presence", 29 * ROOMS)]);
+}
+
+#[test]
+fn one_portion_is_flushed_to_all_before_the_next_is_fanned_out() {
+    let mut gateway = Gateway::start();
+    let home = usize::from(gateway.shards[0].0.process.home_of(&name("c")).0);
+    gateway.shards.swap(0, home);
+    for _ in 0..600 {
+        let id = gateway.connect();
+        gateway.subscribe(id, "c", Resume::default());
+    }
+    gateway.turn();
+    (0..1500).for_each(|_| gateway.publish_later("c", "1"));
+    let (shard, mailbox) = &mut gateway.shards[0];
+    let mut backlogs = Vec::new();
+    for _ in 0..4 {
+        shard.round(mailbox, Instant::now()).expect("a round");
+        backlogs.push(shard.look(|shard| shard.hub.backlog()));
+    }
+    assert_eq!(backlogs, [476, 476, 0, 0]);
 }
 
 #[test]

@@ -335,8 +335,12 @@ impl Engine {
     /// Forgets the history of the channels that were used longest ago until the rest fits. Offsets of a
     /// channel that somebody follows go on; one that nobody follows goes whole, and is a new epoch later.
     fn make_room(&mut self, keep: &ChannelName) {
+        // What is spared now must be found the next time, however long ago its channel was used.
+        let spared = self.channels.get(keep).filter(|home| !home.log.retention().document);
+        let spared = spared.map_or(u64::MAX, |home| home.last_use);
+        let mut from = self.barren;
         while self.kept_bytes > self.limits.max_history_bytes {
-            let oldest = self.by_use.range(self.barren..).find(|(_, name)| {
+            let oldest = self.by_use.range(from..).find(|(_, name)| {
                 self.channels.get(*name).is_some_and(|home| {
                     // A document that is polled stays: its source brings it again only when it changes.
                     home.log.kept() > usize::from(*name == keep || home.log.retention().document)
@@ -346,7 +350,8 @@ impl Engine {
                 return;
             };
             // The next publication of a channel that is passed over here brings it back.
-            self.barren = last_use;
+            from = last_use;
+            self.barren = last_use.min(spared);
             let Some(home) = self.channels.get_mut(&name) else { return };
             let (before, kept) = (home.log.kept_bytes(), home.log.kept());
             home.log.forget_oldest();

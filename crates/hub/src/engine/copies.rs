@@ -334,6 +334,20 @@ mod tests {
     }
 
     #[test]
+    fn what_was_settled_late_makes_room_for_what_is_settled_next() {
+        let (now, mut engine) = (Instant::now(), Engine::new(1, LIMITS));
+        append(&mut engine, "o", "123456", now);
+        engine.stage(&name("k"), FRESH).unwrap();
+        engine.stage(&name("l"), FRESH).unwrap();
+        engine.follow(&name("o"), ShardId(0), None, Updates::Whole, FRESH, now).unwrap();
+        engine.settle(&name("k"), item("123456"), None, now).unwrap();
+        engine.settle(&name("l"), item("123456"), None, now).unwrap();
+        assert_eq!(engine.kept_bytes(), 6, "of the one that was used before");
+        let kept = |channel| engine.log(&name(channel)).map(Log::kept);
+        assert_eq!(["o", "k", "l"].map(kept), [Some(0), Some(0), Some(1)]);
+    }
+
+    #[test]
     fn one_that_is_idle_is_found_behind_any_number_that_are_not() {
         const BUSY: usize = 2 * SWEEP_CHANNELS;
         let limits = EngineLimits { max_channels: BUSY + 2, max_history_bytes: 2 * BUSY, ..LIMITS };

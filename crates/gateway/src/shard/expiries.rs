@@ -46,8 +46,15 @@ impl Expiries {
     pub(crate) fn turn(&mut self, now: Instant, date: SystemTime, due: &mut Vec<(SessionId, Tick)>) {
         // Where the date was set back, tokens have longer than their entries say, and are looked at early.
         let passed = date.duration_since(self.date).unwrap_or_default();
-        self.time = self.time.checked_add(passed).unwrap_or(self.time);
         (self.date, self.turned) = (date, now);
+        if self.is_empty() {
+            // Nothing in it tells the time, so that it begins anew: ticks come to an end, and a date may be set
+            // forward by any number of years.
+            self.time = now;
+            self.wheel.begin_anew(now);
+            return;
+        }
+        self.time = self.time.checked_add(passed).unwrap_or(self.time);
         self.wheel.turn_all(self.time, due);
     }
 
@@ -139,6 +146,15 @@ mod tests {
         assert_eq!(clocks.turn(), [0]);
         clocks.end(1, 1);
         assert_eq!(clocks.pass(SECOND), [1]);
+        // By more than ticks can count.
+        for forward in [14, 20, 200] {
+            clocks.end(0, 50);
+            clocks.date += SECOND * 31_622_400 * forward;
+            assert_eq!(clocks.turn(), [0]);
+            clocks.date += SECOND * 31_622_400 * forward;
+            clocks.end(1, 1);
+            assert_eq!(clocks.pass(SECOND), [1]);
+        }
     }
 
     #[test]

@@ -33,6 +33,12 @@ impl Wheel {
         Self { slots: vec![Vec::new(); SLOTS], now: Tick(1), turned: now, entries: 0 }
     }
 
+    /// Begins the wheel's time anew. It must be empty.
+    pub(crate) fn begin_anew(&mut self, now: Instant) {
+        debug_assert!(self.is_empty(), "entries have their ticks");
+        (self.now, self.turned) = (Tick(1), now);
+    }
+
     /// The wheel's time at its last turn.
     pub(crate) fn now(&self) -> Tick {
         self.now

@@ -72,6 +72,9 @@ struct Kept {
 /// Publications of one replay. Writing more of them at once would hold up the shard.
 pub const RECOVERY_PUBLICATIONS_MAX: usize = 16_384;
 
+/// Publications of one answer to who asks again at once for the rest: then the shard has its turn between them.
+pub const ANSWER_PUBLICATIONS_MAX: usize = 4_096;
+
 impl Recovery {
     /// The same without what was missed, for that is too much: the newest alone, if it counts by itself.
     #[must_use]
@@ -232,26 +235,22 @@ impl Log {
         now: Instant,
     ) -> Option<Vec<Publication>> {
         self.trim(now);
-        let bytes = |one: &Publication| one.item.payload.bytes().len();
-        let mut page: Vec<Publication> = match after {
-            Some(after) => self.after(after)?.take(limit).cloned().collect(),
-            None => self.tail(limit).cloned().collect(),
+        let (mut count, mut size) = (0, 0);
+        // One is given however large it is.
+        let mut fits = |one: &&Publication| {
+            count += 1;
+            size += one.item.payload.bytes().len();
+            count == 1 || size <= max_bytes
         };
-        let mut size = 0;
-        let mut fits = |one: &Publication| {
-            size += bytes(one);
-            size <= max_bytes
-        };
-        match after {
-            Some(_) => {
-                let count = page.iter().take_while(|one| fits(one)).count();
-                page.truncate(count.max(1));
-            }
+        let page = match after {
+            Some(after) => self.after(after)?.take(limit).take_while(|one| fits(one)).cloned().collect(),
             None => {
-                let count = page.iter().rev().take_while(|one| fits(one)).count();
-                page.drain(..page.len().saturating_sub(count.max(1)));
+                let newest = self.kept.iter().rev().map(|kept| &kept.publication);
+                let mut page: Vec<_> = newest.take(limit).take_while(|one| fits(one)).cloned().collect();
+                page.reverse();
+                page
             }
-        }
+        };
         Some(page)
     }
 

@@ -120,7 +120,9 @@ impl Shard {
         };
         let mut missed = encode(&recovery);
         while form == Form::LongPoll && recovery.publications.len() > 1 && missed.len() > most {
-            recovery.publications.truncate(recovery.publications.len() / 2);
+            let count = recovery.publications.len();
+            // As many as fit if all are alike; each turn has fewer.
+            recovery.publications.truncate((count * most / missed.len()).clamp(1, count - 1));
             missed = encode(&recovery);
         }
         if recovery.publications.len() <= 1 || missed.len() <= most {

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::{Engine, Fresh, Home, ShardId, TooManyChannels};
-use crate::log::{Recovery, Retention};
+use crate::log::{ANSWER_PUBLICATIONS_MAX, Recovery, Retention};
 use crate::name::ChannelName;
 use crate::position::Position;
 use crate::publication::Publication;
@@ -62,7 +62,8 @@ impl Engine {
     }
 
     /// Makes of what [`Engine::follow`] gave what a single answer has: without `after` the newest publication, if it
-    /// is kept; where what came since is too much, the first of it, at least one, for the next answer has the rest.
+    /// is kept; where what came since is too much, the first of it, at least one and at most
+    /// [`ANSWER_PUBLICATIONS_MAX`], for the next answer has the rest.
     pub fn make_answer(
         &mut self,
         name: &ChannelName,
@@ -76,12 +77,15 @@ impl Engine {
         if after.is_none() && recovery.publications.is_empty() {
             recovery.publications.extend(home.log.newest().map(Publication::whole));
         }
+        if recovery.recovered {
+            recovery.publications.truncate(ANSWER_PUBLICATIONS_MAX);
+        }
         // Of a document with its changes the newest, whole, is less.
         if after.is_none() || recovery.recovered || (document && increments.include(updates)) {
             return;
         }
         let most = self.limits.max_recovery_bytes;
-        if let Some(Some(first)) = self.page(name, after, usize::MAX, most, now) {
+        if let Some(Some(first)) = self.page(name, after, ANSWER_PUBLICATIONS_MAX, most, now) {
             (recovery.recovered, recovery.publications) = (true, first);
         }
     }

@@ -2,6 +2,7 @@
 
 use super::incremental::LINGERING_PUBLICATIONS;
 use super::*;
+use crate::log::ANSWER_PUBLICATIONS_MAX;
 use crate::subscription::Left;
 use crate::updates::Updates;
 
@@ -176,6 +177,28 @@ fn a_channel_that_is_polled_keeps_its_epoch() {
     engine.sweep(now, linger, true);
     engine.sweep(now + linger, linger, true);
     assert!(engine.is_empty());
+}
+
+#[test]
+fn an_answer_is_bounded_in_number_and_the_next_one_has_the_rest() {
+    const COUNT: u64 = 20_000;
+    let limits = EngineLimits { max_history_bytes: 1 << 20, max_recovery_bytes: 1 << 20, ..LIMITS };
+    let (now, mut engine) = (Instant::now(), Engine::new(1, limits));
+    let fresh = Fresh { retention: Retention { size: u32::MAX, ..FRESH.retention }, ..FRESH };
+    for _ in 0..COUNT {
+        engine.append(&name("a"), Payload::from("1").into(), None, fresh, now).unwrap();
+    }
+    let (mut at, mut answers) = (0, 0);
+    while at < COUNT {
+        let after = Some(Position { epoch: Epoch(1), offset: at });
+        let mut recovery = engine.follow(&name("a"), ShardId(0), after, Updates::Whole, fresh, now).unwrap();
+        engine.make_answer(&name("a"), after, Updates::Whole, &mut recovery, now);
+        assert!(recovery.recovered && recovery.publications.len() <= ANSWER_PUBLICATIONS_MAX);
+        assert_eq!(recovery.publications[0].offset, at + 1);
+        at = recovery.publications.last().unwrap().offset;
+        answers += 1;
+    }
+    assert_eq!(answers, COUNT.div_ceil(ANSWER_PUBLICATIONS_MAX as u64));
 }
 
 #[test]

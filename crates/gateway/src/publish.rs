@@ -64,6 +64,7 @@ pub(crate) fn refusal_of(why: NotPublished) -> Refusal {
             &format!("the store cannot write ({reason}): nothing was published, and nothing is until it can"),
         ),
         NotPublished::Dormant => Refusal::of(known::NOT_READ, NOT_READ),
+        NotPublished::Gone => Refusal::unknown_outcome(),
         NotPublished::Leaving => busy(known::LEAVING, "the channel is just being dropped: ask again"),
     }
 }

@@ -62,6 +62,8 @@ pub(crate) enum NotPublished {
     Leaving,
     /// The channel is on disk and was not read.
     Dormant,
+    /// The channel has left the memory while this was written to disk.
+    Gone,
 }
 
 impl NotPublished {

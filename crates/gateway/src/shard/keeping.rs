@@ -386,6 +386,7 @@ impl Shard {
                         self.forget_number(channel.clone(), key);
                     }
                     if !is_there {
+                        self.tell_gone(&channel, answers, refused);
                         continue;
                     }
                     self.publish_kept(&channel, item, answers, refused);
@@ -410,7 +411,9 @@ impl Shard {
     ) {
         let (home, payload) = (channel.clone(), item.payload.clone());
         self.compared(channel, &payload, move |there, compared| {
-            let Some(appended) = there.engine.settle(&home, item, compared, Instant::now()) else { return };
+            let Some(appended) = there.engine.settle(&home, item, compared, Instant::now()) else {
+                return there.tell_gone(&home, answers, refused);
+            };
             let published = there.spread(&home, &appended);
             for answer in answers {
                 // Whoever published may have gone.
@@ -420,6 +423,24 @@ impl Shard {
                 let _ = answer.send(Err(NotPublished::Precondition(Some(published.position))));
             }
         });
+    }
+
+    /// A publication is kept of a channel that has left the memory since it was handed over, so that nobody hears of
+    /// it here. When the channel is read again it may be there.
+    fn tell_gone(
+        &mut self,
+        channel: &ChannelName,
+        answers: Vec<Answer<Published>>,
+        refused: Vec<Answer<Published>>,
+    ) {
+        tracing::warn!(event = "publication_gone", number = %known::UNKNOWN_OUTCOME, %channel, "it is kept, but its channel is not in memory any more");
+        self.counters.store_refused += (answers.len() + refused.len()) as u64;
+        for answer in answers {
+            let _ = answer.send(Err(NotPublished::Gone));
+        }
+        for answer in refused {
+            let _ = answer.send(Err(NotPublished::Leaving));
+        }
     }
 
     /// The store has broken: everything under way comes to nothing.

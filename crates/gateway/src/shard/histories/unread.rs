@@ -18,6 +18,9 @@ use crate::shard::Submission;
 
 const OTHER: &str = "[[route]]\npath = \"/other\"\nchannel = {}\n";
 
+/// The same channels have a backend.
+const POLLED: &str = "[[route]]\npath = \"/{name}\"\npoll = { url = \"http://127.0.0.1:9/{name}\" }\n";
+
 /// The first channel has one publication, and was not read.
 fn unread() -> World {
     let mut world = World::new(Ground::on_disk(&trust()));
@@ -30,13 +33,18 @@ fn unread() -> World {
     world.ground.end();
     world.ground.set_configuration(OTHER);
     (world.shards, _) = world.ground.start();
-    let settings = Settings::from_text(CONFIGURATION, "test.toml", &|_| None).expect("a configuration");
+    reload(&world, CONFIGURATION);
+    assert!(world.found(0).is_none());
+    world
+}
+
+/// All shards have another configuration from now on.
+fn reload(world: &World, configuration: &str) {
+    let settings = Settings::from_text(configuration, "test.toml", &|_| None).expect("a configuration");
     let generation = Arc::new(Generation { number: 2, settings });
     for (shard, _) in &world.shards {
         shard.tidy(|shard| shard.set_generation(Arc::clone(&generation)));
     }
-    assert!(world.found(0).is_none());
-    world
 }
 
 /// Does something at the channel's home.
@@ -99,4 +107,19 @@ fn one_that_the_store_did_not_come_to_drop_can_be_dropped_later() {
     world.ground.write();
     round(&mut world);
     assert_eq!(second.try_recv(), Ok(Ok(true)));
+}
+
+#[test]
+fn whoever_published_to_one_that_leaves_the_memory_meanwhile_is_told_so() {
+    let mut world = World::new(Ground::on_disk(&trust()));
+    let mut outcome = publish(&world, "k7");
+    reload(&world, POLLED);
+    at_home(&world, |home| home.end_other_kind(&name(0), true));
+    world.ground.write();
+    round(&mut world);
+    assert_eq!(outcome.try_recv(), Ok(Err(NotPublished::Gone)));
+    assert_eq!(at_home(&world, |home| home.count().store_refused), 1);
+    reload(&world, CONFIGURATION);
+    // Its key is not remembered with a position of a channel that is not there.
+    assert_eq!(publish(&world, "k7").try_recv(), Ok(Err(NotPublished::Dormant)));
 }

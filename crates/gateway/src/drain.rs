@@ -48,9 +48,12 @@ pub(crate) async fn drain(shard: &ShardRef, limits: &Limits, at_once: bool) {
             sleep(STEP).await;
         }
     }
-    // Passed-through answers that are on their way count, too; idle HTTP connections have been ended.
-    let busy =
-        || !shard.look(|shard| shard.hub.is_empty()) || (!at_once && shard.process.open_connections() > 0);
+    // Passed-through answers that are on their way count, too; idle HTTP connections have been ended. So does what
+    // was published and is on its way to the disk, for whoever published it waits for the answer.
+    let busy = || {
+        let is_busy = shard.look(|shard| !shard.hub.is_empty() || shard.has_under_way());
+        is_busy || shard.process.open_requests() > 0 || (!at_once && shard.process.open_connections() > 0)
+    };
     while begun.elapsed() < deadline && busy() {
         // Those who came through a handshake that was under way, and those whose last bytes wait.
         let left: Vec<SessionId> = shard.look(|shard| shard.hub.sessions().map(|(id, _)| id).collect());

@@ -50,6 +50,7 @@ pub(crate) struct Process {
     sources: AtomicU32,
     contexts: AtomicU32,
     watchers: AtomicU32,
+    requests: AtomicU32,
     /// Keys of the hash that names identities: nobody can choose headers that meet another's.
     opaque: [RandomState; 2],
     /// Places for documents that are compared away from the shards: what they take of the machine is bounded.
@@ -86,6 +87,16 @@ pub(crate) struct WatcherSeat(Arc<Process>);
 impl Drop for WatcherSeat {
     fn drop(&mut self) {
         self.0.watchers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One request of the admin listener that has no answer yet; counted while this lives.
+#[derive(Debug)]
+pub(crate) struct OpenRequest(Arc<Process>);
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -156,6 +167,7 @@ impl Process {
             sources: AtomicU32::new(0),
             contexts: AtomicU32::new(0),
             watchers: AtomicU32::new(0),
+            requests: AtomicU32::new(0),
             opaque: [RandomState::new(), RandomState::new()],
             comparisons: Semaphore::new(COMPARISONS),
             homes: foldhash::fast::FixedState::with_seed(fastrand::u64(..)),
@@ -190,6 +202,12 @@ impl Process {
 
     pub(crate) fn is_draining(&self) -> bool {
         *self.draining.borrow()
+    }
+
+    /// True when the end has begun and nobody is there any more to hear of anything: what is under way is done, and
+    /// with more of it there would be no end.
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.is_draining() && self.open_connections() == 0
     }
 
     /// Waits until the end has begun.
@@ -228,6 +246,18 @@ impl Process {
     /// A place for one more watcher, of at most `limit`.
     pub(crate) fn take_watcher(self: &Arc<Self>, limit: u32) -> Option<WatcherSeat> {
         take(&self.watchers, limit).then(|| WatcherSeat(Arc::clone(self)))
+    }
+
+    /// Counts a request of the admin listener, before it looks whether the end has begun. There are at most as many as
+    /// connections.
+    pub(crate) fn begin_request(self: &Arc<Self>) -> OpenRequest {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        OpenRequest(Arc::clone(self))
+    }
+
+    /// Requests of the admin listener without an answer.
+    pub(crate) fn open_requests(&self) -> u32 {
+        self.requests.load(Ordering::Relaxed)
     }
 
     /// A short name for a value that must not be shown, such as a credential: 128 bits, keyed.

@@ -10,7 +10,7 @@ use tidegate_end_to_end::backend::{Backend, Gate};
 use tidegate_end_to_end::deadline::Deadline;
 use tidegate_end_to_end::event_stream::EventStream;
 use tidegate_end_to_end::gateway::{Gateway, run};
-use tidegate_end_to_end::http::Request;
+use tidegate_end_to_end::http::{Head, Incoming, Request};
 use tidegate_end_to_end::stream::Stream;
 use tidegate_end_to_end::websocket::{Came, Dial, WebSocket};
 
@@ -383,4 +383,33 @@ fn an_answer_on_its_way_through_is_finished_before_the_end() {
     gate.open();
     assert_eq!(answer.piece().expect("the second half").as_deref(), Some(b"rest".as_slice()));
     assert_eq!(gateway.ended().code, Some(0));
+}
+
+/// Whoever publishes has to know whether it was.
+#[test]
+fn a_publication_that_was_begun_is_answered_before_the_end_and_no_other_is_begun_without_clients() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let on_disk = format!("[engine]\nembedded = {{ path = {:?}, sync = \"commit\" }}\n", folder.path());
+    for engine in ["", &on_disk] {
+        let gateway = Gateway::configured(&format!("{engine}{}", draining("0s", "0s", "10s")));
+        let admin = gateway.admin();
+        let request = Request::post("/channels/a", "12")
+            .header("Authorization", format_args!("Bearer {}", gateway.token()))
+            .header("Expect", "100-continue");
+        let bytes = request.bytes(&admin.to_string());
+        let (head, body) = bytes.split_at(bytes.len() - 2);
+        let mut stream = Stream::connect(admin).expect("it listens");
+        stream.send(head).expect("it is taken");
+        // Then it is being read.
+        let interim = Head::read(&mut stream, Deadline::of_patience()).expect("an answer").expect("a head");
+        assert_eq!(interim.word(1), "100");
+        gateway.signal(Signal::TERM);
+        wait_logged(&gateway, "SIGTERM: clients are told and closed");
+        let refused = gateway.ask_admin(Request::post("/channels/a", "3"));
+        assert_eq!((refused.status, refused.headers.get("retry-after")), (503, Some("1")));
+        stream.send(body).expect("it is taken");
+        let answer = Incoming::read(stream, false).and_then(Incoming::whole).expect("an answer");
+        assert_eq!(answer.status, 202, "{}", answer.text());
+        assert_eq!(gateway.ended().code, Some(0));
+    }
 }

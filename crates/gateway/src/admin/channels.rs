@@ -40,6 +40,10 @@ pub(super) async fn handle(
 ) -> Result<Response<Body>, Refusal> {
     let bad = |error: tidegate_hub::NameError| Refusal::of(known::BAD_NAME, error.to_string());
     let name = ChannelName::from_admin_path(name).map_err(bad)?;
+    let changes = matches!(*request.method(), Method::POST | Method::DELETE);
+    if changes && visit.shard.process.is_deserted() {
+        return Err(stopping().retry_after(1));
+    }
     match *request.method() {
         Method::POST => publish_body(visit, generation, &name, request).await,
         Method::DELETE => drop_channel(visit, name).await,

@@ -132,6 +132,7 @@ async fn serve_connection(shard: ShardRef, stream: TcpStream, token: Arc<Secret>
     let service = service_fn(move |request| {
         let (visit, token) = (Rc::clone(&visit), Arc::clone(&token));
         async move {
+            let _open = visit.shard.process.begin_request();
             let head = *request.method() == Method::HEAD;
             let response = answer(&visit, &token, request).await.unwrap_or_else(|refusal| {
                 visit.shard.tidy(|shard| {

@@ -68,6 +68,11 @@ impl Comparisons {
         (self.round_bytes, self.left) = (bytes, bytes);
     }
 
+    /// True while publications wait.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.channels.is_empty()
+    }
+
     pub(super) fn begin_round(&mut self) {
         self.left = self.round_bytes;
     }

@@ -528,10 +528,16 @@ fn waiting_to_be_compared() -> World {
 #[test]
 fn what_is_kept_on_disk_comes_as_changes() {
     let mut world = waiting_to_be_compared();
+    let has_under_way = |world: &World| world.shards[world.home(DOCUMENT)].0.look(Shard::has_under_way);
+    assert!(has_under_way(&world), "four wait to be compared");
+    world.settle();
+    assert!(!has_under_way(&world));
+    world.publish(world.home(DOCUMENT), DOCUMENT);
+    assert!(has_under_way(&world), "one is on its way to the disk");
     world.settle();
     world.check_ends();
     let record = &world.clients[1].records[DOCUMENT];
-    assert_eq!((record.whole, record.changes), (1, 6));
+    assert_eq!((record.whole, record.changes), (1, 7));
 }
 
 #[cfg(feature = "durable")]

@@ -341,6 +341,12 @@ impl Shard {
             && self.is_dormant(channel)
     }
 
+    /// True while something that was published, or is to be removed, is on its way to the disk or waits to be compared.
+    pub(crate) fn has_under_way(&self) -> bool {
+        let on_the_way = self.keeping.as_ref().is_some_and(|keeping| !keeping.under_way.is_empty());
+        on_the_way || self.comparisons.is_waiting()
+    }
+
     /// True while nothing can be kept.
     pub(crate) fn is_store_broken(&self) -> bool {
         let figures = self.keeping.as_ref().map(|keeping| &keeping.store.figures);

@@ -405,6 +405,18 @@ fn what_is_not_read_is_remembered_as_far_as_there_is_room() {
     let parts = found.divide(2, |channel| usize::from(channel.as_ref() == "a"));
     let held = |part: &super::Found| CHANNELS.map(|channel| part.dormant.may_hold(&name(channel)));
     assert_eq!((held(&parts[0]), held(&parts[1])), ([false, true, false], [true, false, false]));
-    let cut = disk.load(&|_| false, usize::MAX, 1).unwrap().divide(1, |_| 0).pop().unwrap().dormant;
-    assert!(cut.may_hold(&name("other")), "it may be one of those that had no room");
+    for part in disk.load(&|_| false, usize::MAX, 1).unwrap().divide(2, |_| 0) {
+        let mut cut = part.dormant;
+        assert!(!cut.may_hold(&name("other")), "a channel that is not on the disk can begin");
+        assert!(CHANNELS.iter().any(|channel| !cut.knows(&name(channel)) && cut.may_hold(&name(channel))));
+        for number in 0..40 {
+            let (channel, other) = (name(&format!("{number}")), name(&format!("other {number}")));
+            cut.note_offsets(channel.clone(), 1..2, 1);
+            assert!(cut.may_hold(&channel));
+            // The first shard has one of the two with its place, and the other shard had still room for one.
+            if number != 31 {
+                assert_eq!(cut.may_hold(&other), number > 31, "{number}: beyond that any may be one of them");
+            }
+        }
+    }
 }

@@ -38,6 +38,9 @@ mod window;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+mod pictures;
+
 pub(super) use feed::{Feed, PAYLOAD_MAX_BYTES};
 pub(super) use model::About;
 pub(super) use terminal::is_possible;

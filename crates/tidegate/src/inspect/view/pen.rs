@@ -84,8 +84,14 @@ impl<'b> Pen<'b> {
 
     /// A row that is chosen: reversed where the keys go, else underlined.
     pub(super) fn mark(&mut self, row: Rect, has_keys: bool) {
-        let modifier = if has_keys { Modifier::REVERSED } else { Modifier::UNDERLINED };
-        self.buffer.set_style(row.intersection(self.buffer.area), Style::new().add_modifier(modifier));
+        let style = match has_keys {
+            // One bar, whatever its cells mean.
+            true => {
+                Style::new().fg(Color::Reset).remove_modifier(Modifier::DIM).add_modifier(Modifier::REVERSED)
+            }
+            false => Style::new().add_modifier(Modifier::UNDERLINED),
+        };
+        self.buffer.set_style(row.intersection(self.buffer.area), style);
     }
 
     fn set(&mut self, x: u16, y: u16, symbol: &str, style: Style) {

@@ -12,19 +12,39 @@ use crate::client_body::RequestBody;
 use crate::cors::{self, Reader};
 use crate::doors::{http_stream, long_poll, newest, websocket};
 use crate::forward;
+use crate::handshake::{Account, Marks, is_meant};
 use crate::http_body::{Body, Visit, refusal_response};
 use crate::process::Generation;
 use crate::refusal::Refusal;
 use crate::route::Route;
+use crate::shard::handshakes::{Refused, Timing};
 use tidegate_inspect::words::known;
 
 /// Answers one request; what it is refused for becomes its answer.
 pub(crate) async fn answer(visit: &Rc<Visit>, request: Request<RequestBody>) -> Response<Body> {
-    let generation = visit.shard.look(|shard| Arc::clone(&shard.generation));
-    match at_its_door(visit, &generation, request).await {
+    let (generation, keeps) =
+        visit.shard.look(|shard| (Arc::clone(&shard.generation), shard.keeps_handshakes()));
+    let ready = visit.mark(|marks| marks.ready.take());
+    let account = (keeps && is_meant(&request)).then(|| {
+        let number = visit.shard.tidy(|shard| shard.handshakes.number());
+        visit.mark(|marks| {
+            // TLS was for the first request of the connection.
+            let timing = Timing { tls: marks.timing.tls.filter(|_| ready.is_some()), ..Timing::default() };
+            *marks = Marks { ready, timing, number, session: None };
+        });
+        let remote = visit.client(request.headers(), &generation.settings).0;
+        (Account::of(&request), remote)
+    });
+    let mut response = match at_its_door(visit, &generation, request).await {
         Ok(response) => response,
         Err(refusal) => refuse(visit, refusal),
+    };
+    if let Some((account, remote)) = account {
+        let handshake = account.end(remote, visit.mark(|marks| *marks), &response);
+        response.extensions_mut().remove::<Refused>();
+        visit.shard.tidy(|shard| shard.keep_handshake(handshake));
     }
+    response
 }
 
 /// The answer to a request that comes to no door.
@@ -34,7 +54,10 @@ pub(crate) fn refuse(visit: &Visit, refusal: Refusal) -> Response<Body> {
         shard.counters.credential_refused(refusal.credential);
     });
     tracing::debug!(event = "refused", number = %refusal.known, status = refusal.status.as_u16(), "{}", refusal.sentence);
-    refusal_response(refusal)
+    let refused = Refused::of(&refusal);
+    let mut response = refusal_response(refusal);
+    response.extensions_mut().insert(refused);
+    response
 }
 
 async fn at_its_door(

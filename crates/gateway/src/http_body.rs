@@ -1,7 +1,7 @@
 //! Bodies of the gateway's own HTTP answers, and the small vocabulary that all doors share: the visit of
 //! one client's connection.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -12,6 +12,7 @@ use http::{HeaderMap, Response};
 use http_body_util::{BodyExt, Full};
 use tokio::sync::Notify;
 
+use crate::handshake::Marks;
 use crate::process::Seat;
 use crate::refusal::Refusal;
 use crate::settings::Settings;
@@ -38,6 +39,8 @@ pub(crate) struct Visit {
     /// For a stream of HTTP/2, which is a visit of its own: where the WebSocket door leaves the session that
     /// the stream carries from now on.
     pub(crate) tunnel: Option<RefCell<Option<Tunnel>>>,
+    /// What is noted of a handshake on its way.
+    pub(crate) marks: Cell<Marks>,
 }
 
 /// A whole body.
@@ -66,7 +69,16 @@ impl Visit {
             cut: Rc::default(),
             seat: RefCell::default(),
             tunnel: Some(RefCell::default()),
+            marks: Cell::default(),
         }
+    }
+
+    /// Notes something of a handshake.
+    pub(crate) fn mark<R>(&self, note: impl FnOnce(&mut Marks) -> R) -> R {
+        let mut marks = self.marks.get();
+        let result = note(&mut marks);
+        self.marks.set(marks);
+        result
     }
 
     /// The place of a session that is about to begin. A WebSocket takes that of its HTTP/1.1 connection along,

@@ -39,6 +39,7 @@ mod publish;
 mod messages;
 
 // HTTP.
+mod handshake;
 mod http_body;
 mod credential;
 mod client_body;

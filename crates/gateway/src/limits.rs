@@ -178,6 +178,7 @@ limits! {
 
     // Watching.
     inspect_max_watchers: u32 = "16" in "0" to "1000", "Watchers of the admin listener at the same time, each with 32 watches; beyond it 503.";
+    inspect_handshakes: u32 = "128" in "0" to "65536", "Handshakes of WebSockets, accepted or refused, that each shard keeps without their credentials, 4 KiB each at most.";
     inspect_ring: u32 = "256" in "0" to "65536", "Connections that have ended, on each shard, whose rows and closes are told for 15 minutes.";
     inspect_max_taps: u32 = "256" in "1" to "10000", "Connections of one shard whose frames are captured at the same time; who watches more is told so.";
     inspect_ring_events: u32 = "1000" in "16" to "100000", "Events that are kept of one connection that is watched; beyond it the oldest go first, and the watcher is told how many.";

@@ -25,6 +25,7 @@ use crate::answer::answer;
 use crate::arrivals::Load;
 use crate::client_body::RequestBody;
 use crate::client_socket::{ClientSocket, take_unread};
+use crate::handshake::{Marks, micros};
 use crate::head_timer::{HeadTimer, say_late, timed};
 use crate::http_body::Visit;
 use crate::http2::preface::{Beginning, beginning};
@@ -33,6 +34,7 @@ use crate::limits::Limits;
 use crate::process::{Crowded, Generation, Seat};
 use crate::shard::ShardRef;
 use crate::shard::connection::TlsVersion;
+use crate::shard::handshakes::Timing;
 use crate::tls::{TURNED_AWAY, Tls, speaks_http2, version};
 
 /// The first pause after accepting failed.
@@ -136,7 +138,7 @@ fn admit(shard: &ShardRef, generation: &Generation, address: IpAddr, busy: u32) 
 }
 
 async fn serve_plain(arrival: Arrival, stream: TcpStream) {
-    let (visit, generation) = arrival.visit(None);
+    let (visit, generation) = arrival.visit(None, None);
     let limits = &generation.settings.limits;
     let process = &visit.shard.process;
     // A connection that comes later still hears why it is not served.
@@ -157,10 +159,11 @@ async fn serve_plain(arrival: Arrival, stream: TcpStream) {
 /// Serves what TLS and the client agree on.
 async fn serve_tls(arrival: Arrival, stream: TcpStream, tls: &Tls) {
     let limit = arrival.generation.settings.limits.tls_handshake_timeout;
+    let begun = Instant::now();
     match tls.handshake(stream, limit).await {
         Ok(stream) => {
             arrival.shard.tidy(|shard| shard.counters.tls_handshakes += 1);
-            let (visit, generation) = arrival.visit(Some(version(&stream)));
+            let (visit, generation) = arrival.visit(Some(version(&stream)), Some(micros(begun.elapsed())));
             let limits = &generation.settings.limits;
             match speaks_http2(&stream) {
                 true => serve_http2(visit, stream, limits).await,
@@ -177,9 +180,16 @@ async fn serve_tls(arrival: Arrival, stream: TcpStream, tls: &Tls) {
 }
 
 impl Arrival {
-    fn visit(self, tls: Option<TlsVersion>) -> (Rc<Visit>, Arc<Generation>) {
+    /// `took` is how long the TLS handshake did, in microseconds.
+    fn visit(self, tls: Option<TlsVersion>, took: Option<u32>) -> (Rc<Visit>, Arc<Generation>) {
         let Self { shard, generation, remote, local, cut, seat } = self;
-        let visit = Visit { shard, remote, local, tls, cut, seat: RefCell::new(Some(seat)), tunnel: None };
+        let marks = Marks {
+            ready: Some(Instant::now()),
+            timing: Timing { tls: took, ..Timing::default() },
+            ..Marks::default()
+        };
+        let (seat, marks) = (RefCell::new(Some(seat)), Cell::new(marks));
+        let visit = Visit { shard, remote, local, tls, cut, seat, tunnel: None, marks };
         (Rc::new(visit), generation)
     }
 }

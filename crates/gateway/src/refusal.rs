@@ -12,6 +12,7 @@ use tidegate_protocol::{ErrorCode, Failing, close_code};
 use tidegate_source::UpstreamError;
 use tidegate_websocket::CloseCode;
 
+use crate::limits::Limits;
 use crate::tokens::Rejected;
 
 /// The field of an answer that has the number of what it is refused for.
@@ -62,6 +63,20 @@ impl Refusal {
             UpstreamError::Busy { .. } => known::UPSTREAM_BUSY,
         };
         Self::at(error.status(), known, error.to_string())
+    }
+
+    /// What to change in the configuration if such requests are meant to come in.
+    pub(crate) fn setting(&self) -> Option<String> {
+        let settings =
+            [(known::HOST, "access.hosts"), (known::ORIGIN, "access.origins"), (known::NO_ROUTE, "route")];
+        let of_credential = |reason| match reason {
+            "too_many" => "limits.auth_failures_per_minute",
+            _ => "access.tokens",
+        };
+        let known = settings.iter().find(|(known, _)| known.tag == self.known.tag).map(|(_, key)| *key);
+        let known = known.or_else(|| self.credential.map(of_credential)).map(str::to_owned);
+        let limit = || self.sentence.split_once(':').and_then(|(key, _)| Limits::row(key));
+        known.or_else(|| limit().map(|row| format!("limits.{}", row.key)))
     }
 
     /// A token is needed and none came.

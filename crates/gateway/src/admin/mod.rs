@@ -4,10 +4,11 @@
 
 mod channels;
 mod connections;
+mod handshakes;
 mod watch;
 mod page;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -57,6 +58,7 @@ enum What {
     Channel,
     Connections,
     Connection,
+    Handshakes,
     Watch,
     Page,
 }
@@ -73,6 +75,7 @@ pub const ADMIN_CALLS: &[AdminCall] = &[
         needs_token: true,
         what: What::Channel,
     },
+    AdminCall { path: "/handshakes", methods: &["GET", "HEAD"], needs_token: true, what: What::Handshakes },
     AdminCall { path: "/connections", methods: &["GET", "HEAD"], needs_token: true, what: What::Connections },
     AdminCall {
         path: "/connections/{id}",
@@ -127,6 +130,7 @@ async fn serve_connection(shard: ShardRef, stream: TcpStream, token: Arc<Secret>
         cut: Rc::new(Notify::new()),
         seat: RefCell::new(None),
         tunnel: None,
+        marks: Cell::default(),
     });
     let limits = visit.shard.look(|shard| shard.generation.settings.limits.clone());
     let service = service_fn(move |request| {
@@ -180,6 +184,7 @@ async fn answer(
         What::Metrics => metrics_text(&visit.shard).await,
         What::Channels => channels::list(visit, request.uri().query()).await,
         What::Channel => channels::handle(visit, &generation, rest, request).await,
+        What::Handshakes => handshakes::list(visit, request.uri().query()).await,
         What::Connections => connections::list(visit, request.uri().query()).await,
         What::Page => page::answer(request.method(), rest, request.headers()),
         What::Connection => connections::handle(visit, rest, request.method(), request.uri().query()).await,

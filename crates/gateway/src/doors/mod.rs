@@ -7,6 +7,7 @@ pub(crate) mod long_poll;
 pub(crate) mod newest;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::HeaderMap;
 use http::request::Parts;
@@ -17,6 +18,7 @@ use tidegate_protocol::{OwnParameters, split_long_poll_query, split_query};
 use crate::access::{Credentials, check_origin, check_subscribe};
 use crate::compression::Agreed;
 use crate::credential::authenticate;
+use crate::handshake::micros;
 use crate::http_body::Visit;
 use crate::messages::position_of;
 use crate::open::Wanted;
@@ -71,7 +73,10 @@ pub(crate) async fn read_wish(
     let bad = |error: tidegate_hub::NameError| Refusal::of(known::BAD_NAME, error.to_string());
     let name = ChannelName::from_path(parts.uri.path(), name_query).map_err(bad)?;
     let websocket = door == Door::WebSocket;
-    let credentials = authenticate(visit, generation, &parts.headers, &own, found.route, websocket).await?;
+    let begun = Instant::now();
+    let judged = authenticate(visit, generation, &parts.headers, &own, found.route, websocket).await;
+    visit.mark(|marks| marks.timing.auth = Some(micros(begun.elapsed())));
+    let credentials = judged?;
     check_subscribe(found.route, &name, &credentials)?;
     let wanted = Wanted::new(name, found, query.as_deref(), &credentials)?;
     let resume = Resume { after: after_of(&own, &parts.headers, door)?, updates: updates_of(&own)? };

@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::header::{ALLOW, CONNECTION, HeaderName, HeaderValue, SET_COOKIE, UPGRADE};
 use http::request::Parts;
@@ -20,6 +21,7 @@ use tokio_rustls::server::TlsStream;
 use super::{Door, Wish, read_wish};
 use crate::client_body::RequestBody;
 use crate::compression::Agreed;
+use crate::handshake::micros;
 use crate::head_timer::ClientStream;
 use crate::http_body::{Body, Visit, full};
 use crate::open::open;
@@ -56,7 +58,12 @@ pub(crate) async fn handle(
     let (remote, _) = visit.client(&parts.headers, &generation.settings);
     let route = Arc::clone(found.route);
     let Wish { wanted, credentials, resume, .. } = wish;
-    let OpenChannel { name, retention, sourced, set_cookie } = open(&visit.shard, wanted).await?;
+    let begun = Instant::now();
+    let opened = open(&visit.shard, wanted).await;
+    if route.backend().is_some() {
+        visit.mark(|marks| marks.timing.backend = Some(micros(begun.elapsed())));
+    }
+    let OpenChannel { name, retention, sourced, set_cookie } = opened?;
 
     let answer = |policy: Option<&Acceptance>| accept(&parts, &[SUBPROTOCOL], policy);
     let (accepted, agreed) = Agreed::by(&visit.shard.process, generation, &route, answer)?;
@@ -81,6 +88,7 @@ pub(crate) async fn handle(
             let _ = shard.subscribe(id, &name, resume, retention, sourced);
             id
         });
+        visit.mark(|marks| marks.session = Some(id));
         place.replace(Some(Tunnel::new(visit.shard.clone(), id, body.into_stream())));
         return Ok(accepting(&accepted, set_cookie));
     }
@@ -89,6 +97,7 @@ pub(crate) async fn handle(
         let Some((stream, tls, mut early)) = take_socket(upgrade).await else { return };
         let adopted = visit.shard.with(|shard| {
             let id = shard.adopt(stream, tls, websocket, form, about, &mut early)?;
+            shard.handshakes.opened(visit.mark(|marks| marks.number), id);
             // A new session follows nothing yet, so this cannot be refused.
             let _ = shard.subscribe(id, &name, resume, retention, sourced);
             std::io::Result::Ok(())

@@ -8,6 +8,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Uri};
 
 use crate::client_body::{RequestBody, StreamBody};
+use crate::handshake::SchemeOfClient;
 use crate::limits::Limits;
 use crate::refusal::Refusal;
 use tidegate_inspect::words::known;
@@ -61,6 +62,9 @@ fn set_target(parts: &mut Parts) -> Result<(), Refusal> {
                 parts.headers.insert(HOST, host);
             }
         }
+    }
+    if let Some(scheme) = parts.uri.scheme().cloned() {
+        parts.extensions.insert(SchemeOfClient(scheme));
     }
     parts.uri = Uri::from(target);
     Ok(())

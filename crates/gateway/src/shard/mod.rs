@@ -22,6 +22,7 @@ pub(crate) mod connection;
 pub(crate) mod listening;
 pub(crate) mod row;
 mod endings;
+pub(crate) mod handshakes;
 mod packer;
 mod answers;
 pub(crate) mod encoder;
@@ -67,6 +68,7 @@ use self::crossing::{Crossing, Follow, MAILBOX_BATCHES, Resume};
 use self::encoder::Encoder;
 use self::endings::Endings;
 use self::expiries::Expiries;
+use self::handshakes::Handshakes;
 use self::inbox::Inbox;
 use self::listening::Listening;
 use self::packer::Packed;
@@ -150,6 +152,7 @@ pub(crate) struct Shard {
     expiries: Expiries,
     /// How connections ended lately.
     pub(crate) endings: Endings,
+    pub(crate) handshakes: Handshakes,
     /// Round trips are measured from here.
     started: Instant,
     /// Who watches, and what for.
@@ -231,6 +234,7 @@ impl Shard {
                 wheel: Wheel::new(Instant::now()),
                 expiries: Expiries::new(Instant::now(), SystemTime::now()),
                 endings: Endings::default(),
+                handshakes: Handshakes::default(),
                 started: Instant::now(),
                 taps: Taps::default(),
                 listening: Listening::default(),

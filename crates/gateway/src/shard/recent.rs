@@ -46,6 +46,11 @@ impl<T> Recent<T> {
         self.kept.iter().rev().map(|(_, item)| item)
     }
 
+    /// The same to change them, the oldest first.
+    pub(crate) fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut T> {
+        self.kept.iter_mut().map(|(_, item)| item)
+    }
+
     /// How many there have ever been.
     #[cfg(test)]
     pub(crate) fn count(&self) -> u64 {

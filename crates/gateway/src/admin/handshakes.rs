@@ -1,4 +1,6 @@
-//! `GET /handshakes`: how clients came in lately, or were not let in. Each shard keeps its own.
+//! `GET /handshakes`: how clients came in lately, or were not let in.
+//!
+//! Each shard keeps its own; here they are put together, for the feed of the same name, too.
 
 use http::{Response, StatusCode};
 use serde_json::{Value, json};

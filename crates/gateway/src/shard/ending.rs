@@ -192,7 +192,8 @@ impl Gone {
 }
 
 impl Ending {
-    fn by(&self) -> &'static str {
+    /// Who ended it.
+    pub(crate) fn by(&self) -> &'static str {
         match self.ended.cause {
             Cause::Client => "client",
             Cause::Backend => "backend",
@@ -262,7 +263,7 @@ impl Ending {
     }
 
     /// A sentence for people.
-    fn what_happened(&self) -> String {
+    pub(crate) fn what_happened(&self) -> String {
         match self.ended.cause {
             Cause::Client if self.clean => {
                 format!("the client closed with {}, and the gateway answered", self.named())

@@ -12,8 +12,8 @@
 pub(crate) mod wheel;
 mod expiries;
 pub(crate) mod crossing;
-mod ending;
-mod tally;
+pub(crate) mod ending;
+pub(crate) mod tally;
 mod recent;
 pub(crate) mod ring;
 mod tapped;

@@ -46,7 +46,7 @@ pub(crate) struct Row {
     /// How it ended, if it has.
     pub(crate) ending: Option<Ending>,
     channel: ChannelName,
-    remote: IpAddr,
+    pub(crate) remote: IpAddr,
     authority: Option<Arc<Authority>>,
     tls: Option<TlsVersion>,
     http2: bool,
@@ -71,12 +71,18 @@ impl Row {
         self.authority.as_ref()?.user.as_deref()
     }
 
+    /// Whether it compresses.
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.compression.is_some()
+    }
+
     /// Milliseconds since the last byte either way.
     pub(crate) fn idle_ms(&self) -> u64 {
         u64::from(self.idle) * TICK.as_millis() as u64
     }
 
-    fn state(&self) -> &'static str {
+    /// `open`, `closing` or `closed`.
+    pub(crate) fn state(&self) -> &'static str {
         match (&self.ending, self.is_closing) {
             (Some(_), _) => "closed",
             (None, true) => "closing",

@@ -127,6 +127,8 @@ impl Asked<'_> {
             Named::Path => self.facts.path,
             Named::User => self.facts.user,
             Named::Channel => self.facts.channel,
+            // Of lists of connections.
+            Named::Remote | Named::Door | Named::State | Named::By => None,
         }
     }
 

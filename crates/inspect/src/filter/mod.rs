@@ -20,11 +20,13 @@ mod parse;
 mod matching;
 
 mod choice;
+mod listed;
 
 #[cfg(test)]
 mod tests;
 
 pub use choice::Candidate;
 pub use json_path::{JsonPlaces, JsonTest, Key, Wrong};
+pub use listed::Listed;
 pub use matching::Facts;
 pub use parse::{Filter, FilterError};

@@ -26,8 +26,8 @@ const TYPES: [&str; 9] = ["open", "handshake", "frame", "message", "drop", "note
 const OPS: [&str; 9] =
     ["text", "binary", "continuation", "close", "ping", "pong", "reserved", "data", "control"];
 
-const KEYS: &str =
-    "dir op type len wire code status msg age fin rsv1 rsv2 rsv3 mask conn path user ch has text re json";
+const KEYS: &str = "dir op type len wire code status msg age fin rsv1 rsv2 rsv3 mask conn path user ch has text re json, and in lists \
+     of connections remote door state by idle rtt queue sent received";
 
 /// Which events to show; an empty one shows all.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -153,9 +153,11 @@ fn question(key: Option<&str>, key_at: usize, value: Value) -> Result<Question, 
 }
 
 fn number(quantity: Quantity, value: &Value) -> Result<Question, Wrong> {
-    let (range, example) = match quantity {
-        Quantity::Age => (Range::of_times(&value.text), "a time such as <5m or >=250ms belongs here"),
-        _ => (Range::of_numbers(&value.text), "a number such as 7, >1k, <=125 or 1000..1015 belongs here"),
+    let (range, example) = match quantity.is_time() {
+        true => (Range::of_times(&value.text), "a time such as <5m or >=250ms belongs here"),
+        false => {
+            (Range::of_numbers(&value.text), "a number such as 7, >1k, <=125 or 1000..1015 belongs here")
+        }
     };
     range.map(|range| Question::Number(quantity, range)).ok_or_else(|| wrong(value.at, example))
 }

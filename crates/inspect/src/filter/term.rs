@@ -42,8 +42,25 @@ pub(super) enum Quantity {
     Code,
     Status,
     Message,
-    /// Microseconds since the event.
+    /// Microseconds since the event, or since a connection opened.
     Age,
+    /// Microseconds since the last byte of a connection.
+    Idle,
+    /// Microseconds of a connection's last answered Ping.
+    RoundTrip,
+    /// Bytes that wait for a connection.
+    Queue,
+    /// Bytes that a connection was sent.
+    Sent,
+    /// Bytes that came from a connection.
+    Received,
+}
+
+impl Quantity {
+    /// Whether it is a time, in microseconds.
+    pub(super) fn is_time(self) -> bool {
+        matches!(self, Self::Age | Self::Idle | Self::RoundTrip)
+    }
 }
 
 /// A bit of a frame.
@@ -63,6 +80,11 @@ pub(super) enum Named {
     Path,
     User,
     Channel,
+    Remote,
+    Door,
+    State,
+    /// Who ended a connection.
+    By,
 }
 
 /// What an event may have.
@@ -80,13 +102,18 @@ pub(super) enum Has {
 pub(super) struct Glob(pub(super) String);
 
 /// The words of each kind, in one place for reading and writing.
-pub(super) const QUANTITIES: [(&str, Quantity); 6] = [
+pub(super) const QUANTITIES: [(&str, Quantity); 11] = [
     ("len", Quantity::Length),
     ("wire", Quantity::Wire),
     ("code", Quantity::Code),
     ("status", Quantity::Status),
     ("msg", Quantity::Message),
     ("age", Quantity::Age),
+    ("idle", Quantity::Idle),
+    ("rtt", Quantity::RoundTrip),
+    ("queue", Quantity::Queue),
+    ("sent", Quantity::Sent),
+    ("received", Quantity::Received),
 ];
 pub(super) const FLAGS: [(&str, Flag); 5] = [
     ("fin", Flag::Fin),
@@ -95,8 +122,16 @@ pub(super) const FLAGS: [(&str, Flag); 5] = [
     ("rsv3", Flag::Rsv3),
     ("mask", Flag::Mask),
 ];
-pub(super) const NAMES: [(&str, Named); 4] =
-    [("conn", Named::Connection), ("path", Named::Path), ("user", Named::User), ("ch", Named::Channel)];
+pub(super) const NAMES: [(&str, Named); 8] = [
+    ("conn", Named::Connection),
+    ("path", Named::Path),
+    ("user", Named::User),
+    ("ch", Named::Channel),
+    ("remote", Named::Remote),
+    ("door", Named::Door),
+    ("state", Named::State),
+    ("by", Named::By),
+];
 pub(super) const HAS: [(&str, Has); 5] = [
     ("error", Has::Error),
     ("compressed", Has::Compressed),
@@ -159,7 +194,7 @@ impl fmt::Display for Question {
             Self::Direction(Direction::ToServer) => f.write_str("c2s"),
             Self::Direction(Direction::ToClient) => f.write_str("s2c"),
             Self::Type(word) | Self::Op(word) => f.write_str(word),
-            Self::Number(Quantity::Age, range) => match (range.least, range.most) {
+            Self::Number(quantity, range) if quantity.is_time() => match (range.least, range.most) {
                 (0, most) => write!(f, "<={most}us"),
                 (least, u64::MAX) => write!(f, ">={least}us"),
                 (least, most) => write!(f, "{least}us..{most}us"),

@@ -2,10 +2,13 @@
 //! called is what watchers ask for.
 
 use super::channel::Channel;
+use super::channels::Channels;
 use super::connection::Connection;
+use super::connections::Connections;
 use super::events::Events;
 use super::feed::{Begin, Bell, Feed};
 use super::figures::Figures;
+use super::handshakes::Handshakes;
 use super::wish::Wish;
 use crate::shard::ShardRef;
 
@@ -15,6 +18,9 @@ const FEEDS: &[(&str, Begin)] = &[
     ("connection", Connection::begin),
     ("channel", Channel::begin),
     ("events", Events::begin),
+    ("connections", |wish, _, _| Ok(Box::new(Connections::new(wish)?))),
+    ("channels", |wish, _, _| Ok(Box::new(Channels::new(wish)?))),
+    ("handshakes", |wish, _, _| Ok(Box::new(Handshakes::new(wish)))),
 ];
 
 /// Begins what is wished for.

@@ -19,6 +19,12 @@ mod connection;
 
 mod channel;
 
+mod connections;
+
+mod channels;
+
+mod handshakes;
+
 mod feeds;
 
 mod watcher;

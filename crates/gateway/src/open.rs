@@ -2,6 +2,7 @@
 //! there, one is started. One request upstream serves all who want the same at the same time.
 
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::refusal::Refusal;
 use crate::route::{Found as FoundRoute, Kind, Parameters, ResolveError, Route, Share, path_of_name};
 use crate::shard::crossing::{Crossing, Notice};
 use crate::shard::{Shard, ShardRef};
-use crate::sources::{Found, OpenAnswer, OpenChannel, PathFacts};
+use crate::sources::{Found, OpenAnswer, OpenChannel, PathFacts, SourceAbout};
 
 /// What a client wants to follow, resolved against the routes.
 #[derive(Debug, Clone)]
@@ -195,18 +196,20 @@ fn start(
     tell_identities(shard, &wanted);
     let retention = wanted.retention();
     let task_key = key.clone();
+    let about = SourceAbout::of(wanted.uri.as_ref());
+    let upstream = shard.upstream.noting(Rc::clone(&about.journal));
     if matches!(wanted.route.kind, Kind::Auto { .. }) {
         let task = tokio::task::spawn_local(async move {
-            run_auto(&local, wanted, task_key, individual).await;
+            run_auto(&local, wanted, task_key, individual, upstream).await;
             drop(seat);
         });
-        shard.sources.begin_opening(key, task.abort_handle(), reply);
+        shard.sources.begin_opening(key, task.abort_handle(), about, reply);
     } else {
         let task = tokio::task::spawn_local(async move {
-            run_declared(&local, wanted, &task_key).await;
+            run_declared(&local, wanted, &task_key, upstream).await;
             drop(seat);
         });
-        shard.sources.begin_running(key.clone(), task.abort_handle(), retention);
+        shard.sources.begin_running(key.clone(), task.abort_handle(), about, retention);
         let _ = reply.send(OpenAnswer::Open(OpenChannel {
             name: key,
             retention,
@@ -232,9 +235,8 @@ fn tell_identities(shard: &Shard, wanted: &Wanted) {
 }
 
 /// A source whose kind the configuration states: subscribers come in at once, whatever the backend does.
-async fn run_declared(shard: &ShardRef, wanted: Wanted, key: &ChannelName) {
+async fn run_declared(shard: &ShardRef, wanted: Wanted, key: &ChannelName, upstream: Upstream) {
     let Some(uri) = wanted.uri.clone() else { return };
-    let upstream = shard.look(|shard| shard.upstream.clone());
     let retention = wanted.retention();
     let target = Target { uri, headers: wanted.identity };
     let emit = |event| handle_event(shard, key, retention, event);
@@ -252,9 +254,8 @@ async fn run_declared(shard: &ShardRef, wanted: Wanted, key: &ChannelName) {
 }
 
 /// A source whose first answer decides what it is.
-async fn run_auto(shard: &ShardRef, wanted: Wanted, key: ChannelName, individual: bool) {
+async fn run_auto(shard: &ShardRef, wanted: Wanted, key: ChannelName, individual: bool, upstream: Upstream) {
     let Some(uri) = wanted.uri.clone() else { return };
-    let upstream = shard.look(|shard| shard.upstream.clone());
     let headers = if individual { wanted.own.clone() } else { wanted.identity.clone() };
     let policy = PollPolicy { interval: None };
     let opened = match tidegate_source::open(&upstream, Target { uri, headers }, &policy).await {
@@ -350,6 +351,7 @@ fn begin_running(
                 return false;
             }
             if let Some(first) = first {
+                shard.sources.note_change(name);
                 shard.publish_of_source(name, first, None, retention);
             }
             waiting
@@ -404,6 +406,7 @@ impl Shard {
         match event {
             Event::Publication(item) => {
                 self.counters.source_publications += 1;
+                self.sources.note_change(channel);
                 let (home, payload) = (channel.clone(), item.payload.clone());
                 self.compared(channel, &payload, move |there, compared| {
                     there.publish_of_source(&home, item, compared, retention);

@@ -2,12 +2,18 @@
 //! being opened or runs, and since when nobody listens. Data only; `open` runs them.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use tidegate_hub::{ChannelName, Item, Retention};
+use tidegate_source::Journal;
+use tidegate_source::journal::Entry;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
+
+use tidegate_inspect::secrets::hide_in_target;
 
 use crate::refusal::Refusal;
 
@@ -49,6 +55,28 @@ pub(crate) struct Source {
     idle: Option<Instant>,
     /// Its newest document, if there was no place for it.
     owed: Option<Item>,
+    about: SourceAbout,
+    /// Publications that it brought.
+    changes: u64,
+}
+
+/// What is told of a source beside its channel.
+#[derive(Debug, Clone)]
+pub(crate) struct SourceAbout {
+    /// What is asked for, without credentials.
+    pub(crate) url: Arc<str>,
+    pub(crate) journal: Rc<Journal>,
+}
+
+/// How a source fares.
+#[derive(Debug, Clone)]
+pub(crate) struct SourceRow {
+    pub(crate) channel: ChannelName,
+    /// None while it is being opened.
+    pub(crate) kind: Option<&'static str>,
+    pub(crate) url: Arc<str>,
+    pub(crate) changes: u64,
+    pub(crate) entry: Entry,
 }
 
 #[derive(Debug)]
@@ -71,6 +99,13 @@ pub(crate) enum Found {
     /// It is being opened; the answer comes through what was given.
     Opening,
     Running(Retention),
+}
+
+impl SourceAbout {
+    pub(crate) fn of(uri: Option<&http::Uri>) -> Self {
+        let url = uri.map(ToString::to_string).unwrap_or_default();
+        Self { url: hide_in_target(&url).into(), journal: Rc::default() }
+    }
 }
 
 impl Sources {
@@ -111,14 +146,47 @@ impl Sources {
         &mut self,
         name: ChannelName,
         task: AbortHandle,
+        about: SourceAbout,
         reply: oneshot::Sender<OpenAnswer>,
     ) {
-        self.running
-            .insert(name, Source { state: State::Opening(vec![reply]), task, idle: None, owed: None });
+        self.insert(name, State::Opening(vec![reply]), task, about);
     }
 
-    pub(crate) fn begin_running(&mut self, name: ChannelName, task: AbortHandle, retention: Retention) {
-        self.running.insert(name, Source { state: State::Running(retention), task, idle: None, owed: None });
+    pub(crate) fn begin_running(
+        &mut self,
+        name: ChannelName,
+        task: AbortHandle,
+        about: SourceAbout,
+        retention: Retention,
+    ) {
+        self.insert(name, State::Running(retention), task, about);
+    }
+
+    fn insert(&mut self, name: ChannelName, state: State, task: AbortHandle, about: SourceAbout) {
+        self.running.insert(name, Source { state, task, idle: None, owed: None, about, changes: 0 });
+    }
+
+    /// A source has brought a publication.
+    pub(crate) fn note_change(&mut self, name: &ChannelName) {
+        if let Some(source) = self.running.get_mut(name) {
+            source.changes += 1;
+        }
+    }
+
+    /// How all of them fare.
+    pub(crate) fn rows(&self, now: Instant) -> Vec<SourceRow> {
+        let describe = |(name, source): (&ChannelName, &Source)| SourceRow {
+            channel: name.clone(),
+            kind: match source.state {
+                State::Opening(_) => None,
+                State::Running(Retention { document: true, .. }) => Some("poll"),
+                State::Running(_) => Some("stream"),
+            },
+            url: Arc::clone(&source.about.url),
+            changes: source.changes,
+            entry: source.about.journal.entry(now),
+        };
+        self.running.iter().map(describe).collect()
     }
 
     /// The opening has succeeded, perhaps under another name. Gives those who wait.
@@ -130,7 +198,7 @@ impl Sources {
     ) -> Vec<oneshot::Sender<OpenAnswer>> {
         let Some(source) = self.running.remove(asked) else { return Vec::new() };
         let State::Opening(waiting) = source.state else { return Vec::new() };
-        self.begin_running(name.clone(), source.task, retention);
+        self.begin_running(name.clone(), source.task, source.about, retention);
         waiting
     }
 

@@ -26,6 +26,8 @@ pub mod origin;
 
 pub mod connect;
 
+pub mod journal;
+
 pub mod upstream;
 
 mod get;
@@ -47,6 +49,7 @@ pub use connect::{Roots, RootsError, Trust};
 pub use difference::Difference;
 pub use event::Event;
 pub use get::Target;
+pub use journal::Journal;
 pub use poll::{PollPolicy, poll};
 pub use sharing::Shared;
 pub use stream::{StreamPolicy, stream};

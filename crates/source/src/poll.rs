@@ -62,7 +62,9 @@ impl Poller {
 
     pub(crate) async fn run(mut self, emit: &mut impl FnMut(Event)) {
         loop {
-            tokio::time::sleep_until(self.schedule.poll_start().into()).await;
+            let start = self.schedule.poll_start();
+            self.upstream.note_next(start, Some(self.schedule.interval()));
+            tokio::time::sleep_until(start.into()).await;
             self.handle_start();
             match self.ask().await {
                 Outcome::Document(answer) => {

@@ -105,6 +105,12 @@ impl Schedule {
         first
     }
 
+    /// How long it is from one request to the next while all is well.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+
     /// When the next request may start; ask again after each answer and failure.
     #[must_use]
     pub fn poll_start(&self) -> Instant {

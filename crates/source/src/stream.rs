@@ -139,6 +139,7 @@ impl Follower {
                 End::Quiet(reason) => self.handle_quiet_end(reason, &stay, emit),
                 End::Broken { reason, retry_after } => self.handle_break(reason, retry_after, &stay, emit),
             };
+            self.upstream.note_next(now() + pause, None);
             tokio::time::sleep(pause).await;
         }
     }

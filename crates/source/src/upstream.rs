@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use bytes::Bytes;
@@ -26,6 +26,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 
 use crate::connect::{ConnectError, Connector, Roots, RootsError, Trust, Used};
+use crate::journal::Journal;
 use crate::origin::Origin;
 
 /// The largest head of an answer that is sure to be refused is twice this: one read may go beyond it.
@@ -79,6 +80,8 @@ impl Default for UpstreamLimits {
 #[derive(Clone)]
 pub struct Upstream {
     inner: Rc<Inner>,
+    /// Where the requests of one source are noted.
+    journal: Option<Rc<Journal>>,
 }
 
 struct Inner {
@@ -180,7 +183,20 @@ impl Upstream {
             .pool_max_idle_per_host(MAX_IDLE)
             .http1_max_buf_size(MAX_HEAD_BYTES)
             .build(connector);
-        Self { inner: Rc::new(Inner { limits, client, in_flight: RefCell::default() }) }
+        Self { inner: Rc::new(Inner { limits, client, in_flight: RefCell::default() }), journal: None }
+    }
+
+    /// The same client, whose requests for a source are noted from now on.
+    #[must_use]
+    pub fn noting(&self, journal: Rc<Journal>) -> Self {
+        Self { inner: Rc::clone(&self.inner), journal: Some(journal) }
+    }
+
+    /// Says when the next request of a source is due, and how long it is from one to the next.
+    pub(crate) fn note_next(&self, at: Instant, interval: Option<Duration>) {
+        if let Some(journal) = &self.journal {
+            journal.note_next(at, interval);
+        }
     }
 
     /// The limits that it was made with.
@@ -224,6 +240,16 @@ impl Upstream {
     /// One request up to the head of its answer. A GET or HEAD that failed because the backend closed a kept
     /// connection at that moment is sent once more (RFC 9112 section 9.3.1).
     pub(crate) async fn ask(&self, request: &Request<Bytes>) -> Result<Pending, UpstreamError> {
+        let begun = Instant::now();
+        let asked = self.ask_unnoted(request).await;
+        if let Some(journal) = &self.journal {
+            let status = asked.as_ref().ok().map(|pending| pending.response.status());
+            journal.note(status, begun.elapsed());
+        }
+        asked
+    }
+
+    async fn ask_unnoted(&self, request: &Request<Bytes>) -> Result<Pending, UpstreamError> {
         let origin = asked_origin(request)?;
         let slot = self.slot(&origin, Asker::Gateway)?;
         let boxed =

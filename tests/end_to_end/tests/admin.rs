@@ -27,6 +27,8 @@ const ROUTES: &[(&str, &str, u16)] = &[
     ("GET", "/connections", 200),
     ("GET", "/connections?state=closed", 200),
     ("GET", "/connections?state=gone", 400),
+    ("GET", "/backends", 200),
+    ("GET", "/backends?limit=0", 400),
     ("GET", "/handshakes", 200),
     ("GET", "/handshakes?limit=0", 400),
     ("POST", "/handshakes", 405),

@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tidegate_end_to_end::backend::{Backend, Reply};
+use tidegate_end_to_end::document::Document;
 use tidegate_end_to_end::gateway::Gateway;
+use tidegate_end_to_end::http::Request;
 use tidegate_end_to_end::websocket::{Dial, WebSocket};
 
 fn watch(watcher: &mut WebSocket, message: &Value) {
@@ -161,4 +164,37 @@ fn handshakes_are_told_once_each_with_what_they_opened() {
     assert_eq!(told["rows"].as_array().map(Vec::len), Some(1), "{told}");
     assert_eq!(told["rows"][0]["refused"]["setting"], "access.origins", "{told}");
     watcher.silent_for(Duration::from_millis(1200));
+}
+
+#[test]
+fn backends_are_told_with_what_they_cost_and_why_they_fail() {
+    let document = Document::new("1");
+    let kept = document.clone();
+    let backend = Backend::start(move |asked| kept.reply(asked));
+    let gateway = Gateway::before(&backend.url(), &["--shards", "2"]);
+    let mut watcher = gateway.dial_watch().open();
+    watch(&mut watcher, &json!({ "type": "watch", "id": 1, "what": "backends" }));
+    assert_eq!(until(&mut watcher, 1, |_| true)["rows"], json!([]));
+    let mut client = open(&gateway, "/rates?api_key=hidden-from-all");
+    client.envelope("message");
+    let told = until(&mut watcher, 1, |told| told["rows"][0]["not_modified"].as_u64() >= Some(1));
+    let row = &told["rows"][0];
+    assert_eq!(
+        (&row["kind"], &row["state"], &row["changes"]),
+        (&json!("poll"), &json!("running"), &json!(1)),
+        "{row}"
+    );
+    assert_eq!(
+        (&row["last_status"], &row["errors"], &row["interval_ms"]),
+        (&json!(304), &json!(0), &json!(1000))
+    );
+    assert!(row["requests"].as_u64() >= Some(2) && row["last_ms"].is_number(), "{row}");
+    assert!(row["url"].as_str().is_some_and(|url| url.ends_with("/rates?api_key=[hidden]")), "{row}");
+    document.fail(Reply::status(503));
+    let told = until(&mut watcher, 1, |told| told["rows"][0]["state"] == "failing");
+    let row = &told["rows"][0];
+    assert!(row["reason"].as_str().is_some_and(|reason| reason.contains("503")), "{row}");
+    assert!(row["errors"].as_u64() >= Some(1) && row["last_status"] == 503, "{row}");
+    let list = gateway.ask_admin(Request::get("/backends")).json();
+    assert_eq!((&list["total"], &list["backends"][0]["state"]), (&json!(1), &json!("failing")), "{list}");
 }

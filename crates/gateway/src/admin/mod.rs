@@ -5,6 +5,7 @@
 mod channels;
 mod connections;
 mod handshakes;
+mod backends;
 mod watch;
 mod page;
 
@@ -59,6 +60,7 @@ enum What {
     Connections,
     Connection,
     Handshakes,
+    Backends,
     Watch,
     Page,
 }
@@ -75,6 +77,7 @@ pub const ADMIN_CALLS: &[AdminCall] = &[
         needs_token: true,
         what: What::Channel,
     },
+    AdminCall { path: "/backends", methods: &["GET", "HEAD"], needs_token: true, what: What::Backends },
     AdminCall { path: "/handshakes", methods: &["GET", "HEAD"], needs_token: true, what: What::Handshakes },
     AdminCall { path: "/connections", methods: &["GET", "HEAD"], needs_token: true, what: What::Connections },
     AdminCall {
@@ -184,6 +187,7 @@ async fn answer(
         What::Metrics => metrics_text(&visit.shard).await,
         What::Channels => channels::list(visit, request.uri().query()).await,
         What::Channel => channels::handle(visit, &generation, rest, request).await,
+        What::Backends => backends::list(visit, request.uri().query()).await,
         What::Handshakes => handshakes::list(visit, request.uri().query()).await,
         What::Connections => connections::list(visit, request.uri().query()).await,
         What::Page => page::answer(request.method(), rest, request.headers()),

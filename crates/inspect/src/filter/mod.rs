@@ -20,6 +20,7 @@ mod parse;
 mod matching;
 
 mod choice;
+
 mod listed;
 
 #[cfg(test)]

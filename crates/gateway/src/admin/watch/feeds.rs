@@ -1,6 +1,7 @@
 //! All feeds by their names; there are no others. Who writes one adds its module and a row here: what a row is
 //! called is what watchers ask for.
 
+use super::backends::Backends;
 use super::channel::Channel;
 use super::channels::Channels;
 use super::connection::Connection;
@@ -20,6 +21,7 @@ const FEEDS: &[(&str, Begin)] = &[
     ("events", Events::begin),
     ("connections", |wish, _, _| Ok(Box::new(Connections::new(wish)?))),
     ("channels", |wish, _, _| Ok(Box::new(Channels::new(wish)?))),
+    ("backends", |wish, _, _| Ok(Box::new(Backends::new(wish)))),
     ("handshakes", |wish, _, _| Ok(Box::new(Handshakes::new(wish)))),
 ];
 

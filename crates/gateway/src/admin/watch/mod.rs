@@ -23,6 +23,8 @@ mod connections;
 
 mod channels;
 
+mod backends;
+
 mod handshakes;
 
 mod feeds;

@@ -164,6 +164,13 @@ fn handshakes_are_told_once_each_with_what_they_opened() {
     assert_eq!(told["rows"].as_array().map(Vec::len), Some(1), "{told}");
     assert_eq!(told["rows"][0]["refused"]["setting"], "access.origins", "{told}");
     watcher.silent_for(Duration::from_millis(1200));
+    let id = recent["rows"][0]["connection"].clone();
+    watch(
+        &mut watcher,
+        &json!({ "type": "watch", "id": 2, "what": "connection", "connection": id, "level": "frames" }),
+    );
+    let one = until(&mut watcher, 2, |told| told["type"] == "connection");
+    assert_eq!(one["handshake"]["request"], recent["rows"][0]["request"], "{one}");
 }
 
 #[test]

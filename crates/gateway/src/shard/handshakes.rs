@@ -80,7 +80,6 @@ impl Handshakes {
     }
 
     /// The one that opened this session, if it is still here.
-    #[allow(dead_code, reason = "for who looks at one connection")]
     pub(crate) fn of(&self, session: SessionId) -> Option<&Handshake> {
         self.newest_first().find(|handshake| handshake.session == Some(session))
     }

@@ -54,17 +54,20 @@ impl Connection {
         }
         self.row_due = Instant::now() + ROW_INTERVAL;
         let (target, session) = self.at;
-        let look =
-            move |shard: &mut Shard| shard.row(session).or_else(|| shard.endings.row(session).cloned());
-        let found = shard.ask(target, look).await.flatten()?.to_json();
+        let look = move |shard: &mut Shard| {
+            let row = shard.row(session).or_else(|| shard.endings.row(session).cloned())?;
+            Some((row, shard.handshakes.of(session).cloned()))
+        };
+        let (row, handshake) = shard.ask(target, look).await.flatten()?;
+        let found = row.to_json();
         let mut still = found.clone();
         still["idle_ms"] = Value::Null;
-        if !self.seen.is_new(&still.to_string()) {
+        if !self.seen.is_new(&format!("{} {still}", handshake.is_some())) {
             return None;
         }
+        let handshake = handshake.map(|handshake| handshake.to_json(target.0));
         let level = self.taking.level().name();
-        let message =
-            json!({ "type": "connection", "id": self.id, "row": found, "handshake": null, "level": level });
+        let message = json!({ "type": "connection", "id": self.id, "row": found, "handshake": handshake, "level": level });
         Some(message.to_string())
     }
 }

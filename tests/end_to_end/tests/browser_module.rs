@@ -209,7 +209,8 @@ fn check_restart(browser: &Browser) {
 /// A browser does not tell why a WebSocket is refused: the module does, and asks no more.
 fn check_refusal(browser: &Browser) {
     let site = Site::new();
-    let conditions = [json!({ "closed": "401 this needs a token: send 'Authorization: Bearer TOKEN'" })];
+    let conditions =
+        [json!({ "closed": "401 this needs a token: send 'Authorization: Bearer TOKEN' (TG-3001)" })];
     let mut page = browser.open(&site.gateway.http("/page?channel=/secret/a"), &conditions);
     page.event("opened");
     let seen = &page.event("holds")["seen"];

@@ -11,6 +11,7 @@ use crate::access::check_host;
 use crate::client_body::RequestBody;
 use crate::cors::{self, Reader};
 use crate::doors::{http_stream, long_poll, newest, websocket};
+use crate::first_heads::WireHead;
 use crate::forward;
 use crate::handshake::{Account, Marks, is_meant};
 use crate::http_body::{Body, Visit, refusal_response};
@@ -20,8 +21,13 @@ use crate::route::Route;
 use crate::shard::handshakes::{Refused, Timing};
 use tidegate_inspect::words::known;
 
-/// Answers one request; what it is refused for becomes its answer.
-pub(crate) async fn answer(visit: &Rc<Visit>, request: Request<RequestBody>) -> Response<Body> {
+/// Answers one request; what it is refused for becomes its answer. `asked` is its head as it was on the wire, where
+/// that is known.
+pub(crate) async fn answer(
+    visit: &Rc<Visit>,
+    request: Request<RequestBody>,
+    asked: Option<WireHead>,
+) -> Response<Body> {
     let (generation, keeps) =
         visit.shard.look(|shard| (Arc::clone(&shard.generation), shard.keeps_handshakes()));
     let ready = visit.mark(|marks| marks.ready.take());
@@ -30,10 +36,10 @@ pub(crate) async fn answer(visit: &Rc<Visit>, request: Request<RequestBody>) -> 
         visit.mark(|marks| {
             // TLS was for the first request of the connection.
             let timing = Timing { tls: marks.timing.tls.filter(|_| ready.is_some()), ..Timing::default() };
-            *marks = Marks { ready, timing, number, session: None };
+            *marks = Marks { ready, timing, number: Some(number), session: None };
         });
         let remote = visit.client(request.headers(), &generation.settings).0;
-        (Account::of(&request), remote)
+        (Account::of(&request, asked), remote)
     });
     let mut response = match at_its_door(visit, &generation, request).await {
         Ok(response) => response,

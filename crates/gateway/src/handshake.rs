@@ -1,8 +1,8 @@
 //! What is kept of a WebSocket's handshake: the request as it came, the answer as it goes, and how long what took.
 //! Credentials are hidden before anything is kept.
 //!
-//! Names of fields are as the HTTP library gives them, in lower case and in its order: how the client wrote them is not
-//! known here.
+//! The first request of a connection of HTTP/1.1 is kept as it was on the wire. Of others the names of fields are as the
+//! HTTP library gives them, in lower case and in its order.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -12,11 +12,12 @@ use http::uri::Scheme;
 use http::{Request, Response, StatusCode, Version};
 use tidegate_hub::SessionId;
 use tidegate_inspect::event::{Direction, Handshake as Head};
-use tidegate_inspect::head::{Secrets, of_fields};
+use tidegate_inspect::head::{Secrets, of_fields, of_http1};
 
+use crate::first_heads::WireHead;
 use crate::refusal::Refusal;
 use crate::shard::connection::since_1970;
-use crate::shard::handshakes::{Handshake, Refused, Timing};
+use crate::shard::handshakes::{Handshake, OfWire, Refused, Timing};
 
 /// Bytes that are kept of a request, and of an answer.
 const REQUEST_MAX_BYTES: usize = 3 * 1024;
@@ -31,8 +32,8 @@ pub(crate) struct Marks {
     /// When the connection could take its first request; taken by that.
     pub(crate) ready: Option<Instant>,
     pub(crate) timing: Timing,
-    /// The handshake's, on its shard.
-    pub(crate) number: u64,
+    /// The handshake's, on its shard, if it is kept.
+    pub(crate) number: Option<u64>,
     /// What it opened.
     pub(crate) session: Option<SessionId>,
 }
@@ -44,6 +45,7 @@ pub(crate) struct SchemeOfClient(pub(crate) Scheme);
 /// A handshake that is being answered.
 pub(crate) struct Account {
     asked: Head,
+    is_of_wire: bool,
     truncated: bool,
     begun: Instant,
 }
@@ -65,41 +67,24 @@ pub(crate) fn is_meant<B>(request: &Request<B>) -> bool {
 }
 
 impl Account {
-    /// Begins with the request.
-    pub(crate) fn of<B>(request: &Request<B>) -> Self {
-        let protocol = request.extensions().get::<h2::ext::Protocol>();
-        let http2 = request.version() == Version::HTTP_2;
-        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-        let mut fields = Vec::new();
-        let mut field = |name: &str, value: &str| fields.push((name.to_owned(), value.as_bytes().to_vec()));
-        if http2 {
-            field(":method", request.method().as_str());
-            if let Some(protocol) = protocol {
-                field(":protocol", protocol.as_str());
+    /// Begins with the request; `wire` is what it was read from.
+    pub(crate) fn of<B>(request: &Request<B>, wire: Option<WireHead>) -> Self {
+        let begun = Instant::now();
+        let is_of_wire = wire.is_some();
+        let (asked, truncated) = match wire {
+            Some(wire) => written(Direction::ToServer, &wire, REQUEST_MAX_BYTES),
+            None => {
+                let mut asked = parsed(request);
+                let truncated = cut(&mut asked, REQUEST_MAX_BYTES);
+                (asked, truncated)
             }
-            if let Some(SchemeOfClient(scheme)) = request.extensions().get() {
-                field(":scheme", scheme.as_str());
-            }
-            if let Some(host) = request.headers().get(HOST).and_then(|host| host.to_str().ok()) {
-                field(":authority", host);
-            }
-            field(":path", target);
-        }
-        let others = request.headers().iter().filter(|(name, _)| !http2 || *name != HOST);
-        fields.extend(others.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())));
-        let line = match (http2, request.version()) {
-            (true, _) => String::new(),
-            (false, version) => format!("{} {target} {version:?}", request.method()),
         };
-        let http = if http2 { "2" } else { "1.1" };
-        let mut asked = of_fields(Direction::ToServer, http, &line, &fields, Secrets::Hide);
-        let truncated = cut(&mut asked, REQUEST_MAX_BYTES);
-        Self { asked, truncated, begun: Instant::now() }
+        Self { asked, is_of_wire, truncated, begun }
     }
 
     /// Ends with the answer. That of a refusal bears its [`Refused`].
     pub(crate) fn end<B>(self, remote: IpAddr, marks: Marks, response: &Response<B>) -> Handshake {
-        let Self { asked, truncated, begun } = self;
+        let Self { asked, is_of_wire, truncated, begun } = self;
         let status = response.status();
         let reason = status.canonical_reason().unwrap_or_default();
         let (own, line) = match asked.http.as_str() {
@@ -122,8 +107,9 @@ impl Account {
                 Some(Refused { status: status.as_u16(), reason, setting: None })
             }
         };
-        let (number, session) = (marks.number, marks.session);
-        Handshake { at: since_1970(), number, session, remote, asked, answered, truncated, refused, timing }
+        let (at, number, session) = (since_1970(), marks.number.unwrap_or_default(), marks.session);
+        let of_wire = OfWire { asked: is_of_wire, answered: false };
+        Handshake { at, number, session, remote, asked, answered, of_wire, truncated, refused, timing }
     }
 }
 
@@ -134,6 +120,50 @@ impl Refused {
         shorten(&mut reason, VALUE_MAX_BYTES);
         Self { status: refusal.status.as_u16(), reason, setting: refusal.setting() }
     }
+}
+
+/// The answer to a handshake as it was on the wire, and whether anything of it was too much.
+pub(crate) fn answered_as(wire: &WireHead) -> (Head, bool) {
+    written(Direction::ToClient, wire, ANSWER_MAX_BYTES)
+}
+
+/// A head as it was on the wire, cut to so many bytes; whether anything was lost.
+fn written(dir: Direction, wire: &WireHead, most: usize) -> (Head, bool) {
+    let mut head = of_http1(dir, wire.kept(), Secrets::Hide);
+    let truncated = cut(&mut head, most) || !wire.is_whole;
+    // Beside what it says it counts a second time.
+    head.raw = head.raw.filter(|raw| !truncated && raw.bytes.len() <= most / 2);
+    (head, truncated)
+}
+
+/// A request as the HTTP library gives it.
+fn parsed<B>(request: &Request<B>) -> Head {
+    let protocol = request.extensions().get::<h2::ext::Protocol>();
+    let http2 = request.version() == Version::HTTP_2;
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let mut fields = Vec::new();
+    let mut field = |name: &str, value: &str| fields.push((name.to_owned(), value.as_bytes().to_vec()));
+    if http2 {
+        field(":method", request.method().as_str());
+        if let Some(protocol) = protocol {
+            field(":protocol", protocol.as_str());
+        }
+        if let Some(SchemeOfClient(scheme)) = request.extensions().get() {
+            field(":scheme", scheme.as_str());
+        }
+        if let Some(host) = request.headers().get(HOST).and_then(|host| host.to_str().ok()) {
+            field(":authority", host);
+        }
+        field(":path", target);
+    }
+    let others = request.headers().iter().filter(|(name, _)| !http2 || *name != HOST);
+    fields.extend(others.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())));
+    let line = match (http2, request.version()) {
+        (true, _) => String::new(),
+        (false, version) => format!("{} {target} {version:?}", request.method()),
+    };
+    let http = if http2 { "2" } else { "1.1" };
+    of_fields(Direction::ToServer, http, &line, &fields, Secrets::Hide)
 }
 
 /// Cuts a head to so many bytes; whether anything was lost.
@@ -174,7 +204,7 @@ mod tests {
     use super::*;
 
     fn account(builder: http::request::Builder) -> Head {
-        Account::of(&builder.body(()).expect("a request")).asked
+        Account::of(&builder.body(()).expect("a request"), None).asked
     }
 
     #[test]

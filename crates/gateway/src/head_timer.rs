@@ -3,24 +3,31 @@
 //! stream that tells the timer of bytes.
 //!
 //! hyper has one limit for the first two and closes without a word. Here a head has its time from its first
-//! byte and is answered with 408 when that is over; without a byte there is nobody to answer.
+//! byte and is answered with 408 when that is over; without a byte there is nobody to answer. The heads of the first
+//! exchange go to `first_heads` on their way.
 
 use std::future::Future;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use hyper::rt::{Read, ReadBufCursor, Sleep, Timer, Write};
 use hyper_util::rt::TokioIo;
+use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 
 use crate::client_socket::{ClientSocket, Patience, take_unread};
+use crate::first_heads::FirstHeads;
 use crate::limits::Limits;
 use crate::refusal::Refusal;
 use tidegate_inspect::words::known;
+
+/// Bytes that are read at once of what may belong to the first head.
+const READ_NOTED_BYTES: usize = 4096;
 
 /// What the last word of the gateway is to a client that was too slow.
 fn late() -> Vec<u8> {
@@ -28,11 +35,12 @@ fn late() -> Vec<u8> {
     Refusal::of(known::HEADER_TIME, sentence).to_bytes()
 }
 
-/// What the stream and the timer of one connection tell each other.
-#[derive(Debug, Default)]
-struct Told {
+/// What the stream, the timer and the task of one connection tell each other.
+#[derive(Debug)]
+pub(crate) struct Told {
     reads: AtomicU64,
     late: AtomicBool,
+    pub(crate) heads: FirstHeads,
 }
 
 /// A client's socket, as hyper sees it.
@@ -52,16 +60,22 @@ pub(crate) struct HeadTimer {
     idle: Duration,
 }
 
-/// The stream and the timer for it.
-pub(crate) fn timed<S: ClientSocket>(stream: S, limits: &Limits) -> (ClientStream<S>, HeadTimer) {
-    let told = Arc::new(Told::default());
+/// The stream and the timer for it, and what they tell. `keeps` is whether the first heads are wanted.
+pub(crate) fn timed<S: ClientSocket>(
+    stream: S,
+    limits: &Limits,
+    keeps: bool,
+) -> (ClientStream<S>, HeadTimer, Arc<Told>) {
+    let heads = FirstHeads::new(keeps);
+    let told = Arc::new(Told { reads: AtomicU64::new(0), late: AtomicBool::new(false), heads });
     let timer = HeadTimer {
         told: Arc::clone(&told),
         head: limits.http_header_timeout,
         idle: limits.http_keepalive_idle,
     };
     let patience = Patience::new(limits.http_keepalive_idle);
-    (ClientStream { stream: Some(TokioIo::new(stream)), told, patience }, timer)
+    let stream = ClientStream { stream: Some(TokioIo::new(stream)), told: Arc::clone(&told), patience };
+    (stream, timer, told)
 }
 
 impl<S: ClientSocket> ClientStream<S> {
@@ -79,6 +93,28 @@ impl<S: ClientSocket> ClientStream<S> {
         let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         self.patience.poll(stream.inner_mut(), context, act)
     }
+
+    fn note_written(&self, polled: &Poll<io::Result<usize>>, slices: &[io::IoSlice<'_>]) {
+        if let Poll::Ready(Ok(written)) = polled {
+            self.told.heads.went(slices, *written);
+        }
+    }
+}
+
+/// Reads what may belong to the first head.
+fn read_noted<S: ClientSocket>(
+    stream: &mut S,
+    heads: &FirstHeads,
+    context: &mut Context<'_>,
+    mut into: ReadBufCursor<'_>,
+) -> Poll<io::Result<()>> {
+    let mut bytes = [const { MaybeUninit::uninit() }; READ_NOTED_BYTES];
+    let most = into.remaining().min(bytes.len());
+    let mut buffer = ReadBuf::uninit(&mut bytes[..most]);
+    ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
+    heads.came(buffer.filled());
+    into.put_slice(buffer.filled());
+    Poll::Ready(Ok(()))
 }
 
 impl<S: ClientSocket> Drop for ClientStream<S> {
@@ -155,11 +191,15 @@ impl<S: ClientSocket> Read for ClientStream<S> {
         context: &mut Context<'_>,
         into: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-        let polled = Pin::new(stream).poll_read(context, into);
+        let Self { stream, told, .. } = &mut *self;
+        let stream = stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        let polled = match told.heads.awaits_request() {
+            true => read_noted(stream.inner_mut(), &told.heads, context, into),
+            false => Pin::new(stream).poll_read(context, into),
+        };
         if polled.is_ready() {
             // The end of the bytes counts too; nothing is awaited after it.
-            self.told.reads.fetch_add(1, Ordering::Relaxed);
+            told.reads.fetch_add(1, Ordering::Relaxed);
         }
         polled
     }
@@ -171,7 +211,9 @@ impl<S: ClientSocket> Write for ClientStream<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.output(context, |stream, context| stream.poll_write(context, bytes))
+        let polled = self.output(context, |stream, context| stream.poll_write(context, bytes));
+        self.note_written(&polled, &[io::IoSlice::new(bytes)]);
+        polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -191,6 +233,8 @@ impl<S: ClientSocket> Write for ClientStream<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.output(context, |stream, context| stream.poll_write_vectored(context, slices))
+        let polled = self.output(context, |stream, context| stream.poll_write_vectored(context, slices));
+        self.note_written(&polled, slices);
+        polled
     }
 }

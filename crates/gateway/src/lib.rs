@@ -39,6 +39,7 @@ mod publish;
 mod messages;
 
 // HTTP.
+mod first_heads;
 mod handshake;
 mod http_body;
 mod credential;

@@ -3,9 +3,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,16 +26,17 @@ use crate::answer::answer;
 use crate::arrivals::Load;
 use crate::client_body::RequestBody;
 use crate::client_socket::{ClientSocket, take_unread};
-use crate::handshake::{Marks, micros};
+use crate::first_heads::FirstHeads;
+use crate::handshake::{Marks, answered_as, micros};
 use crate::head_timer::{HeadTimer, say_late, timed};
 use crate::http_body::Visit;
 use crate::http2::preface::{Beginning, beginning};
 use crate::http2::serve_http2;
 use crate::limits::Limits;
 use crate::process::{Crowded, Generation, Seat};
-use crate::shard::ShardRef;
 use crate::shard::connection::TlsVersion;
 use crate::shard::handshakes::Timing;
+use crate::shard::{Shard, ShardRef};
 use crate::tls::{TURNED_AWAY, Tls, speaks_http2, version};
 
 /// The first pause after accepting failed.
@@ -218,11 +220,19 @@ async fn serve_requests<S: ClientSocket>(visit: Rc<Visit>, stream: S, limits: &L
     let served = Rc::new(Cell::new(0u32));
     let most = limits.http_max_requests_per_conn;
     let process = Arc::clone(&visit.shard.process);
+    let keeps = visit.shard.look(Shard::keeps_handshakes);
+    let (stream, timer, told) = timed(stream, limits, keeps);
+    let (shard, noted) = (visit.shard.clone(), Arc::clone(&told));
     let service = service_fn(move |request: Request<Incoming>| {
-        let (visit, served) = (Rc::clone(&visit), Rc::clone(&served));
+        let (visit, served, told) = (Rc::clone(&visit), Rc::clone(&served), Arc::clone(&told));
         async move {
             served.set(served.get() + 1);
-            let mut response = answer(&visit, request.map(RequestBody::Http1)).await;
+            let asked = told.heads.take_request();
+            let is_first = asked.is_some();
+            let mut response = answer(&visit, request.map(RequestBody::Http1), asked).await;
+            if let Some(number) = visit.mark(|marks| marks.number).filter(|_| is_first) {
+                told.heads.await_answer(number);
+            }
             let last = served.get() >= most || visit.shard.process.is_draining();
             if last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -230,17 +240,33 @@ async fn serve_requests<S: ClientSocket>(visit: Rc<Visit>, stream: S, limits: &L
             Ok::<_, Infallible>(response)
         }
     });
-    let (stream, timer) = timed(stream, limits);
     // A connection that comes later still hears why it is not served.
     let late = process.is_draining();
     let mut connection = pin!(builder(limits, timer).serve_connection(stream, service).with_upgrades());
     tokio::select! {
-        served = connection.as_mut() => return served,
+        served = keeping_answer(connection.as_mut(), &shard, &noted.heads) => return served,
         () = process.drain_begun(), if !late => {}
     }
     // What is being answered is answered; then the connection ends.
     connection.as_mut().graceful_shutdown();
-    connection.await
+    keeping_answer(connection, &shard, &noted.heads).await
+}
+
+/// Drives a connection, and keeps the head of the answer to its first request where that was a handshake.
+async fn keeping_answer<C: Future>(
+    mut connection: Pin<&mut C>,
+    shard: &ShardRef,
+    heads: &FirstHeads,
+) -> C::Output {
+    poll_fn(|context| {
+        let polled = connection.as_mut().poll(context);
+        if let Some(head) = heads.take_answer() {
+            let (answered, truncated) = answered_as(&head);
+            shard.tidy(|shard| shard.handshakes.answered(head.number, answered, truncated));
+        }
+        polled
+    })
+    .await
 }
 
 /// hyper, within the limits.

@@ -4,10 +4,11 @@
 use std::time::Instant;
 
 use serde_json::Value;
+use tidegate_hostile::certificate::Certificate;
 use tidegate_hostile::gate::Gate;
 use tidegate_hostile::http2::{Http2, websocket};
-use tidegate_hostile::socket::{Socket, handshake};
-use tidegate_hostile::wire::PATIENCE;
+use tidegate_hostile::socket::{Socket, TEXT, frame, handshake};
+use tidegate_hostile::wire::{Answer, PATIENCE};
 
 const OPEN: &str = "[[route]]\npath = \"/{*rest}\"\nchannel = {}\n";
 const GUARDED: &str = "[[route]]\npath = \"/secret/{*rest}\"\nchannel = {}\nsubscribe = \"token\"\n";
@@ -67,7 +68,7 @@ fn who_comes_in_is_told_with_all_checks_and_its_connection() {
     assert!(!handshake.to_string().contains(secret), "{handshake}");
     assert_eq!(handshake["request"]["line"], "GET /in?token=[hidden]&x=1 HTTP/1.1");
     assert_eq!(handshake["response"]["line"], "HTTP/1.1 101 Switching Protocols");
-    assert_eq!((&handshake["refused"], &handshake["as_written"]), (&Value::Null, &false.into()));
+    assert_eq!((&handshake["refused"], &handshake["as_written"]), (&Value::Null, &true.into()));
     assert!(handshake["checks"].as_array().is_some_and(|checks| checks.len() > 8), "{handshake}");
     assert!(is_met(&handshake, ""), "{handshake}");
     assert!(handshake["timing"]["total_us"].as_u64().is_some_and(|total| total < 20_000_000), "{handshake}");
@@ -124,6 +125,94 @@ fn who_is_refused_hears_nothing_more_but_the_operator_does() {
     assert!(all(&gate).iter().all(|one| !one["request"].to_string().contains("/event")));
 }
 
+/// A handshake as hardly anybody writes it.
+fn odd(target: &str, extra: &str) -> String {
+    format!(
+        "\r\nGET {target} HTTP/1.1\r\nseC-webSOCKET-key: dGhlIHNhbXBsZSBub25jZQ==\r\nCONNECTION:keep-alive,  Upgrade\r\n\
+         X-b: 2\r\nx-A:  1 \r\nUPGRADE: WebSocket\r\n{extra}hOsT: localhost\r\nX-B: 3\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+}
+
+/// The lines of an odd request but the first, as they are told.
+fn odd_fields(extra: &[(&str, &str)]) -> Value {
+    let before = [
+        ("seC-webSOCKET-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("CONNECTION", "keep-alive,  Upgrade"),
+        ("X-b", "2"),
+        ("x-A", "1"),
+        ("UPGRADE", "WebSocket"),
+    ];
+    let behind = [("hOsT", "localhost"), ("X-B", "3"), ("Sec-WebSocket-Version", "13")];
+    let all = before.iter().chain(extra).chain(&behind);
+    all.map(|(name, value)| serde_json::json!([name, value])).collect()
+}
+
+/// That an answer is told as it came.
+fn is_told_as_it_came(told: &Value, answer: &Answer) {
+    let mut lines = answer.head.lines().filter(|line| !line.is_empty());
+    assert_eq!(told["response"]["line"].as_str(), lines.next(), "{told}");
+    let fields = lines.map(|line| line.split_once(": ").expect("a field"));
+    let came: Value = fields.map(|(name, value)| serde_json::json!([name, value])).collect();
+    assert_eq!(told["response"]["headers"], came, "{told}");
+    assert!(came.to_string().contains("\"date\""), "{came}");
+}
+
+#[test]
+fn heads_are_told_in_the_order_and_case_of_the_wire() {
+    let gate = Gate::start("", OPEN);
+    let secret = "TheSecretOfThisClient";
+    let cookie = format!("cOOKie: a={secret}; b={secret}\r\naUTHORIZATION: Bearer {secret}\r\n");
+    let mut wire = gate.connect();
+    wire.send([odd(&format!("/odd?token={secret}"), &cookie).as_bytes(), &frame(TEXT, secret)].concat());
+    let answer = wire.answer();
+    assert_eq!(answer.status, 101);
+    let told = of(&gate, "/odd");
+    assert_eq!((&told["as_written"], &told["truncated"]), (&true.into(), &false.into()), "{told}");
+    assert!(!told.to_string().contains(secret), "{told}");
+    assert_eq!(told["request"]["line"], "GET /odd?token=[hidden] HTTP/1.1");
+    let hidden = [("cOOKie", "a=[hidden]; b=[hidden]"), ("aUTHORIZATION", "Bearer [hidden]")];
+    assert_eq!(told["request"]["headers"], odd_fields(&hidden));
+    assert!(is_met(&told, ""), "{told}");
+    is_told_as_it_came(&told, &answer);
+
+    // Refused, and the next one on the same connection, of which the wire is not known.
+    let mut wire = gate.connect();
+    wire.send(odd("/foreign", "ORIGIN: https://evil.example\r\n"));
+    let answer = wire.answer();
+    assert_eq!(answer.status, 403);
+    let told = refused(&gate, "/foreign", 403, "access.origins");
+    assert_eq!(told["as_written"], true, "{told}");
+    assert_eq!(told["request"]["headers"], odd_fields(&[("ORIGIN", "https://evil.example")]));
+    is_told_as_it_came(&told, &answer);
+    wire.send(odd("/second", ""));
+    assert_eq!(wire.answer().status, 101);
+    let told = of(&gate, "/second");
+    assert_eq!(told["as_written"], false, "{told}");
+    assert!(told["request"]["headers"].to_string().contains("sec-websocket-key"), "{told}");
+}
+
+#[test]
+fn heads_under_tls_are_told_as_they_were_written_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let certificate = Certificate::valid();
+    certificate.write(folder.path());
+    let path = folder.path().display();
+    let tls = format!("tls = {{ certificate = \"{path}/cert.pem\", key = \"{path}/key.pem\" }}\n[access]");
+    let text = tidegate_hostile::gate::configuration("", OPEN).replace("[access]", &tls);
+    let gate = Gate::start_with(&text, tidegate_gateway::Options::default());
+    let mut wire = gate.connect().secure(&certificate);
+    let (first, rest) = ("GET /odd HTTP/1.1\r\nhOs", "T: localhost\r\nUPGRADE: websocket\r\nx-A: 1\r\n\r\n");
+    wire.send(first);
+    wire.send(rest);
+    let answer = wire.answer();
+    assert_eq!(answer.status, 400);
+    let told = of(&gate, "/odd");
+    let fields = serde_json::json!([["hOsT", "localhost"], ["UPGRADE", "websocket"], ["x-A", "1"]]);
+    assert_eq!((&told["as_written"], &told["request"]["headers"]), (&true.into(), &fields), "{told}");
+    is_told_as_it_came(&told, &answer);
+    assert!(told["timing"]["tls_us"].is_u64(), "{told}");
+}
+
 #[test]
 fn streams_of_http2_are_told_with_their_pseudo_headers() {
     let gate = Gate::start("", OPEN);
@@ -133,6 +222,7 @@ fn streams_of_http2_are_told_with_their_pseudo_headers() {
     let handshake = of(&gate, "/two");
     assert_eq!((&handshake["http"], &handshake["request"]["line"]), (&"2".into(), &"".into()));
     assert!(handshake["connection"].is_string() && is_met(&handshake, ""), "{handshake}");
+    assert_eq!(handshake["as_written"], false);
     let headers = handshake["request"]["headers"].to_string();
     assert!(
         headers.contains("[\":protocol\",\"websocket\"]") && headers.contains("[\":scheme\",\"http\"]"),

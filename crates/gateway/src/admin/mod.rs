@@ -151,7 +151,7 @@ async fn serve_connection(shard: ShardRef, stream: TcpStream, token: Arc<Secret>
             Ok::<_, Infallible>(if head { response.map(|_| full("")) } else { response })
         }
     });
-    let (stream, timer) = timed(stream, &limits);
+    let (stream, timer, _) = timed(stream, &limits, false);
     if let Err(error) = builder(&limits, timer).serve_connection(stream, service).with_upgrades().await {
         tracing::debug!(event = "http_connection_failed", %remote, %error, "an admin connection ended");
     }

@@ -97,7 +97,9 @@ pub(crate) async fn handle(
         let Some((stream, tls, mut early)) = take_socket(upgrade).await else { return };
         let adopted = visit.shard.with(|shard| {
             let id = shard.adopt(stream, tls, websocket, form, about, &mut early)?;
-            shard.handshakes.opened(visit.mark(|marks| marks.number), id);
+            if let Some(number) = visit.mark(|marks| marks.number) {
+                shard.handshakes.opened(number, id);
+            }
             // A new session follows nothing yet, so this cannot be refused.
             let _ = shard.subscribe(id, &name, resume, retention, sourced);
             std::io::Result::Ok(())

@@ -222,7 +222,7 @@ async fn serve_stream(visit: Rc<Visit>, request: Request<RecvStream>, mut respon
         _ = poll_fn(|context| respond.poll_reset(context)) => None,
         response = async {
             match request::translate(request, limits) {
-                Ok(request) => answer(&visit, request).await,
+                Ok(request) => answer(&visit, request, None).await,
                 Err(refusal) => refuse(&visit, refusal),
             }
         } => Some(response),

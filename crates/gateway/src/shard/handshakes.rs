@@ -26,10 +26,18 @@ pub(crate) struct Handshake {
     pub(crate) remote: IpAddr,
     pub(crate) asked: Head,
     pub(crate) answered: Head,
+    pub(crate) of_wire: OfWire,
     /// Something of the heads is not here because they are long.
     pub(crate) truncated: bool,
     pub(crate) refused: Option<Refused>,
     pub(crate) timing: Timing,
+}
+
+/// Which heads are as they were on the wire: others have names in lower case, in the HTTP library's order.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OfWire {
+    pub(crate) asked: bool,
+    pub(crate) answered: bool,
 }
 
 /// Why a client was not let in.
@@ -69,9 +77,22 @@ impl Handshakes {
 
     /// The handshake of this number has opened a session.
     pub(crate) fn opened(&mut self, number: u64, session: SessionId) {
-        if let Some(handshake) = self.recent.iter_mut().rev().find(|handshake| handshake.number == number) {
+        if let Some(handshake) = self.find(number) {
             handshake.session = Some(session);
         }
+    }
+
+    /// The handshake of this number was answered with this on the wire.
+    pub(crate) fn answered(&mut self, number: u64, answered: Head, truncated: bool) {
+        if let Some(handshake) = self.find(number) {
+            handshake.answered = answered;
+            handshake.of_wire.answered = true;
+            handshake.truncated |= truncated;
+        }
+    }
+
+    fn find(&mut self, number: u64) -> Option<&mut Handshake> {
+        self.recent.iter_mut().rev().find(|handshake| handshake.number == number)
     }
 
     /// From the newest to the oldest.
@@ -113,7 +134,7 @@ impl Handshake {
             "connection": self.session.map(|session| format!("{shard}-{session}")),
             "remote": self.remote.to_string(),
             "http": self.asked.http,
-            "as_written": false,
+            "as_written": self.of_wire.asked && self.of_wire.answered,
             "truncated": self.truncated,
             "hidden": self.asked.hidden.iter().chain(&self.answered.hidden).collect::<Vec<_>>(),
             "request": { "line": self.asked.start, "headers": self.asked.headers },

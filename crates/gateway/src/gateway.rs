@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tidegate_hub::ShardId;
-use tidegate_inspect::words::known;
+use tidegate_inspect::words::known::{self, Known};
 use tidegate_source::{Roots, Trust, Upstream, UpstreamLimits};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -563,13 +563,15 @@ impl StartError {
         }
     }
 
-    /// True if the configuration is to blame.
+    /// Which error it is.
     #[must_use]
-    pub fn is_configuration(&self) -> bool {
+    pub fn known(&self) -> &'static Known {
         match self {
-            Self::Settings(_) => true,
-            Self::Store(error) => error.is_configuration(),
-            Self::AddressTaken(_) | Self::Bind(..) | Self::System(_) => false,
+            Self::AddressTaken(_) => known::ADDRESS_TAKEN,
+            Self::Bind(..) => known::CANNOT_BIND,
+            Self::Settings(_) => known::SETTINGS_UNUSABLE,
+            Self::Store(error) => error.known(),
+            Self::System(_) => known::SYSTEM,
         }
     }
 }

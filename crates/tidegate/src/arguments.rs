@@ -364,11 +364,10 @@ connection ends counts, too. Exit code 0: all was as recorded, 9: something was 
 
 Recordings hide credentials: -H gives those that the server wants, and a URL with a path those of the query.";
 
-/// Say in plain words what a close code, a header, an error code or the bytes of a frame are
+/// Say in plain words what an error, a close code, a header or the bytes of a frame are
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// Such as 1006, 426, sec-websocket-accept, mask, upstream, or bytes in hex
-    #[arg(required = true)]
+    /// Such as TG-2101, 1006, 426, sec-websocket-accept, mask, upstream, or bytes in hex; without it, all that is known
     pub(crate) what: Vec<String>,
 }
 

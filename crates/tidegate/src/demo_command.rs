@@ -8,12 +8,14 @@ use std::sync::mpsc::sync_channel;
 use tidegate_gateway::route::Share;
 use tidegate_gateway::settings::{Listener, Overrides, Secret, Settings};
 use tidegate_gateway::{Gateway, Options, StartError};
+use tidegate_inspect::words::known;
 
 use crate::arguments::{Demo, LogFormat};
+use crate::check::faulty;
 use crate::demo;
 use crate::exit::{Exit, Failure, say};
 use crate::log;
-use crate::serve::{faulty, not_started, page, token_of_environment, until_stopped};
+use crate::serve::{not_started, page, token_of_environment, until_stopped};
 
 /// The ports that are tried first.
 const PUBLIC_PORT: u16 = 8080;
@@ -48,7 +50,7 @@ fn start_backend() -> Result<SocketAddr, Failure> {
         });
     };
     let failed = |error: std::io::Error| {
-        Failure::new(Exit::Other, format!("the demo's server cannot be started: {error}"))
+        Failure::of(known::DEMO, format!("the demo's server cannot be started: {error}"))
     };
     std::thread::Builder::new().name("demo".to_owned()).spawn(serve).map_err(failed)?;
     match address.recv() {
@@ -87,7 +89,7 @@ fn start_gateway(arguments: &Demo, backend: SocketAddr, token: Option<Secret>) -
             started => return started.map_err(|error| not_started(&error)),
         }
     }
-    Err(Failure::new(Exit::Other, format!("{TRIES} ports from {PUBLIC_PORT} on are taken"))
+    Err(Failure::of(known::DEMO, format!("{TRIES} ports from {PUBLIC_PORT} on are taken"))
         .mend("name free ones with --listen 127.0.0.1:PORT and --admin 127.0.0.1:PORT"))
 }
 

@@ -6,6 +6,8 @@ use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
 
+use tidegate_inspect::words::known::Known;
+
 /// The table for `--help`.
 pub(crate) const TABLE: &str = "\
 Exit codes:
@@ -61,6 +63,31 @@ impl Exit {
     }
 }
 
+impl Exit {
+    const ALL: [Self; 13] = [
+        Self::Done,
+        Self::Other,
+        Self::Usage,
+        Self::Configuration,
+        Self::Unreachable,
+        Self::Tls,
+        Self::HandshakeRefused,
+        Self::Protocol,
+        Self::ClosedByPeer,
+        Self::Expectation,
+        Self::Timeout,
+        Self::Refused,
+        Self::Interrupted,
+    ];
+
+    /// The one that goes with an error.
+    fn of(known: &Known) -> Self {
+        debug_assert!(known.goes.exit.is_some(), "{known} ends a command");
+        let exit = known.goes.exit.and_then(|code| Self::ALL.into_iter().find(|exit| exit.code() == code));
+        exit.unwrap_or(Self::Other)
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         exit.code().into()
@@ -71,6 +98,8 @@ impl From<Exit> for ExitCode {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
+    /// Which error it is, for `tidegate explain`.
+    pub(crate) known: Option<&'static Known>,
     /// What failed and why.
     pub(crate) what: String,
     /// What to do, or the next line to type.
@@ -79,7 +108,12 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(exit: Exit, what: impl fmt::Display) -> Self {
-        Self { exit, what: what.to_string(), mend: None }
+        Self { exit, known: None, what: what.to_string(), mend: None }
+    }
+
+    /// One that has a number, and the exit code that goes with it.
+    pub(crate) fn of(known: &'static Known, what: impl fmt::Display) -> Self {
+        Self { known: Some(known), ..Self::new(Exit::of(known), what) }
     }
 
     pub(crate) fn mend(self, mend: impl fmt::Display) -> Self {
@@ -89,10 +123,14 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tidegate: {}", self.what)?;
-        match &self.mend {
-            Some(mend) => write!(f, "\n  {mend}"),
-            None => Ok(()),
+        match self.known {
+            Some(known) => write!(f, "error[{known}]: {}", self.what)?,
+            None => write!(f, "error: {}", self.what)?,
+        }
+        match (&self.mend, self.known) {
+            (Some(mend), _) => write!(f, "\n  next: {mend}"),
+            (None, Some(known)) => write!(f, "\n  next: tidegate explain {known}"),
+            (None, None) => Ok(()),
         }
     }
 }
@@ -100,4 +138,31 @@ impl fmt::Display for Failure {
 /// Writes a line to stderr. That nobody reads it is no reason to stop.
 pub(crate) fn say(line: impl fmt::Display) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_inspect::words::known;
+
+    use super::*;
+
+    #[test]
+    fn every_exit_code_of_the_table_of_errors_is_one() {
+        for known in known::all() {
+            let Some(code) = known.goes.exit else { continue };
+            assert_eq!(Exit::of(known).code(), code, "{known}");
+        }
+    }
+
+    #[test]
+    fn a_failure_says_what_and_its_number_and_what_next() {
+        let failure = Failure::of(known::CONNECT, "cannot connect to h");
+        assert_eq!(
+            failure.to_string(),
+            "error[TG-8005]: cannot connect to h\n  next: tidegate explain TG-8005"
+        );
+        let failure = failure.mend("is it running?");
+        assert_eq!(failure.to_string(), "error[TG-8005]: cannot connect to h\n  next: is it running?");
+        assert_eq!(Failure::new(Exit::Other, "no").to_string(), "error: no");
+    }
 }

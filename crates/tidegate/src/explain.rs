@@ -4,6 +4,7 @@
 
 use std::io::Write;
 
+use tidegate_inspect::words::known;
 use tidegate_inspect::words::{self, Explanation};
 use tidegate_protocol::ErrorCode;
 
@@ -11,36 +12,37 @@ use crate::arguments::Explain;
 use crate::exit::{Exit, Failure};
 use crate::terminal::escape;
 
-const ERROR_CODES: [ErrorCode; 10] = [
-    ErrorCode::Upstream,
-    ErrorCode::Unauthorized,
-    ErrorCode::Forbidden,
-    ErrorCode::NotFound,
-    ErrorCode::BadRequest,
-    ErrorCode::TooLarge,
-    ErrorCode::RateLimited,
-    ErrorCode::Limit,
-    ErrorCode::Unrecoverable,
-    ErrorCode::Internal,
-];
-
 pub(crate) fn run(arguments: &Explain) -> Result<Exit, Failure> {
     let what = arguments.what.join(" ");
-    let explanation = match own(what.trim()) {
-        Some(explanation) => explanation,
-        None => words::explain(&what).map_err(|unknown| {
-            Failure::new(Exit::Usage, format!("{}: {unknown}", escape(&what)))
-                .mend("ask for such as TG-2101, 1006, sec-websocket-accept, mask, upstream or 818537fa213d7f9f4d5158")
-        })?,
+    let text = match what.trim() {
+        "" => listing(),
+        name => explanation(name)?.to_string(),
     };
     // A reader that has seen enough is no failure.
-    let _ = writeln!(std::io::stdout().lock(), "{explanation}");
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
     Ok(Exit::Done)
+}
+
+fn listing() -> String {
+    let codes: Vec<&str> = ErrorCode::ALL.into_iter().map(ErrorCode::as_str).collect();
+    format!("{}\n\ncodes of `error`: {}", words::listing(), codes.join(", "))
+}
+
+fn explanation(what: &str) -> Result<Explanation, Failure> {
+    if let Some(explanation) = own(what) {
+        return Ok(explanation);
+    }
+    words::explain(what).map_err(|mut unknown| {
+        let codes = ErrorCode::ALL.into_iter().map(ErrorCode::as_str);
+        unknown.near.extend(words::near_among(&what.to_ascii_lowercase(), codes));
+        Failure::of(known::NOTHING_KNOWN, format!("{}: {unknown}", escape(what)))
+            .mend("tidegate explain alone lists what it knows; ask for such as TG-2101, 1006 or sec-websocket-accept")
+    })
 }
 
 /// One of the gateway's error codes.
 fn own(what: &str) -> Option<Explanation> {
-    let code = ERROR_CODES.into_iter().find(|code| what.eq_ignore_ascii_case(code.as_str()))?;
+    let code = ErrorCode::ALL.into_iter().find(|code| what.eq_ignore_ascii_case(code.as_str()))?;
     let retry = match code.retry() {
         true => "The same may succeed later; the error says `\"retry\":true`.",
         false => "The same again gives the same error.",
@@ -84,11 +86,32 @@ mod tests {
 
     #[test]
     fn every_error_code_of_the_gateway_has_words() {
-        for code in ERROR_CODES {
+        for code in ErrorCode::ALL {
             let text = own(code.as_str()).expect("an explanation").to_string();
             assert!(text.contains(code.as_str()));
             assert_eq!(text.contains("`\"retry\":true`"), code.retry(), "{text}");
         }
         assert_eq!(own("1006"), None);
+    }
+
+    #[test]
+    fn every_number_is_explained_with_what_and_why_and_what_next() {
+        for known in known::all() {
+            let text = explanation(&known.tag.to_ascii_lowercase()).expect("an explanation").to_string();
+            for part in [known.tag, known.name, "\n\nWhy: ", "\n\nNext: "] {
+                assert!(text.contains(part), "{part} is not in {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_a_usage_error_that_names_near_ones() {
+        for (what, near) in
+            [("upstraem", "upstream"), ("maks", "mask"), ("TG-2100", "TG-2101"), ("keepalives", "keepalive")]
+        {
+            let failure = explanation(what).expect_err(what);
+            assert_eq!(failure.exit, Exit::Usage);
+            assert!(failure.what.contains(near), "{}", failure.what);
+        }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
+use tidegate_inspect::words::known;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -79,7 +80,8 @@ fn filter(text: Option<&str>) -> EnvFilter {
     let with = |text: &str| format!("{SILENT},{text}");
     let Some(text) = text else { return EnvFilter::new(with(DEFAULT_FILTER)) };
     EnvFilter::try_new(with(text)).unwrap_or_else(|error| {
-        say(format_args!("tidegate: TIDEGATE_LOG: {error}; '{DEFAULT_FILTER}' is used instead"));
+        let number = known::LOG_FILTER;
+        say(format_args!("warning[{number}]: TIDEGATE_LOG: {error}; '{DEFAULT_FILTER}' is used instead"));
         EnvFilter::new(with(DEFAULT_FILTER))
     })
 }

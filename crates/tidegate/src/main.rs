@@ -43,6 +43,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tidegate_inspect::words::known;
 
 use arguments::{Arguments, Command};
 
@@ -59,7 +60,11 @@ Tidegate turns the HTTP servers that you have into push APIs.
 ";
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return misused(&error),
+    };
+    let outcome = match arguments.command {
         None => {
             // A reader that has seen enough is no failure.
             let _ = std::io::stdout().lock().write_all(HELP.as_bytes());
@@ -81,4 +86,18 @@ fn main() -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// Help and versions, which were asked for, or what is wrong with the command line.
+fn misused(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // A reader that has seen enough is no failure.
+        let _ = error.print();
+        return exit::Exit::Done.into();
+    }
+    let shown = error.render();
+    let shown =
+        if terminal::Look::of_stderr().colours { shown.ansi().to_string() } else { shown.to_string() };
+    exit::say(shown.replacen("error:", &format!("error[{}]:", known::USAGE), 1).trim_end());
+    exit::Exit::Usage.into()
 }

@@ -12,8 +12,9 @@ use tidegate_inspect::head::Secrets;
 use tidegate_inspect::recording::{CaptureReader, Format, LineReader, RecordingError, read_har};
 use tidegate_inspect::secrets::hide_in_target;
 use tidegate_inspect::tap::Settings;
+use tidegate_inspect::words::known;
 
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::terminal::escape;
 
 /// Bytes of a line at most: a payload of 16 MiB in base64, escaped, and twice if it was compressed.
@@ -36,7 +37,10 @@ pub(crate) fn read(path: &str, secrets: Secrets, take: &mut dyn FnMut(Event) -> 
             let read = file()?.take(HAR_MAX_BYTES + 1).read_to_end(&mut bytes);
             read.map_err(|error| unreadable(path, &error))?;
             if bytes.len() as u64 > HAR_MAX_BYTES {
-                return Err(Failure::new(Exit::Other, format!("{}: larger than 1 GiB", escape(path))));
+                return Err(Failure::of(
+                    known::RECORDING_READ,
+                    format!("{}: larger than 1 GiB", escape(path)),
+                ));
             }
             let events = read_har(&bytes).map_err(|error| broken(path, &error))?;
             // `all` ends with the first that is not wanted.
@@ -46,10 +50,11 @@ pub(crate) fn read(path: &str, secrets: Secrets, take: &mut dyn FnMut(Event) -> 
         Some(Format::Jsonl) => read_lines(path, BufReader::new(file()?), take),
         Some(Format::Pcapng) => read_capture(path, file()?, secrets, take),
         None if is_capture(path) => read_capture(path, file()?, secrets, take),
-        None => Err(Failure::new(Exit::Usage, format!("{}: neither a URL nor a recording", escape(path)))
-            .mend(
-                "write such as ws://localhost:8080/chat, or name a file that ends in .jsonl, .har or .pcapng",
-            )),
+        None => Err(Failure::of(
+            known::NOT_A_TARGET,
+            format!("{}: neither a URL nor a recording", escape(path)),
+        )
+        .mend("write such as ws://localhost:8080/chat, or name a file that ends in .jsonl, .har or .pcapng")),
     }
 }
 
@@ -116,10 +121,10 @@ fn without_secrets(mut event: Event) -> Event {
 }
 
 fn broken(path: &str, error: &RecordingError) -> Failure {
-    Failure::new(Exit::Other, format!("{}: {}", escape(path), escape(&error.to_string())))
+    Failure::of(known::RECORDING_BROKEN, format!("{}: {}", escape(path), escape(&error.to_string())))
         .mend("what came before that place has been shown")
 }
 
 fn unreadable(path: &str, error: &std::io::Error) -> Failure {
-    Failure::new(Exit::Other, format!("{}: {error}", escape(path)))
+    Failure::of(known::RECORDING_READ, format!("{}: {error}", escape(path)))
 }

@@ -8,8 +8,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tidegate_gateway::route::{Backend, Kind, Route};
 use tidegate_gateway::settings::{Fallback, Faults, Overrides, Secret, Settings, TlsFiles};
 use tidegate_gateway::{Gateway, Options, StartError, Stopped};
+use tidegate_inspect::words::known;
 
 use crate::arguments::Serve;
+use crate::check::faulty;
 use crate::exit::{Exit, Failure, say};
 use crate::log::{self, Log};
 
@@ -41,16 +43,12 @@ pub(crate) fn token_of_environment() -> Result<Option<Secret>, Failure> {
     let Some(text) = std::env::var_os(TOKEN_VARIABLE) else { return Ok(None) };
     let secret = Secret::parse(&text.to_string_lossy());
     secret.map(Some).map_err(|error| {
-        Failure::new(Exit::Configuration, format!("{TOKEN_VARIABLE}: {}", error.what)).mend(error.mend)
+        Failure::of(known::BAD_SECRET, format!("{TOKEN_VARIABLE}: {}", error.what)).mend(error.mend)
     })
 }
 
-pub(crate) fn faulty(faults: &Faults) -> Failure {
-    Failure::new(Exit::Configuration, format!("the configuration is faulty\n{faults}"))
-}
-
 pub(crate) fn not_started(error: &StartError) -> Failure {
-    Failure::new(if error.is_configuration() { Exit::Configuration } else { Exit::Other }, error)
+    Failure::of(error.known(), error)
 }
 
 fn overrides(arguments: &Serve) -> Result<Overrides, Failure> {

@@ -145,7 +145,11 @@ fn unreachable_4() {
     for url in [url.as_str(), "ws://nobody.invalid/"] {
         let run = run(&["connect", url], "");
         assert_eq!((run.code, run.stdout.as_str()), (4, ""), "{}", run.stderr);
-        assert!(run.stderr.starts_with("tidegate: cannot "), "{}", run.stderr);
+        assert!(
+            run.stderr.starts_with("error[TG-800") && run.stderr.contains("]: cannot "),
+            "{}",
+            run.stderr
+        );
     }
     assert_eq!(answered_by("", &[]).code, 4);
 }

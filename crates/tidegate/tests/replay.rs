@@ -232,7 +232,7 @@ fn all_connections_or_one() {
     assert_eq!((one.code, server.join().unwrap()), (0, 1000), "{} {}", one.stdout, one.stderr);
     let none = recording.replay(&url, &["--connection", "x"]);
     assert_eq!(none.code, 2);
-    check(&none.stderr, &["there is no connection x\n  it has a, b"]);
+    check(&none.stderr, &["there is no connection x\n  next: it has a, b"]);
 }
 
 fn record(folder: &Path, name: &str, url: &str) -> String {

@@ -258,17 +258,17 @@ fn exit_codes_are_those_of_the_lines() {
     // There is nothing to look at: it ends at once and says why.
     let (child, mut screen) = inspect(&["ftp://x/"], 80, 24);
     check_given_back(&mut screen);
-    check(&screen.outside, &["tidegate: ftp://x/: not a URL of a WebSocket"]);
+    check(&screen.outside, &["error[TG-8001]: ftp://x/: not a URL of a WebSocket"]);
     assert_eq!(finish(child).code, 2);
     let (child, mut screen) = inspect(&["nothing.jsonl"], 80, 24);
     check_given_back(&mut screen);
-    check(&screen.outside, &["tidegate: nothing.jsonl: No such file"]);
+    check(&screen.outside, &["error[TG-8203]: nothing.jsonl: No such file"]);
     assert_eq!(finish(child).code, 1);
     let (child, mut screen) = inspect(&["ws://127.0.0.1:1/"], 80, 24);
     let address = address(&mut screen);
     assert_eq!(run(&["connect", &address], "").code, 4);
     check_given_back(&mut screen);
-    check(&screen.outside, &["tidegate: ", "127.0.0.1:1"]);
+    check(&screen.outside, &["error[TG-", "127.0.0.1:1"]);
     assert_eq!(finish(child).code, 4);
     // What came before the fault is looked at first.
     let folder = tempdir().unwrap();

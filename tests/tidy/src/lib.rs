@@ -10,3 +10,4 @@ pub mod shape;
 pub mod words;
 pub mod links;
 pub mod proofs;
+pub mod numbers;

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use tidy::{crate_table, direction, links, proofs, shape, tree, words};
+use tidy::{crate_table, direction, links, numbers, proofs, shape, tree, words};
 
 #[track_caller]
 fn none(findings: &[String]) {
@@ -73,4 +73,9 @@ fn links_between_files_lead_somewhere() {
 #[test]
 fn tests_that_pages_name_are_there() {
     none(&proofs::findings(&tree::files()));
+}
+
+#[test]
+fn every_error_is_used_and_every_number_is_one() {
+    none(&numbers::findings(&tree::files()));
 }

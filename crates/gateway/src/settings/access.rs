@@ -7,6 +7,8 @@ use std::io::Read;
 use std::net::IpAddr;
 use std::path::Path;
 
+use tidegate_inspect::words::known;
+
 use super::document::{Entry, Section};
 use super::fault::{Collector, shown};
 use super::vocabulary;
@@ -220,12 +222,17 @@ fn read_list<T>(
     let mut list = Vec::new();
     for (text, at) in section.texts(key, faults).unwrap_or_default() {
         if list.len() == LIST_MAX {
-            faults.add(at, format!("'{key}' has more than {LIST_MAX} entries"), "shorten the list");
+            faults.add(
+                known::TOO_MANY,
+                at,
+                format!("'{key}' has more than {LIST_MAX} entries"),
+                "shorten the list",
+            );
             break;
         }
         match parse(text) {
             Ok(value) => list.push(value),
-            Err(error) => faults.add(at, error.what, error.mend),
+            Err(error) => faults.add(known::BAD_ACCESS, at, error.what, error.mend),
         }
     }
     list
@@ -260,7 +267,12 @@ pub(super) fn read_secret(
                     if entry.key == "admin_token" { "TIDEGATE_ADMIN_TOKEN" } else { "TIDEGATE_TOKEN_SECRET" };
                 let mend =
                     format!("write {} = {{ env = \"{variable}\" }} or {{ file = \"token\" }}", entry.key);
-                faults.add(entry.at, "the secret comes from exactly one of 'env' and 'file'", mend);
+                faults.add(
+                    known::BAD_SECRET,
+                    entry.at,
+                    "the secret comes from exactly one of 'env' and 'file'",
+                    mend,
+                );
                 return None;
             }
         }
@@ -268,7 +280,7 @@ pub(super) fn read_secret(
         let (text, at) = entry.text(faults)?;
         (text.to_owned(), at)
     };
-    Secret::parse(&text).map_err(|error| faults.add(at, error.what, error.mend)).ok()
+    Secret::parse(&text).map_err(|error| faults.add(known::BAD_SECRET, at, error.what, error.mend)).ok()
 }
 
 fn from_environment(
@@ -281,7 +293,7 @@ fn from_environment(
     if value.is_none() {
         let name = shown(name);
         let what = format!("the environment variable {name} is not set");
-        faults.add(at, what, format!("set it before starting: {name}=..."));
+        faults.add(known::BAD_SECRET, at, what, format!("set it before starting: {name}=..."));
     }
     value
 }
@@ -295,7 +307,12 @@ fn from_secret_file(path: &Path, at: usize, faults: &mut Collector<'_>) -> Optio
         Ok(_) => Some(text.trim_end_matches(['\r', '\n']).to_owned()),
         Err(error) => {
             let path = shown(&path.to_string_lossy());
-            faults.add(at, format!("cannot read {path}: {error}"), "write the path of a readable text file");
+            faults.add(
+                known::BAD_SECRET,
+                at,
+                format!("cannot read {path}: {error}"),
+                "write the path of a readable text file",
+            );
             None
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! Rows, ranges and contradictions are those of the limits' own table; this only finds their places.
 
+use tidegate_inspect::words::known;
+
 use super::document::{Entry, Section};
 use super::fault::Collector;
 use super::vocabulary;
@@ -29,7 +31,7 @@ pub(super) fn read(section: Option<Section<'_>>, faults: &mut Collector<'_>) -> 
         for contradiction in limits.contradictions() {
             let at =
                 contradiction.keys.iter().find_map(|key| stated(key)).map_or(section.at, |entry| entry.at);
-            faults.add(at, contradiction.what, contradiction.mend);
+            faults.add(known::CONTRADICTION, at, contradiction.what, contradiction.mend);
         }
     }
     limits
@@ -39,6 +41,6 @@ pub(super) fn read(section: Option<Section<'_>>, faults: &mut Collector<'_>) -> 
 pub(super) fn set(limits: &mut Limits, entry: Entry<'_>, faults: &mut Collector<'_>) {
     let Some(written) = entry.written(faults) else { return };
     if let Err(error) = limits.set(entry.key, written) {
-        faults.add(entry.at, format!("'{}': {}", entry.key, error.what), error.mend);
+        faults.add(known::OUT_OF_BOUNDS, entry.at, format!("'{}': {}", entry.key, error.what), error.mend);
     }
 }

@@ -3,6 +3,7 @@
 //! Reads what a key holds and reports a wrong type or an unknown key; what a value means is decided where
 //! it is used. Data comes from the `toml` crate's spanned tree.
 
+use tidegate_inspect::words::known;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -44,17 +45,27 @@ impl<'d> Section<'d> {
         let section = Self { vocabulary, at, table };
         for entry in section.entries().filter(|entry| !vocabulary.knows(entry.key)) {
             if faults.is_full() {
-                faults.add(entry.key_at, "", "");
+                faults.add(known::UNKNOWN_KEY, entry.key_at, "", "");
                 continue;
             }
             let (key, name) = (shown(entry.key), vocabulary.name);
             match vocabulary.absent_mend(entry.key) {
                 Some(mend) => {
-                    faults.add(entry.key_at, format!("'{key}' is not available in this version"), mend);
+                    faults.add(
+                        known::ABSENT_KEY,
+                        entry.key_at,
+                        format!("'{key}' is not available in this version"),
+                        mend,
+                    );
                 }
                 None => {
                     let mend = vocabulary.mend_of_unknown(entry.key);
-                    faults.add(entry.key_at, format!("unknown key '{key}' in {name}"), mend);
+                    faults.add(
+                        known::UNKNOWN_KEY,
+                        entry.key_at,
+                        format!("unknown key '{key}' in {name}"),
+                        mend,
+                    );
                 }
             }
         }
@@ -153,7 +164,12 @@ impl<'d> Entry<'d> {
                 if let Ok(number) = i64::from_str_radix(number.as_str(), number.radix()) {
                     return Some(Written::Number(number));
                 }
-                faults.add(self.at, format!("'{}' is too large a number", self.key), "write a smaller one");
+                faults.add(
+                    known::OUT_OF_BOUNDS,
+                    self.at,
+                    format!("'{}' is too large a number", self.key),
+                    "write a smaller one",
+                );
             }
             _ => self.wrong_type("a number or a string", "write such as 100 or \"10s\"".to_owned(), faults),
         }
@@ -180,6 +196,6 @@ impl<'d> Entry<'d> {
         };
         let what =
             format!("'{}' is {article} {} where {needed} is needed", shown(self.key), self.value.type_str());
-        faults.add(self.at, what, mend);
+        faults.add(known::WRONG_TYPE, self.at, what, mend);
     }
 }

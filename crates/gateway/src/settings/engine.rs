@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use tidegate_inspect::words::known;
+
 use super::document::Section;
 use super::fault::{Collector, shown};
 use super::vocabulary;
@@ -44,13 +46,13 @@ pub(super) fn read(section: Section<'_>, folder: &Path, faults: &mut Collector<'
     let Some(section) = section.section("embedded", &vocabulary::EMBEDDED, faults) else { return embedded };
     if let Some((text, at)) = section.text("path", faults) {
         if text.is_empty() {
-            faults.add(at, "'path' is empty", "write the path of a folder");
+            faults.add(known::MISSING_KEY, at, "'path' is empty", "write the path of a folder");
         } else if !cfg!(feature = "durable") {
             let mend = "remove it, or build with the feature 'durable'";
-            faults.add(at, "this build keeps nothing on disk", mend);
+            faults.add(known::ABSENT_KEY, at, "this build keeps nothing on disk", mend);
         } else if folder.join(text).is_file() {
             let what = format!("{} is a file", shown(text));
-            faults.add(at, what, "write the path of a folder");
+            faults.add(known::FILE_MISSING, at, what, "write the path of a folder");
         } else {
             embedded.path = Some(folder.join(text));
         }
@@ -60,11 +62,11 @@ pub(super) fn read(section: Section<'_>, folder: &Path, faults: &mut Collector<'
             Some(synced) => embedded.synced = synced,
             None => {
                 let what = format!("'sync' is {}", shown(text));
-                faults.add(at, what, "write \"interval\" or \"commit\"");
+                faults.add(known::WRONG_VALUE, at, what, "write \"interval\" or \"commit\"");
             }
         }
         if section.get("path").is_none() {
-            faults.add(at, "'sync' without 'path'", "add path = \"…\", or remove it");
+            faults.add(known::CONTRADICTION, at, "'sync' without 'path'", "add path = \"…\", or remove it");
         }
     }
     embedded
@@ -103,16 +105,22 @@ mod tests {
     #[cfg(feature = "durable")]
     fn what_is_wrong_is_said() {
         for (embedded, fault) in [
-            ("{ path = \"\" }", "conf/t:2:21: 'path' is empty; write the path of a folder"),
-            ("{ sync = \"commit\" }", "conf/t:2:21: 'sync' without 'path'; add path = \"…\", or remove it"),
+            ("{ path = \"\" }", "conf/t:2:21: 'path' is empty; write the path of a folder (TG-1106)"),
+            (
+                "{ sync = \"commit\" }",
+                "conf/t:2:21: 'sync' without 'path'; add path = \"…\", or remove it (TG-1110)",
+            ),
             (
                 "{ path = \"a\", sync = \"no\" }",
-                "conf/t:2:33: 'sync' is no; write \"interval\" or \"commit\"",
+                "conf/t:2:33: 'sync' is no; write \"interval\" or \"commit\" (TG-1108)",
             ),
-            ("{ pat = \"a\" }", "conf/t:2:14: unknown key 'pat' in [engine].embedded; did you mean 'path'?"),
+            (
+                "{ pat = \"a\" }",
+                "conf/t:2:14: unknown key 'pat' in [engine].embedded; did you mean 'path'? (TG-1104)",
+            ),
             (
                 "1",
-                "conf/t:2:12: 'embedded' is an integer where a table is needed; write embedded = { path = ... }",
+                "conf/t:2:12: 'embedded' is an integer where a table is needed; write embedded = { path = ... } (TG-1107)",
             ),
         ] {
             let found = read(embedded).unwrap_err();

@@ -5,12 +5,16 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tidegate_inspect::words::known::{self, Known};
+
 /// Most faults that are collected; those beyond it are counted.
 const FAULTS_MAX: usize = 1000;
 
 /// One fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
+    /// Which error it is.
+    pub known: &'static Known,
     /// The file's name, or what else was read.
     pub file: Arc<str>,
     /// The line, counted from 1; 0 where there is no place, as on a command line or in an empty file.
@@ -33,14 +37,20 @@ pub(super) struct Collector<'t> {
     file: Arc<str>,
     text: &'t str,
     lines: Vec<usize>,
-    found: Vec<(usize, String, String)>,
+    found: Vec<(usize, &'static Known, String, String)>,
     beyond: usize,
 }
 
 impl Faults {
     /// One fault that has no place in a text.
-    pub(super) fn without_place(file: &str, what: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self(vec![Fault { file: file.into(), line: 0, column: 0, what: what.into(), mend: mend.into() }])
+    pub(super) fn without_place(
+        known: &'static Known,
+        file: &str,
+        what: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
+        let (file, what, mend) = (file.into(), what.into(), mend.into());
+        Self(vec![Fault { known, file, line: 0, column: 0, what, mend }])
     }
 
     /// The faults.
@@ -61,9 +71,15 @@ impl<'t> Collector<'t> {
     }
 
     /// Adds a fault at a byte offset of the text.
-    pub(super) fn add(&mut self, at: usize, what: impl Into<String>, mend: impl Into<String>) {
+    pub(super) fn add(
+        &mut self,
+        known: &'static Known,
+        at: usize,
+        what: impl Into<String>,
+        mend: impl Into<String>,
+    ) {
         if self.found.len() < FAULTS_MAX {
-            self.found.push((at, what.into(), mend.into()));
+            self.found.push((at, known, what.into(), mend.into()));
         } else {
             self.beyond += 1;
         }
@@ -93,21 +109,23 @@ impl<'t> Collector<'t> {
         self.found.dedup();
         if self.beyond > 0 {
             let what = format!("{} more faults are not shown", self.beyond);
-            self.found.push((self.text.len(), what, "mend these first".to_owned()));
+            self.found.push((self.text.len(), known::MORE_FAULTS, what, "mend these first".to_owned()));
         }
         let found = std::mem::take(&mut self.found);
-        Some(Faults(found.into_iter().map(|(at, what, mend)| self.place(at, what, mend)).collect()))
+        Some(Faults(
+            found.into_iter().map(|(at, known, what, mend)| self.place(at, known, what, mend)).collect(),
+        ))
     }
 
     /// An empty text has no places: it stands for a command line, or is an empty file.
-    fn place(&self, at: usize, what: String, mend: String) -> Fault {
+    fn place(&self, at: usize, known: &'static Known, what: String, mend: String) -> Fault {
         if self.text.is_empty() {
-            return Fault { file: Arc::clone(&self.file), line: 0, column: 0, what, mend };
+            return Fault { known, file: Arc::clone(&self.file), line: 0, column: 0, what, mend };
         }
         let line = self.line(at);
         let start = self.lines.get(line - 1).copied().unwrap_or(0);
         let before = self.text.get(start..at.min(self.text.len())).unwrap_or_default();
-        Fault { file: Arc::clone(&self.file), line, column: before.chars().count() + 1, what, mend }
+        Fault { known, file: Arc::clone(&self.file), line, column: before.chars().count() + 1, what, mend }
     }
 }
 
@@ -121,9 +139,13 @@ pub(super) fn shown(text: &str) -> String {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.line == 0 {
-            return write!(f, "{}: {}; {}", self.file, self.what, self.mend);
+            return write!(f, "{}: {}; {} ({})", self.file, self.what, self.mend, self.known);
         }
-        write!(f, "{}:{}:{}: {}; {}", self.file, self.line, self.column, self.what, self.mend)
+        write!(
+            f,
+            "{}:{}:{}: {}; {} ({})",
+            self.file, self.line, self.column, self.what, self.mend, self.known
+        )
     }
 }
 
@@ -146,20 +168,20 @@ mod tests {
     #[test]
     fn places_are_lines_and_characters_in_the_order_of_the_text() {
         let mut collector = Collector::new("f", "a\n\u{e9}\u{e9}b\n");
-        collector.add(6, "second", "x");
-        collector.add(0, "first", "x");
-        collector.add(8, "third", "x");
+        collector.add(known::WRONG_TYPE, 6, "second", "x");
+        collector.add(known::NOT_TOML, 0, "first", "x");
+        collector.add(known::WRONG_VALUE, 8, "third", "x");
         let text = collector.finish().unwrap().to_string();
-        assert_eq!(text, "f:1:1: first; x\nf:2:3: second; x\nf:3:1: third; x");
+        assert_eq!(text, "f:1:1: first; x (TG-1103)\nf:2:3: second; x (TG-1107)\nf:3:1: third; x (TG-1108)");
     }
 
     #[test]
     fn faults_beyond_the_bound_are_counted() {
         let mut collector = Collector::new("f", "x");
-        (0..FAULTS_MAX + 5).for_each(|at| collector.add(at, "x", "y"));
+        (0..FAULTS_MAX + 5).for_each(|at| collector.add(known::NOT_TOML, at, "x", "y"));
         let faults = collector.finish().unwrap();
         assert_eq!(faults.iter().count(), FAULTS_MAX + 1);
-        assert!(faults.to_string().ends_with("5 more faults are not shown; mend these first"));
+        assert!(faults.to_string().ends_with("5 more faults are not shown; mend these first (TG-1126)"));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Words only; what they mean is enforced where connections are served and where watching begins.
 
+use tidegate_inspect::words::known;
+
 use super::document::Section;
 use super::fault::{Collector, shown};
 
@@ -80,7 +82,7 @@ pub(super) fn read(section: Section<'_>, faults: &mut Collector<'_>) -> Inspect 
             None => {
                 let mend =
                     "write \"off\" or \"meta\"; frames and payloads are captured only of what is watched";
-                faults.add(at, format!("'capture' is {}", shown(text)), mend);
+                faults.add(known::WRONG_VALUE, at, format!("'capture' is {}", shown(text)), mend);
             }
         }
     }
@@ -89,7 +91,7 @@ pub(super) fn read(section: Section<'_>, faults: &mut Collector<'_>) -> Inspect 
             Some(level) => inspect.watch = level,
             None => {
                 let mend = "write \"off\", \"meta\", \"frames\" or \"payload\"";
-                faults.add(at, format!("'watch' is {}", shown(text)), mend);
+                faults.add(known::WRONG_VALUE, at, format!("'watch' is {}", shown(text)), mend);
             }
         }
     }

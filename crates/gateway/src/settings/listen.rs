@@ -7,6 +7,8 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::Path;
 
+use tidegate_inspect::words::known;
+
 use super::document::Section;
 use super::fault::{Collector, shown};
 use super::vocabulary;
@@ -74,7 +76,7 @@ impl Listen {
                 Blame::Certificate => places.certificate,
                 Blame::Key => places.key,
             };
-            faults.add(at, error.what, error.mend);
+            faults.add(known::BAD_CERTIFICATE, at, error.what, error.mend);
         }
     }
 
@@ -153,7 +155,7 @@ pub(super) fn read(
     if let Some((text, at)) = section.text("admin", faults) {
         match parse_address(text) {
             Ok(address) => listen.admin = address,
-            Err(error) => faults.add(at, error.what, error.mend),
+            Err(error) => faults.add(known::BAD_ADDRESS, at, error.what, error.mend),
         }
     }
     let places = read_tls(section, folder, &mut listen, faults).unwrap_or_default();
@@ -171,7 +173,7 @@ fn read_tls(
     let (Some(certificate), Some(key)) = (certificate, key) else {
         let absent = if certificate.is_none() { "certificate" } else { "key" };
         let mend = "write tls = { certificate = \"cert.pem\", key = \"key.pem\" }";
-        faults.add(section.at, format!("[listen].tls has no {absent}"), mend);
+        faults.add(known::MISSING_KEY, section.at, format!("[listen].tls has no {absent}"), mend);
         return None;
     };
     let ((certificate, certificate_at), (key, key_at)) = (certificate.text(faults)?, key.text(faults)?);
@@ -182,17 +184,27 @@ fn read_tls(
 fn read_public(section: Section<'_>, texts: Vec<(&str, usize)>, faults: &mut Collector<'_>) -> Vec<Listener> {
     let at = section.get("public").map_or(section.at, |entry| entry.at);
     if texts.is_empty() && section.get("public").is_some_and(|entry| entry.value.is_array()) {
-        faults.add(at, "'public' is an empty list", "write public = \"127.0.0.1:8080\", or remove the line");
+        faults.add(
+            known::MISSING_KEY,
+            at,
+            "'public' is an empty list",
+            "write public = \"127.0.0.1:8080\", or remove the line",
+        );
     }
     if texts.len() > PUBLIC_MAX {
-        faults.add(at, format!("'public' has more than {PUBLIC_MAX} entries"), "shorten the list");
+        faults.add(
+            known::TOO_MANY,
+            at,
+            format!("'public' has more than {PUBLIC_MAX} entries"),
+            "shorten the list",
+        );
         return Vec::new();
     }
     let mut public = Vec::new();
     for (text, at) in texts {
         match Listener::parse(text) {
             Ok(listener) => public.push(listener),
-            Err(error) => faults.add(at, error.what, error.mend),
+            Err(error) => faults.add(known::BAD_ADDRESS, at, error.what, error.mend),
         }
     }
     public
@@ -203,13 +215,13 @@ fn read_shards(section: Section<'_>, faults: &mut Collector<'_>) -> Option<usize
     let count = match crate::limits::quantity::written_count(entry.written(faults)?) {
         Ok(count) => count,
         Err(error) => {
-            faults.add(entry.at, error.what, error.mend);
+            faults.add(known::OUT_OF_BOUNDS, entry.at, error.what, error.mend);
             return None;
         }
     };
     if count == 0 || count > SHARDS_MAX {
         let mend = format!("write a number from 1 to {SHARDS_MAX}, or remove the line for one a core");
-        faults.add(entry.at, format!("{count} is no number of shards"), mend);
+        faults.add(known::OUT_OF_BOUNDS, entry.at, format!("{count} is no number of shards"), mend);
         return None;
     }
     usize::try_from(count).ok()

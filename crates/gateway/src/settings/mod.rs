@@ -26,6 +26,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use tidegate_hub::{Increments, Slow};
+use tidegate_inspect::words::known;
 use toml::de::DeTable;
 
 pub use self::access::{Access, AccessError, Network, Origin, Secret};
@@ -145,7 +146,12 @@ impl Settings {
         for error in &errors {
             let at = error.span().map_or(0, |span| span.start);
             let message: String = error.message().chars().filter(|c| !c.is_control()).collect();
-            faults.add(at, format!("not TOML: {message}"), "see https://toml.io for the syntax");
+            faults.add(
+                known::NOT_TOML,
+                at,
+                format!("not TOML: {message}"),
+                "see https://toml.io for the syntax",
+            );
         }
         if !errors.is_empty() {
             return Err(faults.finish().expect("there are errors"));
@@ -157,7 +163,7 @@ impl Settings {
     /// What `serve URL` means: one `auto` route for every path, and the backend's own pages may connect.
     pub fn for_backend(url: &str, share: Share, overrides: Overrides) -> Result<Self, Faults> {
         let base = Backend::parse(url)
-            .map_err(|error| Faults::without_place(COMMAND_LINE, error.what, error.mend))?;
+            .map_err(|error| Faults::without_place(known::BAD_URL, COMMAND_LINE, error.what, error.mend))?;
         Self::of_command_line(Fallback::Backend { base, share }, overrides)
     }
 
@@ -214,6 +220,7 @@ impl Settings {
         }
         if routes.is_empty() && faults.is_empty() {
             faults.add(
+                known::NO_ROUTES,
                 0,
                 "there is no route, so nothing would be served",
                 "add a [[route]] with path and kind",
@@ -299,7 +306,12 @@ fn read_file(path: &Path, name: &str) -> Result<String, Faults> {
     let read = File::open(path).and_then(|file| file.take(FILE_MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
     if let Err(error) = read {
         let what = format!("cannot be read: {error}");
-        return Err(Faults::without_place(name, what, "name a file that exists and is readable"));
+        return Err(Faults::without_place(
+            known::FILE_UNREADABLE,
+            name,
+            what,
+            "name a file that exists and is readable",
+        ));
     }
     if bytes.len() > FILE_MAX_BYTES {
         return Err(too_large(name));
@@ -308,13 +320,18 @@ fn read_file(path: &Path, name: &str) -> Result<String, Faults> {
         let valid = error.utf8_error().valid_up_to();
         let text = String::from_utf8_lossy(&error.as_bytes()[..valid]);
         let mut faults = Collector::new(name, &text);
-        faults.add(valid, "the file is not UTF-8 from here on", "save it as UTF-8");
+        faults.add(known::FILE_UNREADABLE, valid, "the file is not UTF-8 from here on", "save it as UTF-8");
         faults.finish().expect("one fault was added")
     })
 }
 
 fn too_large(name: &str) -> Faults {
-    Faults::without_place(name, "the file is larger than 1 MiB", "join routes with {parameters}")
+    Faults::without_place(
+        known::FILE_UNREADABLE,
+        name,
+        "the file is larger than 1 MiB",
+        "join routes with {parameters}",
+    )
 }
 
 fn read_ca(section: Section<'_>, folder: &Path, faults: &mut Collector<'_>) -> Option<PathBuf> {
@@ -322,14 +339,14 @@ fn read_ca(section: Section<'_>, folder: &Path, faults: &mut Collector<'_>) -> O
     let path = folder.join(text);
     if !path.is_file() {
         let what = format!("there is no file {}", shown(&path.to_string_lossy()));
-        faults.add(at, what, "write the path of a PEM file");
+        faults.add(known::FILE_MISSING, at, what, "write the path of a PEM file");
     }
     Some(path)
 }
 
 fn check_listeners(listen: &Listen, at: usize, faults: &mut Collector<'_>) {
     if let Some(what) = listen.collision() {
-        faults.add(at, what, "give each listener an address or a port of its own");
+        faults.add(known::LISTENERS_COLLIDE, at, what, "give each listener an address or a port of its own");
     }
 }
 
@@ -345,7 +362,7 @@ fn check_exposure(listen: &Listen, routes: &[PlacedRoute], faults: &mut Collecto
             Some(_) => "add subscribe = \"anyone\" or \"token\" to the route, or listen on 127.0.0.1",
             None => "add --subscribe anyone, or listen on 127.0.0.1",
         };
-        faults.add(placed.at.unwrap_or(0), what, mend);
+        faults.add(known::EXPOSED_ROUTE, placed.at.unwrap_or(0), what, mend);
     }
 }
 
@@ -360,7 +377,7 @@ fn check_tokens(routes: &[PlacedRoute], faults: &mut Collector<'_>) {
                 "name a --config FILE with tokens = { algorithm = \"EdDSA\", public_key = \"key.pem\" } in [access]"
             }
         };
-        faults.add(placed.at.unwrap_or(0), what, mend);
+        faults.add(known::NO_ISSUER, placed.at.unwrap_or(0), what, mend);
     }
 }
 
@@ -374,7 +391,12 @@ fn build(placed: Vec<PlacedRoute>, faults: &mut Collector<'_>) -> Routes {
             let line = with_index.and_then(|index| places[index]).map(|at| faults.line(at));
             let line = line.map_or_else(String::new, |line| format!(" of line {line}"));
             let what = format!("{} matches the same paths as {}{line}", shown(&pattern), shown(&with));
-            faults.add(places[index].unwrap_or(0), what, "remove one of them, or make one more exact");
+            faults.add(
+                known::ROUTES_OVERLAP,
+                places[index].unwrap_or(0),
+                what,
+                "remove one of them, or make one more exact",
+            );
         }
         Routes::default()
     })

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use tidegate_hub::{Increments, Slow, Updates};
+use tidegate_inspect::words::known;
 
 use super::bounds;
 use super::document::{Entry, Section};
@@ -44,13 +45,18 @@ pub(super) fn read(
 ) -> Vec<PlacedRoute> {
     let Some(entry) = entry else { return Vec::new() };
     let Some(items) = entry.items() else {
-        faults.add(entry.key_at, "routes are a list", "write [[route]] with two brackets");
+        faults.add(known::WRONG_TYPE, entry.key_at, "routes are a list", "write [[route]] with two brackets");
         return Vec::new();
     };
     let mut routes = Vec::new();
     for item in items {
         if routes.len() == ROUTES_MAX {
-            faults.add(item.at, format!("more than {ROUTES_MAX} routes"), "join some with {parameters}");
+            faults.add(
+                known::TOO_MANY,
+                item.at,
+                format!("more than {ROUTES_MAX} routes"),
+                "join some with {parameters}",
+            );
             break;
         }
         let Some(section) = item.section(&vocabulary::ROUTE, faults) else { continue };
@@ -92,11 +98,16 @@ fn read_route(section: Section<'_>, limits: &Limits, faults: &mut Collector<'_>)
 
 fn read_pattern(section: Section<'_>, faults: &mut Collector<'_>) -> Option<Pattern> {
     if section.get("path").is_none() {
-        faults.add(section.at, "the route has no path", "add a line such as path = \"/quotes/{symbol}\"");
+        faults.add(
+            known::MISSING_KEY,
+            section.at,
+            "the route has no path",
+            "add a line such as path = \"/quotes/{symbol}\"",
+        );
         return None;
     }
     let (text, at) = section.text("path", faults)?;
-    Pattern::parse(text).map_err(|error| faults.add(at, error.what, error.mend)).ok()
+    Pattern::parse(text).map_err(|error| faults.add(known::BAD_PATTERN, at, error.what, error.mend)).ok()
 }
 
 fn read_kind(section: Section<'_>, pattern: Option<&Pattern>, faults: &mut Collector<'_>) -> Option<Kind> {
@@ -106,14 +117,19 @@ fn read_kind(section: Section<'_>, pattern: Option<&Pattern>, faults: &mut Colle
         [] => {
             if !section.entries().any(|entry| ["proxy", "callback", "tcp", "process"].contains(&entry.key)) {
                 let mend = "add one of auto, poll, stream, channel, such as channel = {}";
-                faults.add(section.at, "the route does not say what stands behind it", mend);
+                faults.add(
+                    known::ROUTE_KIND,
+                    section.at,
+                    "the route does not say what stands behind it",
+                    mend,
+                );
             }
             return None;
         }
         [first, second, ..] => {
             let (first, at) = (first.key, first.key_at.max(second.key_at));
             let what = format!("a route is of one kind, and this one says '{first}' and '{}'", second.key);
-            faults.add(at, what, "make two routes of it, each with its own path");
+            faults.add(known::ROUTE_KIND, at, what, "make two routes of it, each with its own path");
             return None;
         }
     };
@@ -130,7 +146,7 @@ fn read_kind(section: Section<'_>, pattern: Option<&Pattern>, faults: &mut Colle
 
 fn read_auto(section: Section<'_>, faults: &mut Collector<'_>) -> Option<Kind> {
     let base = read_url(section, faults).and_then(|(url, at)| {
-        Backend::parse(url).map_err(|error| faults.add(at, error.what, error.mend)).ok()
+        Backend::parse(url).map_err(|error| faults.add(known::BAD_URL, at, error.what, error.mend)).ok()
     });
     let share = match section.text("share", faults) {
         None => Some(Share::default()),
@@ -138,7 +154,12 @@ fn read_auto(section: Section<'_>, faults: &mut Collector<'_>) -> Option<Kind> {
             .parse()
             .map_err(|_| {
                 let what = format!("\"{}\" is no way of sharing", shown(text));
-                faults.add(at, what, "write identity, public, authorization or cookie:NAME");
+                faults.add(
+                    known::WRONG_VALUE,
+                    at,
+                    what,
+                    "write identity, public, authorization or cookie:NAME",
+                );
             })
             .ok(),
     };
@@ -155,7 +176,7 @@ fn read_poll(section: Section<'_>, pattern: Option<&Pattern>, faults: &mut Colle
             "authorization" => forward.authorization = true,
             _ => {
                 let what = format!("\"{}\" cannot be forwarded", shown(name));
-                faults.add(at, what, "write \"cookie\", \"authorization\" or both");
+                faults.add(known::WRONG_VALUE, at, what, "write \"cookie\", \"authorization\" or both");
             }
         }
     }
@@ -166,14 +187,24 @@ fn read_interval(entry: Entry<'_>, faults: &mut Collector<'_>) -> Option<Duratio
     let interval = match quantity::written_duration(entry.written(faults)?) {
         Ok(interval) => interval,
         Err(error) => {
-            faults.add(entry.at, error.what, error.mend);
+            faults.add(known::OUT_OF_BOUNDS, entry.at, error.what, error.mend);
             return None;
         }
     };
     if interval < INTERVAL_LEAST {
-        faults.add(entry.at, "a backend is polled ten times a second at the most", "write \"100ms\" or more");
+        faults.add(
+            known::OUT_OF_BOUNDS,
+            entry.at,
+            "a backend is polled ten times a second at the most",
+            "write \"100ms\" or more",
+        );
     } else if interval > INTERVAL_MOST {
-        faults.add(entry.at, "the interval is longer than a day", "write \"24h\" or less");
+        faults.add(
+            known::OUT_OF_BOUNDS,
+            entry.at,
+            "the interval is longer than a day",
+            "write \"24h\" or less",
+        );
     }
     Some(interval)
 }
@@ -184,13 +215,20 @@ fn read_template(
     faults: &mut Collector<'_>,
 ) -> Option<UrlTemplate> {
     let (url, at) = read_url(section, faults)?;
-    UrlTemplate::parse(url, pattern?).map_err(|error| faults.add(at, error.what, error.mend)).ok()
+    UrlTemplate::parse(url, pattern?)
+        .map_err(|error| faults.add(known::BAD_URL, at, error.what, error.mend))
+        .ok()
 }
 
 fn read_url<'d>(section: Section<'d>, faults: &mut Collector<'_>) -> Option<(&'d str, usize)> {
     if section.get("url").is_none() {
         let what = format!("{} has no url", section.vocabulary.name);
-        faults.add(section.at, what, "add url = \"http://127.0.0.1:9000\" or where the backend is");
+        faults.add(
+            known::MISSING_KEY,
+            section.at,
+            what,
+            "add url = \"http://127.0.0.1:9000\" or where the backend is",
+        );
     }
     section.text("url", faults)
 }
@@ -202,7 +240,12 @@ fn read_subscribe(section: Section<'_>, faults: &mut Collector<'_>) -> Option<Su
         "token" => return Some(Subscribe::Token),
         "callback" => {
             let what = "subscribe = \"callback\" is not available in this version";
-            faults.add(at, what, "write subscribe = \"anyone\" or \"token\", or remove the route");
+            faults.add(
+                known::ABSENT_KEY,
+                at,
+                what,
+                "write subscribe = \"anyone\" or \"token\", or remove the route",
+            );
         }
         other => wrong_word("subscribe", other, "\"anyone\" or \"token\"", at, faults),
     }
@@ -219,14 +262,19 @@ fn read_publish(section: Section<'_>, kind: Option<&Kind>, faults: &mut Collecto
             }
             Some(other) => {
                 let what = format!("clients cannot publish where a backend does ('{}')", other.name());
-                faults.add(at, what, "write messages = \"post\" to hand their messages to the backend");
+                faults.add(
+                    known::CONTRADICTION,
+                    at,
+                    what,
+                    "write messages = \"post\" to hand their messages to the backend",
+                );
             }
         },
         "callback" => {
             let what = "publish = \"callback\" is not available in this version";
             let mend =
                 "write publish = \"token\" or \"anyone\", or \"nobody\" and publish on the admin listener";
-            faults.add(at, what, mend);
+            faults.add(known::ABSENT_KEY, at, what, mend);
         }
         other => wrong_word("publish", other, "\"nobody\", \"anyone\" or \"token\"", at, faults),
     }
@@ -240,7 +288,7 @@ fn read_history(section: Section<'_>, limits: &Limits, faults: &mut Collector<'_
             let Some(entry) = history.get(key) else { continue };
             let Some(written) = entry.written(faults) else { continue };
             if let Err(error) = own.set(limit, written) {
-                faults.add(entry.at, format!("'{key}': {}", error.what), error.mend);
+                faults.add(known::OUT_OF_BOUNDS, entry.at, format!("'{key}': {}", error.what), error.mend);
             }
         }
     }
@@ -253,7 +301,7 @@ fn read_messages(section: Section<'_>, kind: Option<&Kind>, faults: &mut Collect
             return Some((text.to_owned(), at));
         }
         let what = format!("\"{}\" is not a media type", shown(text));
-        faults.add(at, what, "write such as \"application/json\"");
+        faults.add(known::WRONG_VALUE, at, what, "write such as \"application/json\"");
         None
     });
     let post = match section.text("messages", faults) {
@@ -261,7 +309,7 @@ fn read_messages(section: Section<'_>, kind: Option<&Kind>, faults: &mut Collect
         Some(("post", at)) => {
             if matches!(kind, Some(Kind::Channel)) {
                 let mend = "write publish = \"anyone\" if messages are to be published, or remove it";
-                faults.add(at, "a channel has no backend to post messages to", mend);
+                faults.add(known::CONTRADICTION, at, "a channel has no backend to post messages to", mend);
             }
             true
         }
@@ -274,7 +322,12 @@ fn read_messages(section: Section<'_>, kind: Option<&Kind>, faults: &mut Collect
     match content_type {
         Some((_, at)) if !post => {
             let mend = "add messages = \"post\", or remove it";
-            faults.add(at, "'messages_type' says nothing where messages are refused", mend);
+            faults.add(
+                known::CONTRADICTION,
+                at,
+                "'messages_type' says nothing where messages are refused",
+                mend,
+            );
             Messages::Refused
         }
         content_type if post => Messages::Post { content_type: content_type.map(|(text, _)| text) },
@@ -311,12 +364,12 @@ fn read_updates(section: Section<'_>, kind: Option<&Kind>, faults: &mut Collecto
         (Some(Kind::Auto { .. } | Kind::Poll { .. }), None) => Increments::ALL,
         (Some(Kind::Auto { .. } | Kind::Poll { .. }), Some(entry)) => {
             let what = "clients that ask get increments of polled documents in any case";
-            faults.add(entry.key_at, what, "remove it");
+            faults.add(known::CONTRADICTION, entry.key_at, what, "remove it");
             stated
         }
         (Some(Kind::Stream { .. }), Some(entry)) => {
             let what = "the publications of a stream are events, not versions of one document";
-            faults.add(entry.key_at, what, "remove it");
+            faults.add(known::CONTRADICTION, entry.key_at, what, "remove it");
             stated
         }
         (Some(Kind::Channel | Kind::Stream { .. }) | None, _) => stated,
@@ -329,7 +382,12 @@ fn read_doors(section: Section<'_>, kind: Option<&Kind>, faults: &mut Collector<
         return if channel { Doors::ALL } else { Doors::default() };
     };
     if let Some((_, at)) = names.first().filter(|_| channel) {
-        faults.add(*at, "a channel has all doors, whatever 'doors' says", "remove the line");
+        faults.add(
+            known::CONTRADICTION,
+            *at,
+            "a channel has all doors, whatever 'doors' says",
+            "remove the line",
+        );
     }
     let mut doors = Doors::default();
     for (name, at) in names {
@@ -339,7 +397,7 @@ fn read_doors(section: Section<'_>, kind: Option<&Kind>, faults: &mut Collector<
             _ => {
                 let what = format!("\"{}\" is no door that can be opened", shown(name));
                 let mend = "write \"longpoll\", \"ndjson\" or both; the other doors are always open";
-                faults.add(at, what, mend);
+                faults.add(known::WRONG_VALUE, at, what, mend);
             }
         }
     }
@@ -371,13 +429,18 @@ fn read_limits(section: Section<'_>, limits: &Limits, faults: &mut Collector<'_>
 fn read_presence(section: Section<'_>, kind: Option<&Kind>, faults: &mut Collector<'_>) -> bool {
     let Some((presence, at)) = section.flag("presence", faults) else { return false };
     if presence && kind.is_some_and(|kind| *kind != Kind::Channel) {
-        faults.add(at, "presence is for routes of the kind 'channel'", "remove it");
+        faults.add(known::CONTRADICTION, at, "presence is for routes of the kind 'channel'", "remove it");
     }
     presence
 }
 
 fn wrong_word(key: &str, word: &str, allowed: &str, at: usize, faults: &mut Collector<'_>) {
-    faults.add(at, format!("{key} = \"{}\" means nothing", shown(word)), format!("write {key} = {allowed}"));
+    faults.add(
+        known::WRONG_VALUE,
+        at,
+        format!("{key} = \"{}\" means nothing", shown(word)),
+        format!("write {key} = {allowed}"),
+    );
 }
 
 /// `type/subtype` and parameters, as far as a header field may carry them.

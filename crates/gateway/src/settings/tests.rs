@@ -188,7 +188,10 @@ fn serve_with_a_url_is_one_auto_route() {
         assert_eq!(route.messages, Messages::Post { content_type: None });
     }
     let faults = Settings::for_backend("localhost:3000", Share::Public, Overrides::default()).unwrap_err();
-    assert_eq!(faults.to_string(), "command line: the URL has no scheme; write \"http://localhost:3000\"");
+    assert_eq!(
+        faults.to_string(),
+        "command line: the URL has no scheme; write \"http://localhost:3000\" (TG-1117)"
+    );
 }
 
 #[test]
@@ -201,7 +204,7 @@ fn serve_alone_makes_every_path_a_channel() {
 #[test]
 fn an_open_listener_needs_a_word_about_subscribing() {
     let faults = Settings::for_channels(public("0.0.0.0:80")).unwrap_err().to_string();
-    assert!(faults.ends_with("add --subscribe anyone, or listen on 127.0.0.1"), "{faults}");
+    assert!(faults.ends_with("add --subscribe anyone, or listen on 127.0.0.1 (TG-1118)"), "{faults}");
     let open = Overrides { subscribe: Some(Subscribe::Anyone), ..public("0.0.0.0:80") };
     let settings = Settings::for_channels(open.clone()).unwrap();
     assert_eq!(route(&settings, "/a").0.subscribe, Some(Subscribe::Anyone));
@@ -241,7 +244,7 @@ fn a_file_is_read_with_the_secrets_beside_it() {
     std::fs::write(&path, b"# \xc3\xa9\nx = \xff").unwrap();
     let faults = Settings::from_file(&path).unwrap_err().to_string();
     assert!(
-        faults.ends_with("tidegate.toml:2:5: the file is not UTF-8 from here on; save it as UTF-8"),
+        faults.ends_with("tidegate.toml:2:5: the file is not UTF-8 from here on; save it as UTF-8 (TG-1102)"),
         "{faults}"
     );
 
@@ -263,7 +266,10 @@ fn a_file_has_bounds() {
         let _infallible = writeln!(text, "[[route]]\npath = \"/{index}\"\nchannel = {{}}");
     }
     let faults = read(&text).unwrap_err().to_string();
-    assert_eq!(faults, "conf/tidegate.toml:30001:1: more than 10000 routes; join some with {parameters}");
+    assert_eq!(
+        faults,
+        "conf/tidegate.toml:30001:1: more than 10000 routes; join some with {parameters} (TG-1111)"
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use http::Uri;
+use tidegate_inspect::words::known;
 
 use super::access::read_secret;
 use super::document::{Entry, Section};
@@ -45,10 +46,15 @@ pub(super) fn read(
         None => vec![entry],
     };
     if entries.is_empty() {
-        faults.add(entry.at, "'tokens' is an empty list", EXAMPLE);
+        faults.add(known::MISSING_KEY, entry.at, "'tokens' is an empty list", EXAMPLE);
     }
     if entries.len() > ISSUERS_MAX {
-        faults.add(entry.at, format!("'tokens' has more than {ISSUERS_MAX} entries"), "shorten the list");
+        faults.add(
+            known::TOO_MANY,
+            entry.at,
+            format!("'tokens' has more than {ISSUERS_MAX} entries"),
+            "shorten the list",
+        );
         return Vec::new();
     }
     let sections = entries.into_iter().filter_map(|entry| entry.section(&vocabulary::TOKENS, faults));
@@ -69,6 +75,7 @@ fn read_issuer(
             return Some(name.to_owned());
         }
         faults.add(
+            known::BAD_ACCESS,
             at,
             format!("\"{}\" is not the name of a cookie", shown(name)),
             "write a name such as \"token\"",
@@ -89,34 +96,47 @@ fn read_keys(
         let others = ["algorithm", "public_key", "secret"].into_iter().filter_map(|key| section.get(key));
         for other in others {
             let what = format!("'{}' says nothing beside 'jwks', whose keys say it", other.key);
-            faults.add(other.key_at, what, "remove it");
+            faults.add(known::CONTRADICTION, other.key_at, what, "remove it");
         }
-        return read_url(url).map(IssuerKeys::Published).map_err(|what| faults.add(at, what, URL_MEND)).ok();
+        return read_url(url)
+            .map(IssuerKeys::Published)
+            .map_err(|what| faults.add(known::BAD_ACCESS, at, what, URL_MEND))
+            .ok();
     }
     if section.get("jwks").is_some() {
         return None;
     }
     if section.get("algorithm").is_none() {
-        faults.add(section.at, "[access].tokens does not say which tokens count", EXAMPLE);
+        faults.add(
+            known::MISSING_KEY,
+            section.at,
+            "[access].tokens does not say which tokens count",
+            EXAMPLE,
+        );
         return None;
     }
     let (name, at) = section.text("algorithm", faults)?;
     let Some(algorithm) = Algorithm::of_name(name) else {
         let what = format!("\"{}\" is no algorithm that tokens may be signed with", shown(name));
-        faults.add(at, what, "write \"EdDSA\", \"ES256\", \"RS256\" or \"HS256\"");
+        faults.add(known::WRONG_VALUE, at, what, "write \"EdDSA\", \"ES256\", \"RS256\" or \"HS256\"");
         return None;
     };
     let (needed, other) =
         if algorithm == Algorithm::Hs256 { ("secret", "public_key") } else { ("public_key", "secret") };
     if let Some(other) = section.get(other) {
         let what = format!("'{}' says nothing about {name}", other.key);
-        faults.add(other.key_at, what, format!("remove it, and write {needed} = ..."));
+        faults.add(known::CONTRADICTION, other.key_at, what, format!("remove it, and write {needed} = ..."));
         return None;
     }
     let Some(entry) = section.get(needed) else {
         let example =
             if algorithm == Algorithm::Hs256 { "{ env = \"TIDEGATE_TOKEN_SECRET\" }" } else { "\"key.pem\"" };
-        faults.add(at, format!("{name} needs the key '{needed}'"), format!("add {needed} = {example}"));
+        faults.add(
+            known::MISSING_KEY,
+            at,
+            format!("{name} needs the key '{needed}'"),
+            format!("add {needed} = {example}"),
+        );
         return None;
     };
     let read = if algorithm == Algorithm::Hs256 {
@@ -127,7 +147,9 @@ fn read_keys(
         let pem = read_file(&folder.join(file), at, faults)?;
         VerifyingKey::of_pem(algorithm, &pem)
     };
-    read.map(IssuerKeys::Fixed).map_err(|error| faults.add(entry.at, error.what, error.mend)).ok()
+    read.map(IssuerKeys::Fixed)
+        .map_err(|error| faults.add(known::BAD_KEY, entry.at, error.what, error.mend))
+        .ok()
 }
 
 /// An https URL, or an http one on this machine: whoever can change the keys on their way can make tokens.
@@ -153,6 +175,7 @@ fn read_file(path: &Path, at: usize, faults: &mut Collector<'_>) -> Option<Vec<u
         Err(error) => {
             let path = shown(&path.to_string_lossy());
             faults.add(
+                known::FILE_MISSING,
                 at,
                 format!("cannot read {path}: {error}"),
                 "write the path of a PEM file with a public key",
@@ -167,13 +190,19 @@ fn read_values(section: Section<'_>, key: &str, faults: &mut Collector<'_>) -> V
     if let Some((_, at)) = values.iter().find(|(value, _)| value.is_empty() || value.len() > VALUE_MAX_BYTES)
     {
         faults.add(
+            known::BAD_ACCESS,
             *at,
             format!("'{key}' is empty, or longer than 1024 bytes"),
             "write it as it stands in tokens",
         );
     }
     if let Some((_, at)) = values.get(VALUES_MAX) {
-        faults.add(*at, format!("'{key}' has more than {VALUES_MAX} values"), "shorten the list");
+        faults.add(
+            known::TOO_MANY,
+            *at,
+            format!("'{key}' has more than {VALUES_MAX} values"),
+            "shorten the list",
+        );
     }
     values.into_iter().map(|(value, _)| value.to_owned()).collect()
 }

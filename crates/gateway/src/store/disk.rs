@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tidegate_hub::{ChannelName, Epoch, Position};
+use tidegate_inspect::words::known::{self, Known};
 
 use super::contents::{self, Found};
 use super::order::{Act, Order};
@@ -347,10 +348,16 @@ fn used_bytes(path: &Path) -> u64 {
 }
 
 impl StoreError {
-    /// True if the configuration is to blame.
+    /// Which error it is.
     #[must_use]
-    pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Path(..) | Self::Foreign(..))
+    pub fn known(&self) -> &'static Known {
+        match self {
+            Self::Path(..) => known::STORE_FOLDER,
+            Self::Locked(_) => known::STORE_LOCKED,
+            Self::Foreign(..) => known::STORE_FOREIGN,
+            Self::Version(..) => known::STORE_VERSION,
+            Self::Damaged(..) => known::STORE_DAMAGED,
+        }
     }
 }
 

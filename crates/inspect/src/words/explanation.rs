@@ -63,7 +63,7 @@ impl fmt::Display for Explanation {
 }
 
 /// The text in lines of [`WIDTH`] columns, broken between words.
-fn wrapped(text: &str) -> String {
+pub(super) fn wrapped(text: &str) -> String {
     let mut lines = String::new();
     let mut columns = 0;
     for word in text.split(' ') {

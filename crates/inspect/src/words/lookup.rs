@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::explanation::{Explanation, Row, find};
+use super::explanation::{Explanation, Row, find, wrapped};
 use super::{bytes, close_codes, headers, known, opcodes, statuses, topics};
 use crate::header::from_hex;
 
@@ -51,14 +51,46 @@ fn close_code(name: &str) -> Option<u16> {
     name.parse().ok().filter(|code| is_code && (1000..5000).contains(code))
 }
 
-/// Names that hold what was asked for, or are held by it.
+/// Longest name for which a near one is looked for.
+const NEAR_MAX_BYTES: usize = 64;
+
 fn near(name: &str) -> Vec<&'static str> {
-    let names = tables().flatten().flat_map(|row| row.names.iter().copied());
+    near_among(name, tables().flatten().flat_map(|row| row.names.iter().copied()))
+}
+
+/// Of these names those that hold what was asked for or are held by it, or differ by one slip for three letters.
+pub fn near_among(name: &str, names: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
     let is_near = |other: &&str| {
         let [short, long] = if name.len() < other.len() { [name, other] } else { [other, name] };
-        short.len() > 2 && long.contains(short)
+        let holds = short.len() > 2 && long.contains(short);
+        let slips = || strsim::damerau_levenshtein(name, other) <= (other.len() / 3).min(3);
+        holds || (name.len() <= NEAR_MAX_BYTES && slips())
     };
     names.filter(is_near).take(5).collect()
+}
+
+/// What can be asked for, in lines.
+#[must_use]
+pub fn listing() -> String {
+    let mut lines = vec![
+        "TG-1001 to TG-8211       errors of Tidegate, all of them in docs/errors.md".to_owned(),
+        "1000 to 4999             close codes, such as 1006".to_owned(),
+        "818537fa213d7f9f4d5158   bytes of frames in hex; 0x in front says that digits are bytes".to_owned(),
+    ];
+    let parts = [
+        ("answers", statuses::ROWS),
+        ("headers", headers::ROWS),
+        ("frames", opcodes::ROWS),
+        ("more", topics::ROWS),
+    ];
+    for (title, rows) in parts {
+        lines.push(String::new());
+        lines.push(wrapped(&format!(
+            "{title}: {}",
+            rows.iter().map(|row| row.names[0]).collect::<Vec<_>>().join(", ")
+        )));
+    }
+    lines.join("\n")
 }
 
 impl fmt::Display for Unknown {
@@ -102,6 +134,7 @@ mod tests {
             ("0x1000", "one frame of a server, 2 bytes"),
             ("81 85 37fa213d 7f9f4d5158", "one frame of a client, 11 bytes"),
             ("client_max", "nothing is known under this name; near it are client_max_window_bits"),
+            ("maks", "nothing is known under this name; near it are mask"),
             ("x", "nothing is known under this name"),
             ("9", "nothing is known under this name"),
         ] {
@@ -121,11 +154,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_listed_is_known() {
+        let listing = listing();
+        let names = listing.lines().skip(3).flat_map(|line| line.split([':', ',']));
+        for name in names.map(str::trim).filter(|name| !name.is_empty()) {
+            let is_title = ["answers", "headers", "frames", "more"].contains(&name);
+            assert!(is_title || explain(name).is_ok() || listing.contains(&format!(":{name}")), "{name}");
+        }
+        let last = known::all().last().expect("an error");
+        assert!(listing.contains(last.tag), "{last} is the last one");
+    }
+
+    #[test]
     fn what_articles_get_wrong_is_told_right() {
         for (what, right) in [
             ("1000", "is no error"),
             ("sec-websocket-accept", "the GUID is part of it"),
             ("mask", "is not secrecy"),
+            ("1006", "did not send 1006"),
+            ("ping", "browsers answer them by themselves"),
+            ("origin", "CORS has no part in it"),
+            ("keep-alive", "setInterval"),
+            ("delivery", "does not say that it arrived"),
+            ("upgrade", "It concerns one hop"),
         ] {
             assert!(explain(what).is_ok_and(|explanation| explanation.to_string().contains(right)), "{what}");
         }

@@ -28,4 +28,4 @@ pub use bytes::{NotFrames, explain_bytes};
 pub use close_codes::{CloseWords, close_code};
 pub use explanation::Explanation;
 pub use headers::header;
-pub use lookup::{Unknown, explain};
+pub use lookup::{Unknown, explain, listing, near_among};

@@ -9,7 +9,7 @@ pub(super) fn explanation(status: &str) -> Option<Explanation> {
     find(ROWS, status).map(Row::explanation)
 }
 
-const ROWS: &[Row] = &[
+pub(super) const ROWS: &[Row] = &[
     Row {
         names: &["101"],
         text: &[

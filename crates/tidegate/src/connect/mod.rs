@@ -45,6 +45,7 @@ use tidegate_client::follow::{Attempts, Backoff, Interruption};
 use tidegate_client::{ConnectError, Connection, Opened, Options, Trust, Updates};
 use tidegate_inspect::head::Secrets;
 use tidegate_inspect::recording::Format;
+use tidegate_inspect::words::known;
 use tidegate_protocol::SUBPROTOCOL;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
@@ -76,7 +77,7 @@ pub(crate) fn run(arguments: &Connect) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(Exit::Other, error))?;
+        .map_err(|error| Failure::of(known::SYSTEM, error))?;
     let outcome = runtime.block_on(connect(arguments, &report, wired.as_ref()));
     // A name that is still being resolved is not waited for.
     runtime.shutdown_background();
@@ -118,7 +119,7 @@ async fn connect(
     wired: Option<&wire::Shared>,
 ) -> Result<Exit, Failure> {
     let began = Instant::now();
-    let other = |error: io::Error| Failure::new(Exit::Other, error);
+    let other = |error: io::Error| Failure::of(known::SYSTEM, error);
     let mut interrupts = signal(SignalKind::interrupt()).map_err(other)?;
     let goal = Goal { messages: arguments.n, expect: arguments.expect.clone() };
     let deadline = arguments.timeout.map(|timeout| began + timeout);

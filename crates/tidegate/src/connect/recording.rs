@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use tidegate_inspect::Event;
 use tidegate_inspect::recording::{Format, Writer};
+use tidegate_inspect::words::known;
 
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::terminal::escape;
 
 /// Bytes that gather before they are written.
@@ -33,7 +34,7 @@ impl Recording {
     pub(super) fn create(path: &Path) -> Result<Self, Failure> {
         let format = Format::of_name(&path.to_string_lossy()).ok_or_else(|| {
             let what = format!("{}: the ending says no form of recording", shown(path));
-            Failure::new(Exit::Usage, what).mend("name it .jsonl, .har or .pcapng")
+            Failure::of(known::RECORDING_NAME, what).mend("name it .jsonl, .har or .pcapng")
         })?;
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
         let file = file.map_err(|error| unwritable(path, &error))?;
@@ -77,7 +78,8 @@ impl Recording {
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
     let what = format!("the recording {} cannot be written: {error}", shown(path));
-    Failure::new(Exit::Other, what).mend("name a file in a directory that can be written to and has room")
+    Failure::of(known::RECORDING_WRITE, what)
+        .mend("name a file in a directory that can be written to and has room")
 }
 
 fn shown(path: &Path) -> String {

@@ -5,9 +5,10 @@
 use tidegate_client::{ConnectError, DialError, Http2Error, Phase, Refused};
 
 use tidegate_inspect::secrets::hide_in_target;
+use tidegate_inspect::words::known;
 
 use super::report::headers;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::terminal::{escape, escape_lines};
 
 /// The failure, and the status of a refusal.
@@ -17,40 +18,42 @@ pub(crate) fn failure(url: &str, error: &ConnectError) -> (Failure, Option<u16>)
     let text = error.to_string();
     let text = escape(&text);
     let failure = match error {
-        ConnectError::Url(_) => Failure::new(Exit::Usage, format!("{url}: {text}"))
+        ConnectError::Url(_) => Failure::of(known::URL, format!("{url}: {text}"))
             .mend("write such as ws://localhost:8080/quotes/BTC"),
-        ConnectError::Request(_) => Failure::new(Exit::Usage, format!("the request cannot be sent: {text}"))
+        ConnectError::Request(_) => Failure::of(known::REQUEST, format!("the request cannot be sent: {text}"))
             .mend("look at -H, --origin, --subprotocol and --token"),
         ConnectError::Trust(_) => {
-            Failure::new(Exit::Tls, &text).mend("name a PEM file with --cacert FILE, or use --insecure")
+            Failure::of(known::TRUST, &text).mend("name a PEM file with --cacert FILE, or use --insecure")
         }
-        ConnectError::Dial(dial) => Failure::new(Exit::Unreachable, &text).mend(match dial {
-            DialError::Resolve { .. } => "look at the host's name, and at the network",
-            DialError::Connect { .. } => "is the server running, and is the port right?",
-        }),
+        ConnectError::Dial(DialError::Resolve { .. }) => {
+            Failure::of(known::RESOLVE, &text).mend("look at the host's name, and at the network")
+        }
+        ConnectError::Dial(DialError::Connect { .. }) => {
+            Failure::of(known::CONNECT, &text).mend("is the server running, and is the port right?")
+        }
         ConnectError::Lost(_) => {
-            Failure::new(Exit::Unreachable, &text).mend("does a WebSocket or HTTP server listen there?")
+            Failure::of(known::LOST, &text).mend("does a WebSocket or HTTP server listen there?")
         }
-        ConnectError::Tls(_) => Failure::new(Exit::Tls, &text)
+        ConnectError::Tls(_) => Failure::of(known::TLS, &text)
             .mend("believe its certificate with --cacert FILE, or any with --insecure"),
-        ConnectError::NotTls(_) => Failure::new(Exit::Tls, &text).mend("try ws://, which is without TLS"),
-        ConnectError::Authority(_) => Failure::new(Exit::Tls, &text).mend(
+        ConnectError::NotTls(_) => Failure::of(known::NOT_TLS, &text).mend("try ws://, which is without TLS"),
+        ConnectError::Authority(_) => Failure::of(known::AUTHORITY, &text).mend(
             "give the server a certificate made with basicConstraints=CA:FALSE, or believe any with --insecure",
         ),
         ConnectError::Refused(refused) => {
-            let failure = Failure::new(Exit::HandshakeRefused, shown(refused));
+            let failure = Failure::of(known::HANDSHAKE_REFUSED, shown(refused));
             return (failure.mend(advice(refused.status)), Some(refused.status));
         }
-        ConnectError::Handshake(_) => Failure::new(Exit::Protocol, &text)
+        ConnectError::Handshake(_) => Failure::of(known::SERVER_NOT_WEBSOCKET, &text)
             .mend("the server, or a proxy before it, does not speak WebSocket here"),
         ConnectError::Http2(why) => {
-            let exit = match why {
-                Http2Error::NotAgreed | Http2Error::NoConnect => Exit::HandshakeRefused,
-                Http2Error::Broken(_) => Exit::Protocol,
+            let known = match why {
+                Http2Error::NotAgreed | Http2Error::NoConnect => known::HTTP2_UNAVAILABLE,
+                Http2Error::Broken(_) => known::HTTP2_BROKEN,
             };
-            Failure::new(exit, &text).mend("try it with --http 1.1")
+            Failure::of(known, &text).mend("try it with --http 1.1")
         }
-        ConnectError::Timeout { phase, .. } => Failure::new(Exit::Timeout, &text).mend(match phase {
+        ConnectError::Timeout { phase, .. } => Failure::of(known::TIME, &text).mend(match phase {
             Phase::Connect => "is the host right, and does a firewall let it through?",
             Phase::Tls => "does it speak TLS there? ws:// is without",
             Phase::Handshake => "the server accepted, but did not answer; try it with curl",

@@ -17,6 +17,7 @@ use tidegate_inspect::event::{Body, Direction, json_line};
 use tidegate_inspect::filter::{Facts, Filter};
 use tidegate_inspect::head::Secrets;
 use tidegate_inspect::secrets::hide_in_field;
+use tidegate_inspect::words::known;
 use tidegate_protocol::Envelope;
 
 use super::json_layout::lay_out;
@@ -220,7 +221,7 @@ impl Report {
 
     /// A line could not be sent; the words are for people.
     pub(super) fn unsent(&self, why: &str) {
-        self.say(&format!("tidegate: {why}"));
+        self.say(&format!("error[{}]: {why}", known::INPUT));
     }
 
     /// The last line.

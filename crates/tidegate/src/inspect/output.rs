@@ -16,6 +16,7 @@ use tidegate_inspect::event::{Body, Direction, Dropped, Event, Handshake};
 use tidegate_inspect::filter::{Facts, Filter};
 use tidegate_inspect::recording::{Format, Writer};
 use tidegate_inspect::tap::Settings;
+use tidegate_inspect::words::known;
 
 use super::rows::{HEADING, Rows};
 use super::sink::{Full, Sink};
@@ -72,7 +73,7 @@ struct Recording {
 impl Output {
     /// `is_live`: what is shown does not wait for a terminal.
     pub(super) fn new(arguments: &Inspect, is_live: bool) -> Result<Self, Failure> {
-        let other = |error| Failure::new(Exit::Other, error);
+        let other = |error| Failure::of(known::OUTPUT, error);
         let recording = arguments.record.as_ref().map(Recording::new).transpose()?;
         let stdout = Sink::new(SHOWN_MAX_BYTES, io::stdout()).map_err(other)?;
         let output = Self {
@@ -276,7 +277,7 @@ impl Recording {
     fn new(path: &PathBuf) -> Result<Self, Failure> {
         let format = Format::of_name(&path.to_string_lossy()).ok_or_else(|| {
             let what = format!("{}: the ending says no form of recording", escape(&path.to_string_lossy()));
-            Failure::new(Exit::Usage, what).mend("name it .jsonl, .har or .pcapng")
+            Failure::of(known::RECORDING_NAME, what).mend("name it .jsonl, .har or .pcapng")
         })?;
         let sink = File::create(path).and_then(|file| Sink::new(RECORDING_MAX_BYTES, file));
         let sink = sink.map_err(|error| unwritable(path, &error))?;
@@ -293,7 +294,7 @@ impl Recording {
             Err(error) => Err(unwritable(&self.path, &error)),
             Ok(()) if self.has_failed => {
                 let what = format!("{}: it is not whole", escape(&self.path.to_string_lossy()));
-                Err(Failure::new(Exit::Other, what).mend("why was said when it happened"))
+                Err(Failure::of(known::RECORDING_WRITE, what).mend("why was said when it happened"))
             }
             Ok(()) => Ok(()),
         }
@@ -301,6 +302,6 @@ impl Recording {
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Exit::Other, format!("{}: {error}", escape(&path.to_string_lossy())))
+    Failure::of(known::RECORDING_WRITE, format!("{}: {error}", escape(&path.to_string_lossy())))
         .mend("is there room, and may this user write there?")
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_client::Options;
+use tidegate_inspect::words::known;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinSet, LocalSet};
@@ -33,7 +34,7 @@ pub(super) fn run(arguments: &Inspect, output: Output) -> Result<Exit, Failure> 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(Exit::Other, error))?;
+        .map_err(|error| Failure::of(known::SYSTEM, error))?;
     let output = Rc::new(RefCell::new(output));
     let ended = LocalSet::new().block_on(&runtime, serve(arguments, Rc::new(target), &output));
     // A name that is still being resolved is not waited for.
@@ -50,7 +51,7 @@ fn target(arguments: &Inspect) -> Result<Target, Failure> {
     let parsed =
         Url::parse(url).ok().filter(|parsed| matches!(parsed.scheme(), "ws" | "wss" | "http" | "https"));
     if parsed.is_none() {
-        return Err(Failure::new(Exit::Usage, format!("{}: not a URL of a WebSocket", escape(url)))
+        return Err(Failure::of(known::URL, format!("{}: not a URL of a WebSocket", escape(url)))
             .mend("write such as ws://localhost:8080/quotes/BTC"));
     }
     let options =
@@ -63,11 +64,11 @@ async fn serve(
     target: Rc<Target>,
     output: &Rc<RefCell<Output>>,
 ) -> Result<Exit, Failure> {
-    let other = |error: std::io::Error| Failure::new(Exit::Other, error);
+    let other = |error: std::io::Error| Failure::of(known::SYSTEM, error);
     let mut interrupts = signal(SignalKind::interrupt()).map_err(other)?;
     let mut terminations = signal(SignalKind::terminate()).map_err(other)?;
     let listener = TcpListener::bind(arguments.listen).await.map_err(|error| {
-        Failure::new(Exit::Other, format!("cannot listen on {}: {error}", arguments.listen))
+        Failure::of(known::LISTEN, format!("cannot listen on {}: {error}", arguments.listen))
             .mend("name a free address with --listen 127.0.0.1:PORT")
     })?;
     greet(&target.url, listener.local_addr().map_err(other)?, &output.borrow());
@@ -85,10 +86,13 @@ async fn serve(
                     begin(&mut relays, client, begun, &target, output);
                 }
                 // The next attempt may find what this one lacked.
-                Err(error) => output.borrow().say(format_args!("tidegate: cannot accept: {error}")),
+                Err(error) => {
+                    let number = known::ACCEPT_FAILED;
+                    output.borrow().say(format_args!("error[{number}]: cannot accept: {error}"));
+                }
             },
             Some(relayed) = relays.join_next() => {
-                let Relayed { was_open: opened, failure } = relayed.map_err(|error| Failure::new(Exit::Other, error))?;
+                let Relayed { was_open: opened, failure } = relayed.map_err(|error| Failure::of(known::SYSTEM, error))?;
                 ended += 1;
                 was_open |= opened;
                 match failure {

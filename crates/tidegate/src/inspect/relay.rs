@@ -13,6 +13,7 @@ use tidegate_inspect::Event;
 use tidegate_inspect::event::{Body, Direction, End, Handshake};
 use tidegate_inspect::head::Secrets;
 use tidegate_inspect::tap::{Settings, Tap};
+use tidegate_inspect::words::known;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -20,7 +21,7 @@ use tokio::sync::Notify;
 use super::output::Output;
 use super::request::FirstRequest;
 use crate::connect::connect_failure;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::timestamp::now;
 
 const BUFFER_BYTES: usize = 16 * 1024;
@@ -211,7 +212,7 @@ impl Shared {
         };
         let what = format!("this is no WebSocket server: {what}; the whole answer is above");
         let mend = "is the path right? tidegate connect -i URL asks for it alone";
-        self.failure = Some(Failure::new(Exit::HandshakeRefused, what).mend(mend));
+        self.failure = Some(Failure::of(known::NOT_WEBSOCKET, what).mend(mend));
         self.refused.notify_one();
     }
 }

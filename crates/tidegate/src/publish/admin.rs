@@ -15,10 +15,11 @@ use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use tidegate_hub::{ChannelName, Position};
+use tidegate_inspect::words::known;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::terminal::escape;
 
 /// For connecting, and for one answer.
@@ -70,7 +71,7 @@ impl Admin {
             None => None,
             Some(token) => {
                 let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| {
-                    Failure::new(Exit::Usage, "the token holds characters that no header has")
+                    Failure::of(known::BAD_TOKEN, "the token holds characters that no header has")
                 })?;
                 value.set_sensitive(true);
                 Some(value)
@@ -93,7 +94,7 @@ impl Admin {
         let has_token = self.authorization.is_some();
         match status {
             200..=202 => serde_json::from_slice(&body).map_err(|_| {
-                Failure::new(Exit::Other, format!("{} does not answer as an admin listener", self.base))
+                Failure::of(known::NOT_ADMIN, format!("{} does not answer as an admin listener", self.base))
                     .mend("is this the admin listener? --admin URL or TIDEGATE_ADMIN_URL")
             }),
             _ => Err(refusal(status, &body, has_token)),
@@ -147,19 +148,20 @@ impl Admin {
         let base = &self.base;
         match error {
             NoAnswer::Unreachable(error) if error.kind() == io::ErrorKind::TimedOut => {
-                Failure::new(Exit::Timeout, format!("no connection to {base} within {TIMEOUT:?}"))
+                Failure::of(known::ADMIN_TIME, format!("no connection to {base} within {TIMEOUT:?}"))
             }
             NoAnswer::Unreachable(error) => {
-                Failure::new(Exit::Unreachable, format!("cannot connect to {base}: {error}")).mend(
+                Failure::of(known::UNREACHABLE, format!("cannot connect to {base}: {error}")).mend(
                     "is the gateway running? tidegate serve; its admin listener is named with --admin URL",
                 )
             }
-            NoAnswer::Closed(error) => {
-                Failure::new(Exit::Other, format!("{base} ended the connection without an answer: {error}"))
-                    .mend("whether it was published is unknown; the gateway's log may say why")
-            }
+            NoAnswer::Closed(error) => Failure::of(
+                known::NO_ANSWER,
+                format!("{base} ended the connection without an answer: {error}"),
+            )
+            .mend("whether it was published is unknown; the gateway's log may say why"),
             NoAnswer::Late => {
-                Failure::new(Exit::Timeout, format!("no answer from {base} within {TIMEOUT:?}"))
+                Failure::of(known::ADMIN_TIME, format!("no answer from {base} within {TIMEOUT:?}"))
                     .mend("whether it was published is unknown")
             }
         }
@@ -168,7 +170,7 @@ impl Admin {
 
 fn parse(url: &str) -> Result<Uri, Failure> {
     let wrong = |why: &str| {
-        Failure::new(Exit::Usage, format!("{}: {why}", escape(url)))
+        Failure::of(known::ADMIN_URL, format!("{}: {why}", escape(url)))
             .mend("write such as http://127.0.0.1:8081")
     };
     let uri: Uri = url.parse().map_err(|_| wrong("not a URL"))?;
@@ -214,8 +216,8 @@ fn refusal(status: u16, body: &[u8], has_token: bool) -> Failure {
     let text = String::from_utf8_lossy(body);
     let sentence = sentence(&text).unwrap_or_else(|| text.trim().to_owned());
     let sentence = if sentence.is_empty() { String::new() } else { format!(": {}", escape(&sentence)) };
-    let exit = if (400..500).contains(&status) { Exit::Refused } else { Exit::Other };
-    let failure = Failure::new(exit, format!("the server refused it with {status}{sentence}"));
+    let known = if (400..500).contains(&status) { known::REFUSED } else { known::FAILED };
+    let failure = Failure::of(known, format!("the server refused it with {status}{sentence}"));
     match status {
         401 | 403 if has_token => {
             failure.mend("the token is not that of this gateway: --token or TIDEGATE_ADMIN_TOKEN")
@@ -239,10 +241,13 @@ pub(crate) fn sentence(body: &str) -> Option<String> {
     let answer: serde_json::Value = serde_json::from_str(body).ok()?;
     match answer.get("position") {
         Some(serde_json::Value::String(position)) => {
-            return Some(format!("the channel stands at {position}"));
+            return Some(numbered(&answer, format!("the channel stands at {position}")));
         }
-        Some(_) => return Some("the channel has no position".to_owned()),
+        Some(_) => return Some(numbered(&answer, "the channel has no position".to_owned())),
         None => {}
+    }
+    if let Some(outcome) = answer.get("outcome").and_then(serde_json::Value::as_str) {
+        return Some(numbered(&answer, format!("the outcome is {outcome}")));
     }
     let found = ["message", "error", "reason"].iter().find_map(|name| answer.get(name));
     let found = found?;
@@ -250,9 +255,18 @@ pub(crate) fn sentence(body: &str) -> Option<String> {
     text.map(str::to_owned)
 }
 
+/// The sentence with the number that a gateway gives for it.
+fn numbered(answer: &serde_json::Value, sentence: String) -> String {
+    match answer.get("number").and_then(serde_json::Value::as_str) {
+        Some(number) => format!("{sentence} ({number})"),
+        None => sentence,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::Exit;
 
     #[test]
     fn names_as_targets() {
@@ -287,11 +301,16 @@ mod tests {
         for (status, body, exit, text) in [
             (401, "{\"error\":\"no token\"}", Exit::Refused, "refused it with 401: no token"),
             (404, "{\"error\":{\"code\":\"x\",\"message\":\"no route\"}}", Exit::Refused, "404: no route"),
-            (412, "{\"position\":\"k3f9:42\"}\n", Exit::Refused, "412: the channel stands at k3f9:42"),
+            (
+                412,
+                "{\"position\":\"k3f9:42\",\"number\":\"TG-6002\"}\n",
+                Exit::Refused,
+                "stands at k3f9:42 (TG-6002)",
+            ),
             (412, "{\"position\":null}\n", Exit::Refused, "412: the channel has no position"),
             (413, "too \u{1b}[1mlarge\n", Exit::Refused, "413: too \\u{1b}[1mlarge"),
             (429, "", Exit::Refused, "with 429"),
-            (503, "{\"outcome\":\"unknown\"}", Exit::Other, "503: {\"outcome\":\"unknown\"}"),
+            (503, "{\"outcome\":\"unknown\"}", Exit::Other, "503: the outcome is unknown"),
         ] {
             let failure = refusal(status, body.as_bytes(), false);
             assert_eq!(failure.exit, exit);

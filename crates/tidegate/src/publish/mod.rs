@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde::Serialize;
 use tidegate_inspect::event::json_line;
+use tidegate_inspect::words::known;
 use tokio::time::sleep_until;
 
 use crate::arguments::Publish;
@@ -32,7 +33,7 @@ pub(crate) fn run(arguments: &Publish) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(Exit::Other, error))?;
+        .map_err(|error| Failure::of(known::SYSTEM, error))?;
     let outcome = runtime.block_on(publish(arguments));
     // A name that is still being resolved is not waited for.
     runtime.shutdown_background();
@@ -122,7 +123,7 @@ fn written(error: &io::Error) -> Result<(), Failure> {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return Ok(());
     }
-    Err(Failure::new(Exit::Other, format!("it was published, but stdout cannot be written: {error}")))
+    Err(Failure::of(known::OUTPUT, format!("it was published, but stdout cannot be written: {error}")))
 }
 
 fn content_type(body: &[u8], binary: bool) -> Result<&'static str, Failure> {
@@ -130,7 +131,7 @@ fn content_type(body: &[u8], binary: bool) -> Result<&'static str, Failure> {
         return Ok("application/octet-stream");
     }
     if std::str::from_utf8(body).is_err() {
-        return Err(Failure::new(Exit::Usage, "this is not UTF-8, which a text message must be")
+        return Err(Failure::of(known::NOT_TEXT, "this is not UTF-8, which a text message must be")
             .mend("publish it as it is with --binary"));
     }
     let is_json = serde_json::from_slice::<&serde_json::value::RawValue>(body).is_ok();
@@ -183,7 +184,7 @@ fn too_long() -> io::Error {
 
 fn unreadable(arguments: &Publish, error: &io::Error) -> Failure {
     let name = arguments.file.as_ref().map_or("stdin".to_owned(), |path| path.display().to_string());
-    Failure::new(Exit::Other, format!("cannot read {name}: {error}"))
+    Failure::of(known::INPUT, format!("cannot read {name}: {error}"))
 }
 
 /// Idempotency keys: random, then counted.
@@ -195,7 +196,7 @@ struct Keys {
 impl Keys {
     fn new() -> Result<Self, Failure> {
         let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(|error| Failure::new(Exit::Other, error))?;
+        getrandom::fill(&mut bytes).map_err(|error| Failure::of(known::SYSTEM, error))?;
         Ok(Self { prefix: u128::from_ne_bytes(bytes), count: 0 })
     }
 

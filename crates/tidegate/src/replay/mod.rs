@@ -15,6 +15,7 @@ use std::time::Duration;
 use tidegate_inspect::head::Secrets;
 use tidegate_inspect::replay::{Script, Scripts};
 use tidegate_inspect::timestamp::Timestamp;
+use tidegate_inspect::words::known;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
@@ -44,7 +45,7 @@ pub(crate) fn run(arguments: &Replay) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(Exit::Other, error))?;
+        .map_err(|error| Failure::of(known::SYSTEM, error))?;
     let outcome = LocalSet::new().block_on(&runtime, replay(arguments, played, &report));
     // A name that is still being resolved is not waited for.
     runtime.shutdown_background();
@@ -67,7 +68,8 @@ fn scripts(arguments: &Replay) -> Result<Vec<Script>, Failure> {
         ..failure
     })?;
     if let Some(wrong) = wrong {
-        let failure = Failure::new(Exit::Other, format!("{}: {}", escape(file), escape(&wrong.to_string())));
+        let failure =
+            Failure::of(known::RECORDING_BROKEN, format!("{}: {}", escape(file), escape(&wrong.to_string())));
         return Err(failure
             .mend("record with --record, which keeps 16 MiB of each message, or name another --connection"));
     }
@@ -81,18 +83,17 @@ fn scripts(arguments: &Replay) -> Result<Vec<Script>, Failure> {
         .collect();
     if let (Some(name), []) = (&arguments.connection, &*wanted) {
         let what = format!("{}: there is no connection {}", escape(file), escape(name));
-        return Err(Failure::new(Exit::Usage, what).mend(format!("it has {}", escape(&names))));
+        return Err(Failure::of(known::NOT_IN_RECORDING, what).mend(format!("it has {}", escape(&names))));
     }
     if wanted.is_empty() {
         let what = format!("{}: no WebSocket is in it", escape(file));
-        return Err(
-            Failure::new(Exit::Other, what).mend(format!("tidegate inspect {} shows what is", escape(file)))
-        );
+        return Err(Failure::of(known::NOT_REPLAYABLE, what)
+            .mend(format!("tidegate inspect {} shows what is", escape(file))));
     }
     if wanted.len() > CONNECTIONS_MAX {
         let what =
             format!("{}: {} connections, and 1,000 can be opened at a time", escape(file), wanted.len());
-        return Err(Failure::new(Exit::Other, what).mend("name one of them with --connection"));
+        return Err(Failure::of(known::NOT_REPLAYABLE, what).mend("name one of them with --connection"));
     }
     Ok(wanted)
 }
@@ -102,7 +103,8 @@ async fn replay(
     scripts: Vec<(Request, Script)>,
     report: &Rc<Report>,
 ) -> Result<Exit, Failure> {
-    let mut interrupts = signal(SignalKind::interrupt()).map_err(|error| Failure::new(Exit::Other, error))?;
+    let mut interrupts =
+        signal(SignalKind::interrupt()).map_err(|error| Failure::of(known::SYSTEM, error))?;
     let plan = Rc::new(Plan::new(arguments));
     let began = Instant::now();
     let first = scripts.iter().map(|(_, script)| script.began).min().unwrap_or_default();
@@ -123,7 +125,7 @@ async fn replay(
         tokio::select! {
             ended = players.join_next() => match ended {
                 None => break,
-                Some(Err(error)) => return Err(Failure::new(Exit::Other, error)),
+                Some(Err(error)) => return Err(Failure::of(known::SYSTEM, error)),
                 Some(Ok(Ended::Played)) => {}
                 Some(Ok(Ended::Broken)) => worst = Exit::Protocol,
                 Some(Ok(Ended::Failed(failure))) => {

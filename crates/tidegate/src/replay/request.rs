@@ -6,10 +6,11 @@ use tidegate_client::Options;
 use tidegate_client::deflate::Offer;
 use tidegate_inspect::replay::Script;
 use tidegate_inspect::secrets::HIDDEN;
+use tidegate_inspect::words::known;
 
 use crate::arguments::Replay;
 use crate::connect::trust;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::terminal::escape;
 
 /// Fields that belong to the connection of then, or are sent in another way.
@@ -98,7 +99,7 @@ fn url(arguments: &Replay, script: &Script) -> Result<String, Failure> {
             "give the URL with its path and query, and --connection {} if there are several",
             script.conn
         );
-        return Err(Failure::new(Exit::Usage, what).mend(mend));
+        return Err(Failure::of(known::HIDDEN_CREDENTIALS, what).mend(mend));
     }
     Ok(format!("{url}{target}"))
 }
@@ -111,6 +112,7 @@ mod tests {
 
     use super::*;
     use crate::arguments::{Arguments, Command};
+    use crate::exit::Exit;
 
     const REQUEST: &[u8] = b"GET /chat?a=1 HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Origin: http://o\r\nUser-Agent: u\r\nCookie: sid=1\r\nAuthorization: Bearer x\r\nSec-WebSocket-Version: 13\r\n\

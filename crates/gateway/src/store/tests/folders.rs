@@ -10,7 +10,7 @@ fn a_store_is_held_by_one_alone_and_let_go_at_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let held = Disk::open(folder.path()).unwrap();
     let refused = Disk::open(folder.path()).map(drop).unwrap_err();
-    assert!(matches!(refused, StoreError::Locked(_)) && !refused.is_configuration(), "{refused}");
+    assert!(matches!(refused, StoreError::Locked(_)) && refused.known().goes.exit == Some(1), "{refused}");
     drop(held);
     assert!(Disk::open(folder.path()).is_ok());
 }
@@ -20,11 +20,14 @@ fn a_folder_of_others_is_no_store() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("thesis.txt"), "years of work").unwrap();
     let refused = Disk::open(folder.path()).map(drop).unwrap_err();
-    assert!(refused.is_configuration() && refused.to_string().contains("thesis.txt"), "{refused}");
+    assert!(refused.known().goes.exit == Some(3) && refused.to_string().contains("thesis.txt"), "{refused}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was left there");
     let file = folder.path().join("thesis.txt");
     let refused = Disk::open(&file.join("store")).map(drop).unwrap_err();
-    assert!(refused.is_configuration() && refused.to_string().contains("cannot be used"), "{refused}");
+    assert!(
+        refused.known().goes.exit == Some(3) && refused.to_string().contains("cannot be used"),
+        "{refused}"
+    );
 }
 
 /// The rights of a file or folder.
@@ -95,7 +98,7 @@ fn damage_is_said_and_nothing_is_guessed() {
     assert!(matches!(refused, StoreError::Damaged(..)), "{refused}");
     std::fs::remove_file(folder.path().join("history/version")).unwrap();
     let refused = Disk::open(folder.path()).map(drop).unwrap_err();
-    assert!(matches!(refused, StoreError::Damaged(..)) && !refused.is_configuration(), "{refused}");
+    assert!(matches!(refused, StoreError::Damaged(..)) && refused.known().goes.exit == Some(1), "{refused}");
 }
 
 #[test]

@@ -57,14 +57,6 @@ table! { COMMANDS:
         "It took longer than the time given.",
         "The host does not answer (a firewall drops), TLS is not spoken there, or the server accepts and says nothing.",
         "The message says what was awaited; --timeout gives more.";
-    CLOSED = 8014, "closed by the peer", [exit 8],
-        "The peer closed the connection with another code than 1000 and 1001, or it ended without one.",
-        "The code says why.",
-        "`tidegate explain CODE` says what it means and what to do.";
-    EXPECTATION = 8015, "expectation not met", [exit 9],
-        "What --expect or -n asked for did not come before the end.",
-        "The server sent something else, or closed early.",
-        "Look at what came, without --expect; --timeout gives more time.";
     INPUT = 8016, "input cannot be read", [exit 1],
         "What was to be sent cannot be read.",
         "The file is not there, this user may not read it, or a line is too long or not UTF-8.",
@@ -135,4 +127,24 @@ table! { COMMANDS:
         "The local address cannot be listened on.",
         "Another program listens there, or it is no address of this machine.",
         "Name a free address with --listen 127.0.0.1:PORT.";
+    NOT_IN_RECORDING = 8207, "no such connection in the recording", [exit 2],
+        "The recording has no connection of this name.",
+        "The name of --connection is misspelt, or of another recording.",
+        "The message lists those that are there.";
+    NOT_REPLAYABLE = 8208, "recording cannot be replayed", [exit 1],
+        "The recording holds no WebSocket, or more connections than can be opened at a time.",
+        "It is of something else, or of a busy gateway.",
+        "`tidegate inspect FILE` shows what is in it; name one of them with --connection.";
+    HIDDEN_CREDENTIALS = 8209, "credentials hidden in the recording", [exit 2],
+        "The recording hides credentials that the request needs.",
+        "Recordings are without credentials unless they were asked for.",
+        "Give the URL with its path and query, and --connection where there are several.";
+    VIEW = 8210, "the view failed", [exit 1],
+        "The view cannot be shown on this terminal, or has failed.",
+        "The terminal was closed, or does not take what is written to it.",
+        "--plain writes lines instead.";
+    GATEWAY_ODD = 8211, "gateway not understood", [exit 7],
+        "The gateway said something that this program does not understand.",
+        "The two are of different versions, or something else answers there.",
+        "Use the program of the gateway's version; `tidegate --version` tells its own.";
 }

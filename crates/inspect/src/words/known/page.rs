@@ -18,6 +18,8 @@ what to do next; this page has the same for all of them. A number never changes 
 | `error` on `tidegate.v1`, event streams, lines of JSON and long polls, and in a `reply` | as `number`, beside `code` |
 | the reason of a Close frame or of `close` | at its end, where the 123 bytes have room |
 | a line of the log | the field `number` |
+| a fault of the configuration | at the end of its line |
+| what a command says when it fails | `error[TG-8005]: …`, and a line `next: …` |
 
 An answer of a server behind the gateway is passed on as it is and has no number.
 ";

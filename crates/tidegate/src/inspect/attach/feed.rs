@@ -9,9 +9,10 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use tidegate_inspect::Event;
 use tidegate_inspect::event::{Body, Dropped};
+use tidegate_inspect::words::known;
 
 use crate::arguments::Inspect;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::terminal::escape;
 use crate::timestamp::now;
 
@@ -112,7 +113,7 @@ impl Feed {
 }
 
 fn refused(message: &str) -> Failure {
-    let failure = Failure::new(Exit::Refused, format!("the gateway refused it: {}", escape(message)));
+    let failure = Failure::of(known::REFUSED, format!("the gateway refused it: {}", escape(message)));
     if message.contains("[inspect]") {
         failure.mend("the gateway's configuration decides how much may be seen; ask for less with --level")
     } else if message.contains("no such connection") {
@@ -125,7 +126,7 @@ fn refused(message: &str) -> Failure {
 }
 
 fn not_understood(error: &str) -> Failure {
-    Failure::new(Exit::Protocol, format!("the gateway said what is not understood: {}", escape(error)))
+    Failure::of(known::GATEWAY_ODD, format!("the gateway said what is not understood: {}", escape(error)))
         .mend("is it of another version? tidegate --version")
 }
 
@@ -135,6 +136,7 @@ mod tests {
 
     use super::*;
     use crate::arguments::{Arguments, Command};
+    use crate::exit::Exit;
 
     fn feed(line: &str) -> Feed {
         let arguments = Arguments::try_parse_from(

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tidegate_client::{
     Close, ConnectError, Connection, End, Event, Message, Options, ProtocolError, Refused, connect,
 };
+use tidegate_inspect::words::known;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 use url::{Position, Url};
@@ -53,7 +54,7 @@ pub(super) fn run(arguments: &Inspect, output: Output) -> Result<Exit, Failure> 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(Exit::Other, error))?;
+        .map_err(|error| Failure::of(known::SYSTEM, error))?;
     let output = RefCell::new(output);
     let ended = runtime.block_on(serve(&url, arguments, &output));
     // A name that is still being resolved is not waited for.
@@ -64,7 +65,7 @@ pub(super) fn run(arguments: &Inspect, output: Output) -> Result<Exit, Failure> 
 /// The admin listener's, without a path.
 fn url(text: &str) -> Result<Url, Failure> {
     let wrong = |why: &str| {
-        Failure::new(Exit::Usage, format!("{}: {why}", escape(text)))
+        Failure::of(known::ADMIN_URL, format!("{}: {why}", escape(text)))
             .mend("write such as http://127.0.0.1:8081")
     };
     let url = Url::parse(text).map_err(|_| wrong("not the URL of an admin listener"))?;
@@ -80,7 +81,7 @@ fn url(text: &str) -> Result<Url, Failure> {
 }
 
 async fn serve(url: &Url, arguments: &Inspect, output: &RefCell<Output>) -> Result<Exit, Failure> {
-    let other = |error: std::io::Error| Failure::new(Exit::Other, error);
+    let other = |error: std::io::Error| Failure::of(known::SYSTEM, error);
     let mut interrupts = signal(SignalKind::interrupt()).map_err(other)?;
     let mut terminations = signal(SignalKind::terminate()).map_err(other)?;
     let mut tick = tokio::time::interval(TICK_TIME);
@@ -121,10 +122,9 @@ async fn follow(url: &Url, arguments: &Inspect, output: &RefCell<Output>) -> Res
                     Ended::Done => return Ok(()),
                     Ended::Failed(failure) => return Err(failure),
                     Ended::Lost(why) => {
-                        output.borrow().say(format_args!(
-                            "tidegate: the gateway has gone: {}; waiting for it",
-                            escape(&why)
-                        ));
+                        output
+                            .borrow()
+                            .say(format_args!("the gateway has gone: {}; waiting for it", escape(&why)));
                     }
                 }
             }
@@ -170,15 +170,15 @@ fn refusal(refused: &Refused, has_token: bool) -> Failure {
     let said = sentence(&body).map(|said| format!(": {}", escape(&said))).unwrap_or_default();
     let what = format!("the gateway refused it with {}{said}", refused.status);
     match refused.status {
-        401 | 403 if has_token => Failure::new(Exit::Refused, what)
+        401 | 403 if has_token => Failure::of(known::REFUSED, what)
             .mend("the token is not that of this gateway: --token or TIDEGATE_ADMIN_TOKEN"),
         401 | 403 => {
-            Failure::new(Exit::Refused, what).mend("give the admin token: --token or TIDEGATE_ADMIN_TOKEN")
+            Failure::of(known::REFUSED, what).mend("give the admin token: --token or TIDEGATE_ADMIN_TOKEN")
         }
         429 | 503 => {
-            Failure::new(Exit::Refused, what).mend("try again later, or raise the limit that it names")
+            Failure::of(known::REFUSED, what).mend("try again later, or raise the limit that it names")
         }
-        _ => Failure::new(Exit::HandshakeRefused, what)
+        _ => Failure::of(known::HANDSHAKE_REFUSED, what)
             .mend("is this the admin listener, and not the public one? [listen] admin, port 8081 by default"),
     }
 }
@@ -225,7 +225,7 @@ fn gone(close: &Close) -> String {
 }
 
 fn broken(error: &ProtocolError) -> Failure {
-    Failure::new(Exit::Protocol, escape(&error.to_string()))
+    Failure::of(known::SERVER_BROKE_RULE, escape(&error.to_string()))
         .mend("is there a proxy between, and does it know WebSockets?")
 }
 

@@ -48,6 +48,8 @@ pub(super) use terminal::is_possible;
 use std::io;
 use std::thread::JoinHandle;
 
+use tidegate_inspect::words::known;
+
 use crate::exit::{Exit, Failure};
 
 /// A view that has the terminal, on a thread of its own. Dropped it gives the terminal back; with [`View::end`] not before
@@ -75,9 +77,9 @@ impl View {
     pub(super) fn end(mut self, source: Result<Exit, Failure>) -> Result<Exit, Failure> {
         self.feed.end(&source);
         let left = self.thread.take().map_or(Ok(Ok(Exit::Done)), JoinHandle::join);
-        let left = left.map_err(|_| Failure::new(Exit::Other, "the view failed, see above"))?;
+        let left = left.map_err(|_| Failure::of(known::VIEW, "the view failed, see above"))?;
         let exit = left.map_err(|error| {
-            Failure::new(Exit::Other, format!("the terminal: {error}")).mend("--plain writes lines instead")
+            Failure::of(known::VIEW, format!("the terminal: {error}")).mend("--plain writes lines instead")
         })?;
         source.map(|source| if source == Exit::Done { exit } else { source })
     }

@@ -127,4 +127,5 @@ fn broken(path: &str, error: &RecordingError) -> Failure {
 
 fn unreadable(path: &str, error: &std::io::Error) -> Failure {
     Failure::of(known::RECORDING_READ, format!("{}: {error}", escape(path)))
+        .mend("is the name right, and may this user read it?")
 }

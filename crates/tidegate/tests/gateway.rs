@@ -234,3 +234,29 @@ fn what_goes_to_a_gateway_over_tls_is_inspected() {
     assert_eq!(run(&["connect", &address], "").code, 4, "nobody believes the certificate");
     assert_eq!(finish(child).code, 5);
 }
+
+#[test]
+fn a_faulty_configuration_says_what_can_be_typed_next() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("t.toml");
+    std::fs::write(&file, "listn = 1\n").expect("a file");
+    let file = file.to_str().expect("a name");
+    let run = run(&["serve", "--config", file], "");
+    assert_eq!(run.code, 3, "{}", run.stderr);
+    assert!(run.stderr.starts_with("error[TG-1101]: "), "{}", run.stderr);
+    assert!(run.stderr.contains("did you mean 'listen'? (TG-1104)\n"), "{}", run.stderr);
+    assert!(run.stderr.ends_with(&format!("\n  next: tidegate check {file}\n")), "{}", run.stderr);
+}
+
+#[test]
+fn a_faulty_command_line_says_what_can_be_typed_next() {
+    let url = run(&["serve", "localhost:3000"], "");
+    assert!(url.stderr.ends_with("(TG-1117)\n  next: tidegate explain TG-1117\n"), "{}", url.stderr);
+    let flag = run(&["serve", "--lisen", "x"], "");
+    assert_eq!(flag.code, 2, "{}", flag.stderr);
+    assert!(
+        flag.stderr.starts_with("error[TG-1001]: ") && flag.stderr.contains("'--listen'"),
+        "{}",
+        flag.stderr
+    );
+}

@@ -51,8 +51,8 @@ use crate::route::{
 /// Largest configuration file.
 const FILE_MAX_BYTES: usize = 1 << 20;
 
-/// Where faults of the command line are said to be.
-const COMMAND_LINE: &str = "command line";
+/// What stands for the file where the command line is to blame.
+pub const COMMAND_LINE: &str = "command line";
 
 /// A configuration that holds: each value is within its range, and they fit together.
 #[derive(Debug, Clone)]

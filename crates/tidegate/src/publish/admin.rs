@@ -72,6 +72,7 @@ impl Admin {
             Some(token) => {
                 let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| {
                     Failure::of(known::BAD_TOKEN, "the token holds characters that no header has")
+                        .mend("look at --token and TIDEGATE_ADMIN_TOKEN: was a line end copied with it?")
                 })?;
                 value.set_sensitive(true);
                 Some(value)

@@ -63,9 +63,11 @@ fn scripts(arguments: &Replay) -> Result<Vec<Script>, Failure> {
         wrong = scripts.handle_event(&event).err();
         wrong.is_none()
     })
-    .map_err(|failure| Failure {
-        mend: Some("a recording that is not whole is not sent".to_owned()),
-        ..failure
+    .map_err(|failure| match failure.known {
+        Some(known) if known == known::RECORDING_BROKEN => {
+            failure.mend("a recording that is not whole is not sent")
+        }
+        _ => failure,
     })?;
     if let Some(wrong) = wrong {
         let failure =

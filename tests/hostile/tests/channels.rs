@@ -133,6 +133,7 @@ fn a_query_makes_no_channel_where_nothing_stands_behind_the_route() {
     }
     // At the doors the query is no part of the name.
     let mut bare = Socket::open(gate.public, "/first?0");
+    gate.await_subscribers("first", 2);
     assert_eq!(gate.publish("first", "x").status, 201);
     assert_eq!(bare.next_text(), "x");
     assert_eq!(gate.metric("tidegate_channels"), 1);

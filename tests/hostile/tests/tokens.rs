@@ -17,6 +17,8 @@ const CALLS: &[(&str, &str, bool)] = &[
     ("GET", "/connections", true),
     ("GET", "/connections/0-0.0", true),
     ("DELETE", "/connections/0-0.0", true),
+    ("GET", "/backends", true),
+    ("GET", "/handshakes", true),
     ("GET", "/watch", true),
     ("GET", "/", false),
     ("GET", "/page/icon.svg", false),
